@@ -1,0 +1,79 @@
+"""Names that travel: dims, units, interval mass, and the records that layers share.
+
+Nothing here computes. A dim or a unit that two modules must agree on is spelled once, here.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+# Dimensions.
+CHAIN = "chain"
+DRAW = "draw"
+MONTH = "month"
+QUARTER = "quarter"
+COMPONENT = "component"
+SCENARIO = "scenario"
+DEFINITION = "definition"
+PERSON = "person"
+CUSTOMER = "customer"
+ROW = "row"
+
+# Sampling. Fixed here because PyMC's defaults follow the machine's core count.
+CHAINS = 4
+DRAWS = 1000
+TUNE = 1000
+TARGET_ACCEPT = 0.95
+
+# Intervals. Fixed here because ArviZ's defaults move between releases.
+CI_PROB = 0.90
+CI_KIND = "eti"
+
+# Units, as they appear in ``attrs["units"]``.
+USD_BN = "USD bn"
+USD_BN_PER_YEAR = "USD bn per year"
+FRACTION = "fraction"
+INDEX_POINTS = "index points"
+MONTHS = "months"
+MULTIPLE = "x revenue"
+INDICATOR = "0 or 1"
+
+DAYS_PER_MONTH = 365.25 / 12
+
+
+def months_between(start: dt.date, end: dt.date) -> float:
+    """Months from ``start`` to ``end``, a month being 365.25/12 days; negative if reversed."""
+    return (end - start).days / DAYS_PER_MONTH
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a row of one evidence kind must look like; its likelihood lives beside its model.
+
+    Attributes
+    ----------
+    name
+        As written in the ``kind`` column.
+    model
+        The sub-model whose likelihood reads it.
+    roster
+        Which roster its ``subject`` must be in: ``people``, ``customers``, ``vendors`` or ``entities``.
+    unit
+        The only unit a row may state; empty if the kind takes no value.
+    meaning
+        One sentence: what ``value`` and ``sd`` say.
+    check
+        ``(value, sd) -> problem or None``; the remedy is in the sentence. Missing numbers are None.
+    """
+
+    name: str
+    model: str
+    roster: str
+    unit: str
+    meaning: str
+    check: Callable[[float | None, float | None], str | None]
+
+
+Kinds = Mapping[str, Kind]
