@@ -1,0 +1,489 @@
+"""Priors as data: a distribution or quantiles, with source, reason and date; named sets of them.
+
+A model says what a quantity means and asks for it by name; its number lives in ``params/priors.yaml``.
+A prior set is the ``house`` priors with some of them replaced.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from valuation.errors import ParameterError
+from valuation.params.families import FAMILIES, Array, Family, faults, fit_quantiles
+from valuation.params.reading import (
+    Date,
+    Document,
+    KeyPath,
+    Name,
+    Record,
+    Text,
+    Within,
+    digest_of,
+    read_yaml,
+    suggestion,
+    validate,
+)
+
+HOUSE = "house"
+
+# A fit that puts a stated quantile further than this from its stated probability is not what the
+# author asked for, so it is refused; smaller misses are kept in ``Prior.fit`` and shown.
+MISFIT_MAX = 0.10
+
+FamilyName = Literal[
+    "normal", "lognormal", "halfnormal", "gamma", "beta", "exponential", "logitnormal", "uniform", "fixed"
+]
+Finite = Annotated[float, Within(-1e12, 1e12, "a plain finite number")]
+
+
+@dataclass(frozen=True)
+class FitRow:
+    """One stated quantile against the fitted distribution.
+
+    Attributes
+    ----------
+    probability
+        As stated, in (0, 1).
+    stated, fitted
+        The quantile as stated and as fitted, in the prior's unit.
+    """
+
+    probability: float
+    stated: float
+    fitted: float
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What was believed about one number before any evidence.
+
+    Attributes
+    ----------
+    name
+        By which models ask for it.
+    label, unit
+        As reports show them.
+    family
+        A key of :data:`valuation.params.FAMILIES`.
+    parameters
+        normal(mu, sigma), lognormal(mu, sigma) of the log, halfnormal(sigma), gamma(alpha, beta) with
+        beta a rate, beta(alpha, beta), exponential(rate), logitnormal(mu, sigma) of the logit,
+        uniform(lower, upper), fixed(value).
+    quantiles
+        The quantiles that were stated instead of parameters, if they were.
+    fit
+        Stated against fitted quantiles; empty if parameters were stated.
+    source, rationale, date
+        A base-rate id or a named judgement; why; since when.
+    """
+
+    name: str
+    label: str
+    unit: str
+    family: str
+    parameters: Mapping[str, float]
+    source: str
+    rationale: str
+    date: dt.date
+    quantiles: Mapping[float, float] | None = None
+    fit: tuple[FitRow, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.family not in FAMILIES:
+            raise ParameterError(
+                f"{self.name}: unknown family {self.family!r}; {suggestion(self.family, FAMILIES)}"
+            )
+        names = FAMILIES[self.family].parameters
+        if set(self.parameters) != set(names):
+            raise ParameterError(
+                f"{self.name}: {self.family} takes {', '.join(names)}, "
+                f"got {', '.join(self.parameters) or 'nothing'}; give exactly those"
+            )
+        wrong = [
+            f"{name} is not finite; give a number"
+            for name, value in self.parameters.items()
+            if not math.isfinite(value)
+        ] or faults(FAMILIES[self.family], self.parameters)
+        if wrong:
+            raise ParameterError([f"{self.name}: {sentence}" for sentence in wrong])
+        object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
+        if self.quantiles is not None:
+            object.__setattr__(self, "quantiles", MappingProxyType(dict(self.quantiles)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A mappingproxy does not pickle, and worker processes are handed priors.
+        quantiles = None if self.quantiles is None else dict(self.quantiles)
+        given = (self.name, self.label, self.unit, self.family, dict(self.parameters))
+        return Prior, (*given, self.source, self.rationale, self.date, quantiles, self.fit)
+
+    @property
+    def _family(self) -> Family:
+        return FAMILIES[self.family]
+
+    def logpdf(self, x: npt.ArrayLike) -> Array:
+        """Log density at ``x``, same shape; ``-inf`` outside the support, NaN at NaN."""
+        values = np.asarray(x, dtype=float)
+        low, high = self._family.support
+        inside = (values > low) & (values < high)
+        with np.errstate(all="ignore"):
+            density = self._family.logpdf(self.parameters, np.where(inside, values, 0.5))
+        result = np.where(inside, density, -np.inf)
+        return np.where(np.isnan(values), np.nan, result)
+
+    def cdf(self, x: npt.ArrayLike) -> Array:
+        """Probability of at most ``x``, same shape."""
+        values = np.asarray(x, dtype=float)
+        low, high = self._family.support
+        inside = (values > low) & (values < high)
+        with np.errstate(all="ignore"):
+            below = self._family.cdf(self.parameters, np.where(inside, values, 0.5))
+        result = np.where(inside, below, np.where(values >= high, 1.0, 0.0))
+        return np.where(np.isnan(values), np.nan, result)
+
+    def ppf(self, q: npt.ArrayLike) -> Array:
+        """Quantile at probability ``q``, same shape; NaN outside [0, 1]."""
+        probability = np.asarray(q, dtype=float)
+        with np.errstate(all="ignore"):
+            result = self._family.ppf(self.parameters, probability)
+        return np.where((probability >= 0) & (probability <= 1), result, np.nan)
+
+    @property
+    def mean(self) -> float:
+        """Expected value, in the prior's unit."""
+        return float(self._family.moments(self.parameters)[0])
+
+    @property
+    def sd(self) -> float:
+        """Standard deviation, in the prior's unit."""
+        return float(self._family.moments(self.parameters)[1])
+
+    @property
+    def misfit(self) -> float:
+        """The largest gap, in probability, between a stated quantile and the fitted distribution."""
+        return max(
+            (abs(float(self.cdf(row.stated)) - row.probability) for row in self.fit), default=0.0
+        )
+
+    def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> Array:
+        """Draws by inversion: one uniform a draw, so two priors under one seed give paired draws."""
+        tiny = np.finfo(float).tiny
+        return np.asarray(self.ppf(np.maximum(rng.random(size), tiny)))
+
+    def rv(self, name: str | None = None, dims: Any = None) -> Any:
+        """Declare it in the current PyMC model and return the variable.
+
+        ``name`` defaults to the prior's own; ``dims`` as PyMC takes them. ``fixed`` is registered as
+        a deterministic constant, so that a posterior always has a variable of this name.
+        """
+        import pymc as pm  # deferred: reading settings must not cost a second
+
+        label = self.name if name is None else name
+        if self.family != "fixed":
+            renamed = self._family.pymc_names
+            values = {renamed.get(key, key): value for key, value in self.parameters.items()}
+            return getattr(pm, self._family.pymc)(label, **values, dims=dims)
+        import pytensor.tensor as pt
+
+        value: Any = pt.as_tensor_variable(np.float64(self.parameters["value"]))
+        if dims is not None:
+            model = pm.modelcontext(None)
+            axes = (dims,) if isinstance(dims, str) else tuple(dims)
+            value = pt.broadcast_to(value, tuple(model.dim_lengths[axis] for axis in axes))
+        return pm.Deterministic(label, value, dims=dims)
+
+    def describe(self) -> str:
+        """One line: the distribution, where it comes from, and how well stated quantiles are met."""
+        inside = ", ".join(f"{key} {value:.4g}" for key, value in self.parameters.items())
+        text = f"{self.family}({inside})"
+        if self.fit:
+            rows = (
+                f"{row.probability:.4g}: {row.stated:.4g} (fitted {row.fitted:.4g})"
+                for row in self.fit
+            )
+            text += f", from quantiles {', '.join(rows)}"
+        return f"{text}; source {self.source}; {self.date}; {self.rationale}"
+
+    def content(self) -> dict[str, Any]:
+        """What decides its numbers: family, and parameters or quantiles as stated."""
+        if self.quantiles is not None:
+            return {
+                "family": self.family,
+                "quantiles": {repr(float(q)): float(x) for q, x in self.quantiles.items()},
+            }
+        return {"family": self.family, "parameters": {k: float(v) for k, v in self.parameters.items()}}
+
+
+# -- the file --------------------------------------------------------------------------------------
+
+
+class Belief(Record):
+    """What an override states: the distribution, and who says so, why and since when."""
+
+    family: FamilyName
+    parameters: dict[str, Finite] | None = None
+    quantiles: dict[float, Finite] | None = None
+    source: Text
+    rationale: Text
+    date: Date
+
+
+class PriorEntry(Belief):
+    """A prior of the house set: a belief with a label and a unit."""
+
+    label: Text
+    unit: Text
+
+
+class PriorSetEntry(Record):
+    """A named prior set; ``weight`` is its share, up to scale, of the mixture of all sets."""
+
+    label: Text
+    describe: Text
+    weight: Annotated[float, Within(0, 1e6, "a weight in the mixture of prior sets")] = 1.0
+    overrides: dict[str, Belief] = Field(default_factory=dict)
+
+
+class PriorsFile(Record):
+    """``params/priors.yaml``."""
+
+    sets: dict[Name, PriorSetEntry]
+    priors: dict[str, PriorEntry]
+
+
+@dataclass(frozen=True)
+class PriorBook:
+    """Every prior set of one file.
+
+    Attributes
+    ----------
+    labels, descriptions
+        By set name, in the order of the file.
+    weights
+        By set name: share in the mixture of sets; sums to 1.
+    """
+
+    labels: Mapping[str, str]
+    descriptions: Mapping[str, str]
+    weights: Mapping[str, float]
+    _priors: Mapping[str, Mapping[str, Prior]]
+
+    def sets(self) -> tuple[str, ...]:
+        """Names of the sets, house first."""
+        return tuple(self._priors)
+
+    def get(self, prior_set: str = HOUSE) -> dict[str, Prior]:
+        """Every prior of a set, by name; raise :class:`ParameterError` for an unknown set."""
+        if prior_set not in self._priors:
+            raise ParameterError(
+                f"unknown prior set {prior_set!r}; {suggestion(prior_set, self._priors)}"
+            )
+        return dict(self._priors[prior_set])
+
+    def changed(self, prior_set: str, base: str = HOUSE) -> tuple[str, ...]:
+        """Names of the priors whose numbers differ between two sets."""
+        before, after = self.get(base), self.get(prior_set)
+        return tuple(name for name in before if before[name].content() != after[name].content())
+
+    def digest(self, prior_set: str = HOUSE) -> str:
+        """SHA-256 of the numbers of a set. Wording does not enter: a reason reworded moves nothing."""
+        return digest_of({name: prior.content() for name, prior in self.get(prior_set).items()})
+
+    def log_ratio(
+        self, draws: Mapping[str, npt.ArrayLike], prior_set: str, *, base: str = HOUSE
+    ) -> Array:
+        """Log of the density of ``draws`` under ``prior_set`` over that under ``base``, dims (draw,).
+
+        ``draws`` maps each changed prior to an array whose first axis is the draw; further axes are
+        independent copies. Raises :class:`ParameterError` where a prior has no draws.
+        """
+        before, after = self.get(base), self.get(prior_set)
+        total: Array | None = None
+        for name in self.changed(prior_set, base):
+            if name not in draws:
+                raise ParameterError(
+                    f"no draws of {name}, which {prior_set} changes; {suggestion(name, draws)}"
+                )
+            values = np.asarray(draws[name], dtype=float)
+            old = before[name].logpdf(values)
+            if not np.all(np.isfinite(old)):
+                raise ParameterError(
+                    f"some draws of {name} are impossible under {base!r}; give draws of that set"
+                )
+            ratio = after[name].logpdf(values) - old
+            ratio = ratio.reshape(ratio.shape[0], -1).sum(axis=1)
+            total = ratio if total is None else total + ratio
+        if total is None:
+            first = next(iter(draws.values()), np.zeros(0))
+            return np.zeros(np.shape(first)[0])
+        return total
+
+    def mixture_weights(
+        self,
+        draws: Mapping[str, npt.ArrayLike],
+        weights: Mapping[str, float] | None = None,
+        *,
+        base: str = HOUSE,
+    ) -> Array:
+        """Weights (draw,), summing to 1, that turn draws under ``base`` into draws under the mixture.
+
+        ``weights`` is how much each set is believed before the evidence, up to scale; default: the
+        file's. The evidence then moves belief between the sets by itself.
+        """
+        chosen = self.weights if weights is None else weights
+        parts = []
+        for name, weight in chosen.items():
+            if not (math.isfinite(weight) and weight >= 0):
+                raise ParameterError(f"the weight of {name!r} is {weight}; give 0 or more")
+            if weight > 0:
+                parts.append(math.log(weight) + self.log_ratio(draws, name, base=base))
+        if not parts:
+            raise ParameterError("no prior set has a weight above 0; give one to at least one set")
+        log_weight = np.logaddexp.reduce(np.array(np.broadcast_arrays(*parts)), axis=0)
+        scaled = np.exp(log_weight - log_weight.max())
+        return scaled / scaled.sum()
+
+
+def load_priors(path: str | Path) -> PriorBook:
+    """Read a priors file; raise :class:`ParameterError` naming every problem with its line."""
+    document = read_yaml(Path(path))
+    return _book(validate(PriorsFile, document), document)
+
+
+def _book(entries: PriorsFile, document: Document) -> PriorBook:
+    problems: list[str] = []
+    if HOUSE not in entries.sets:
+        problems.append(document.at(("sets",), f"has no {HOUSE!r}; add it, the set all others change"))
+    elif entries.sets[HOUSE].overrides:
+        problems.append(
+            document.at(
+                ("sets", HOUSE, "overrides"), "house overrides itself; edit the priors below instead"
+            )
+        )
+    if not any(entry.weight > 0 for entry in entries.sets.values()):
+        problems.append(document.at(("sets",), "every weight is 0; give one set a weight above 0"))
+    house: dict[str, Prior] = {}
+    for name, entry in entries.priors.items():
+        where: KeyPath = ("priors", name)
+        if not name.isidentifier():
+            problems.append(document.at(where, "not a name; use letters, digits and '_'"))
+            continue
+        prior = _prior(name, entry, entry.label, entry.unit, document, where, problems)
+        if prior is not None:
+            house[name] = prior
+    sets: dict[str, dict[str, Prior]] = {HOUSE: house}
+    for set_name, chosen in entries.sets.items():
+        changed = dict(house)
+        for name, belief in chosen.overrides.items():
+            where = ("sets", set_name, "overrides", name)
+            if name not in entries.priors:
+                known = suggestion(name, entries.priors, "priors")
+                problems.append(document.at(where, f"overrides an unknown prior; {known}"))
+                continue
+            told = entries.priors[name]
+            prior = _prior(name, belief, told.label, told.unit, document, where, problems)
+            if prior is not None:
+                changed[name] = prior
+        sets[set_name] = changed
+    if problems:
+        raise ParameterError(problems)
+    total = sum(entry.weight for entry in entries.sets.values())
+    return PriorBook(
+        labels={name: entries.sets[name].label for name in sets},
+        descriptions={name: entries.sets[name].describe for name in sets},
+        weights={name: entries.sets[name].weight / total for name in sets},
+        _priors=sets,
+    )
+
+
+def _prior(
+    name: str, belief: Belief, label: str, unit: str, document: Document, where: KeyPath,
+    problems: list[str],
+) -> Prior | None:  # fmt: skip
+    found = list(_faults_of(belief))
+    if not found:
+        family = FAMILIES[belief.family]
+        parameters = belief.parameters or {}
+        if belief.quantiles is not None:
+            parameters = fit_quantiles(family, belief.quantiles)
+        try:
+            prior = Prior(
+                name, label, unit, belief.family, parameters,
+                belief.source, belief.rationale, belief.date, belief.quantiles,
+            )  # fmt: skip
+        except ParameterError as error:
+            found = [(("quantiles",), f"cannot be fitted: {error}; widen them")]
+        else:
+            if belief.quantiles is None:
+                return prior
+            prior = _with_fit(prior, belief.quantiles)
+            if prior.misfit <= MISFIT_MAX:
+                return prior
+            rows = ", ".join(f"{row.probability:g}: {row.fitted:.4g}" for row in prior.fit)
+            found = [
+                (
+                    ("quantiles",),
+                    f"no {belief.family} has these; the nearest has {rows}; "
+                    "change them or the family",
+                )
+            ]
+    problems.extend(document.at((*where, *key), sentence) for key, sentence in found)
+    return None
+
+
+def _with_fit(prior: Prior, quantiles: Mapping[float, float]) -> Prior:
+    rows = (FitRow(q, quantiles[q], float(prior.ppf(q))) for q in sorted(quantiles))
+    return replace(prior, fit=tuple(rows))
+
+
+def _faults_of(belief: Belief) -> Iterator[tuple[KeyPath, str]]:
+    family = FAMILIES[belief.family]
+    names = ", ".join(family.parameters)
+    if (belief.parameters is None) == (belief.quantiles is None):
+        both = "both parameters and quantiles" if belief.parameters else "no parameters or quantiles"
+        yield (), f"has {both}; give {belief.family} either its parameters ({names}) or quantiles"
+    elif belief.parameters is not None:
+        given = belief.parameters
+        for key in given:
+            if key not in family.parameters:
+                known = suggestion(key, family.parameters, f"{belief.family} takes")
+                yield ("parameters", key), f"not a parameter of {belief.family}; {known}"
+        for key in family.parameters:
+            if key not in given:
+                yield ("parameters",), f"has no {key}; {belief.family} takes {names}"
+        if set(given) == set(family.parameters):
+            for sentence in faults(family, given):
+                yield ("parameters", sentence.split()[0]), sentence
+    elif belief.quantiles is not None:
+        yield from _quantile_faults(family, belief.quantiles)
+
+
+def _quantile_faults(family: Family, quantiles: Mapping[float, float]) -> Iterator[tuple[KeyPath, str]]:
+    if family.start is None:
+        yield ("quantiles",), "a fixed value has no quantiles; give parameters: {value: ...}"
+        return
+    needed = len(family.parameters)
+    if len(quantiles) < needed:
+        yield ("quantiles",), f"{len(quantiles)} given; {family.name} needs at least {needed}"
+        return
+    low, high = family.support
+    inside = True
+    for q, value in quantiles.items():
+        if not 0 < q < 1:
+            inside = False
+            yield ("quantiles", q), "not a probability; write 0.05 for the 5% quantile"
+        if not low < value < high:
+            inside = False
+            yield ("quantiles", q), f"{value:g} is outside {low:g} to {high:g}; choose another family"
+    ordered = [quantiles[q] for q in sorted(quantiles)]
+    if inside and any(b <= a for a, b in zip(ordered, ordered[1:], strict=False)):
+        yield ("quantiles",), "do not increase with their probabilities; order them"
