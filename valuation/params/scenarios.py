@@ -50,14 +50,20 @@ DRIVERS: dict[str, tuple[str, str]] = {
     "impairment": ("0 or 1", "whether the stake has been written down"),
 }
 
-# Events that a condition may name, as a sentence about time; {subject} where one is needed.
-EVENTS: dict[str, str] = {
-    "founder_exit": "The founder leaves",
-    "regulatory_action": "A regulator opens a formal action",
-    "impairment": "The stake is written down",
-    "person_exit": "{subject} leaves",
-    "customer_end": "{subject} stops buying from the target",
-    "customer_return": "{subject} comes back as a customer",
+# Events that a condition may name: what is said if it happens, and if it does not.
+EVENTS: dict[str, tuple[str, str]] = {
+    "founder_exit": ("The founder leaves", "The founder does not leave"),
+    "regulatory_action": ("A regulator opens a formal action", "No regulator opens a formal action"),
+    "impairment": ("The stake is written down", "The stake is not written down"),
+    "person_exit": ("{subject} leaves", "{subject} does not leave"),
+    "customer_end": (
+        "{subject} stops buying from the target",
+        "{subject} does not stop buying from the target",
+    ),
+    "customer_return": (
+        "{subject} comes back as a customer",
+        "{subject} does not come back as a customer",
+    ),
 }
 
 # What a scenario may not change: who the deal is between, and what its posterior was fitted to.
@@ -116,7 +122,7 @@ class EventCondition(Record):
     def _faults(self) -> Iterator[tuple[KeyPath, str]]:
         if (self.before is None) == (self.not_before is None):
             yield (), f"event {self.event} needs exactly one of before and not_before; give a date"
-        needs = "{subject}" in EVENTS[self.event]
+        needs = "{subject}" in EVENTS[self.event][0]
         if needs and self.subject is None:
             yield (), f"event {self.event} needs a subject; add the name used in the roster"
         if not needs and self.subject is not None:
@@ -131,12 +137,9 @@ class EventCondition(Record):
 
     def describe(self) -> str:
         """A sentence: ``The founder leaves before 12 June 2027.``"""
-        what = EVENTS[self.event].format(subject=self.subject)
-        if self.before is not None:
-            return f"{what} before {_day(self.date)}."
-        return f"It is not the case that {what[0].lower() if self.subject is None else what[0]}" + (
-            f"{what[1:]} before {_day(self.date)}."
-        )
+        happens, does_not = EVENTS[self.event]
+        what = happens if self.before is not None else does_not
+        return f"{what.format(subject=self.subject)} before {_day(self.date)}."
 
 
 class DriverCondition(Record):
