@@ -1,0 +1,750 @@
+"""From drivers and deal terms to cash flows, and from cash flows to worth: arithmetic on draws.
+
+No sampling, no files. Three conventions hold throughout.
+
+*Time.* Quarter 0 is the day of close. Quarter ``q`` covers the months ``3(q-1)`` to ``3q`` after
+close, and all that happens in it is paid at its end. Only what is paid at close (the outlay) falls
+in quarter 0. A quarter's level of a monthly driver is the driver's mean over that quarter, by the
+trapezoidal rule, so a driver that moves in straight lines is averaged exactly.
+
+*Money.* USD bn, positive towards the acquirer. Annual amounts contribute a quarter of themselves to
+a quarter.
+
+*Discounting.* Rates are annual and effective: a flow of quarter ``q`` is worth ``(1+r)^(-q/4)`` of
+itself at close. The stake is discounted at ``deal.discount.stake_per_year``; every other component,
+whether the deal calls it strategic or not, at ``deal.discount.strategic_per_year``, the acquirer's
+own cost of capital. A rate that is given as an argument replaces both.
+
+Draws stay paired: nothing here takes a mean over draws.
+"""
+
+from __future__ import annotations
+
+import calendar
+import datetime as dt
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+from scipy.optimize import brentq
+
+from valuation.errors import ParameterError, ValuationError
+from valuation.schema import (
+    COMPONENT,
+    DEFINITION,
+    DRAW,
+    FRACTION,
+    INDICATOR,
+    MONTH,
+    QUARTER,
+    USD_BN,
+    months_between,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from valuation.params import Deal
+
+TermFunction = Callable[[xr.Dataset, "Deal"], xr.DataArray]
+TestFunction = Callable[[xr.Dataset, xr.DataArray, "Deal"], xr.DataArray]
+
+YEARS = "years"
+RATE_PER_YEAR = "fraction per year"
+PER_YEAR = 4  # quarters
+# An internal rate of return is looked for between these annual rates.
+LOWEST_RATE, HIGHEST_RATE = -0.99, 10.0
+
+
+# Dates and quarters
+
+
+def date_after(start: dt.date, months: int) -> dt.date:
+    """The same day of the month ``months`` calendar months later; a missing day is the last one."""
+    year, month = divmod(start.month - 1 + months, 12)
+    year, month = start.year + year, month + 1
+    return dt.date(year, month, min(start.day, calendar.monthrange(year, month)[1]))
+
+
+def last_quarter(deal: Deal) -> int:
+    """The number of the horizon's last quarter."""
+    return round(PER_YEAR * deal.horizon_years)
+
+
+def quarters(deal: Deal) -> xr.DataArray:
+    """Quarter numbers 0 .. 4 x horizon as a coordinate, dims ``(quarter)``."""
+    numbers = np.arange(last_quarter(deal) + 1)
+    return xr.DataArray(numbers, coords={QUARTER: numbers}, dims=QUARTER)
+
+
+def by_quarter(monthly: xr.DataArray, deal: Deal) -> xr.DataArray:
+    """Mean level of a monthly driver over each quarter, dims ``(..., quarter)``; 0 in quarter 0."""
+    number = quarters(deal)
+    month = monthly[MONTH]
+    behind = 3 * number - month  # months from this month to the quarter's end: 0, 1, 2 or 3
+    inside = (behind >= 0) & (behind <= 3) & (number > 0)
+    share = xr.where(inside, xr.where((behind == 0) | (behind == 3), 1 / 6, 1 / 3), 0.0)
+    return xr.dot(monthly, share, dim=MONTH)
+
+
+def within(deal: Deal, *, months: float) -> xr.DataArray:
+    """Part of each quarter that lies in the first ``months`` months, dims ``(quarter)``, 0 .. 1."""
+    number = quarters(deal)
+    return ((months - 3 * (number - 1)) / 3).clip(0, 1).where(number > 0, 0.0)
+
+
+def spread(deal: Deal, *, months: float) -> xr.DataArray:
+    """Part of an amount that each quarter gets if it is spread evenly over ``months`` months.
+
+    Sums to 1 if the months lie within the horizon; what lies beyond it is not counted.
+    """
+    if not months > 0:
+        raise ParameterError(f"an amount is spread over more than 0 months, got {months}")
+    return within(deal, months=months) * 3 / months
+
+
+def _driver(drivers: xr.Dataset, name: str) -> xr.DataArray:
+    if name not in drivers:
+        raise ValuationError(
+            f"the drivers lack {name!r}; the value needs every driver that the forecast makes"
+        )
+    return drivers[name]
+
+
+def _months(deal: Deal, years: float) -> int:
+    """Months of the quarter end at or after ``years`` years."""
+    return 3 * math.ceil(PER_YEAR * years - 1e-9)
+
+
+def _paid_at(amount: xr.DataArray, deal: Deal, quarter: int) -> xr.DataArray:
+    """``amount`` in one quarter, 0 in all others."""
+    return amount * (quarters(deal) == quarter)
+
+
+# Terms: one component of the cash flows each
+
+
+def outlay(drivers: xr.Dataset, deal: Deal) -> xr.DataArray:
+    """What the deal costs at close: minus equity and other payments, in quarter 0, USD bn."""
+    total = deal.outlay.equity_usd_bn + deal.outlay.other_usd_bn
+    return _paid_at(xr.full_like(drivers[DRAW], -total, dtype=float), deal, 0)
+
+
+def stake(drivers: xr.Dataset, deal: Deal) -> xr.DataArray:
+    """Proceeds of selling the stake ``deal.stake.exit_years`` after close, USD bn.
+
+    The driver ``stake_value`` is fraction x exit multiple x revenue x (1 - liquidity discount) at
+    each month; its value at the exit month is received, and never less than nothing. An exit
+    between two quarter ends is moved to the later one.
+    """
+    month = _months(deal, deal.stake.exit_years)
+    if not 0 < month <= 3 * last_quarter(deal):
+        raise ParameterError(
+            f"stake.exit_years is {deal.stake.exit_years}; it must be above 0 and at most"
+            f" horizon_years, {deal.horizon_years}"
+        )
+    proceeds = _driver(drivers, "stake_value").sel({MONTH: month}, drop=True).clip(min=0)
+    return _paid_at(proceeds, deal, month // 3)
+
+
+def data_services(drivers: xr.Dataset, deal: Deal) -> xr.DataArray:
+    """What the supply contract is worth to the acquirer against buying on the market, USD bn.
+
+    While the contract runs (``deal.services.contract_years``), per year:
+
+    - need = adoption share x the acquirer's spending: what it would buy from the target anyway;
+    - saved = need x ``price_discount``: the need costs less than on the market;
+    - wasted = (purchases - need), where positive: bought because of the contract floor, not needed;
+    - delivered = services paid for at close (``prepaid_usd_bn``, part of the outlay), spread evenly
+      over the contract. They are worth their price where needed: the part min(1, need / floor), the
+      floor being the smaller of the fixed amount and the stated share of spending. A need above the
+      floor uses all of them.
+
+    The component is saved - wasted + delivered. Purchases beyond that are fair exchange: money for
+    services of the same worth. After the contract ends both sides trade at market prices.
+    """
+    terms = deal.services
+    spend = _driver(drivers, "acquirer_spend")
+    need = _driver(drivers, "adoption_share") * spend
+    floor = (terms.floor_share_of_spend * spend).clip(max=terms.floor_usd_bn_per_year)
+    # Without a floor (no minimum, or nothing spent) all that is prepaid counts as needed.
+    needed = (need / floor.where(floor > 0, np.inf)).clip(max=1).where(floor > 0, 1.0)
+    saved = need * _driver(drivers, "price_discount")
+    wasted = (_driver(drivers, "purchases") - need).clip(min=0)
+    months = 12 * terms.contract_years
+    yearly = by_quarter(saved - wasted, deal) / PER_YEAR * within(deal, months=months)
+    return yearly + terms.prepaid_usd_bn * by_quarter(needed, deal) * spread(deal, months=months)
+
+
+def talent(drivers: xr.Dataset, deal: Deal) -> xr.DataArray:
+    """What the retained people would have cost to hire elsewhere, USD bn.
+
+    The pool is spread evenly over ``deal.talent.value_months``; each quarter earns the part of its
+    share that belongs to people who are still there.
+    """
+    earned = by_quarter(_driver(drivers, "talent_retained"), deal)
+    return (
+        _driver(drivers, "talent_pool_usd_bn")
+        * earned
+        * spread(deal, months=deal.talent.value_months)
+    )
+
+
+def acquirer_revenue(deal: Deal, months: xr.DataArray) -> xr.DataArray:
+    """Revenue of the acquirer, USD bn per year, ``months`` after close, as the deal file states it.
+
+    The base grows at ``growth_per_year`` for five years from its date, then at
+    ``growth_after_5_years``; both are annual and effective.
+    """
+    terms = deal.acquirer_revenue
+    years = (months + months_between(terms.base_date, deal.closed)) / 12
+    early = (1 + terms.growth_per_year) ** years.clip(max=5.0)
+    late = (1 + terms.growth_after_5_years) ** (years - 5.0).clip(min=0.0)
+    return terms.base_usd_bn_per_year * early * late
+
+
+def proximity(gap: xr.DataArray, *, near_points: float) -> xr.DataArray:
+    """How much of being at the frontier is had at a ``gap`` of index points behind it, 0 .. 1.
+
+    A logistic curve, since a lead of one point is not worth everything and a lag of one nothing:
+    1/2 at ``near_points``, 0.88 level with the frontier, towards 1 in the lead, 0.12 at twice
+    ``near_points``. Its scale is half of ``near_points``, so the deal states one number only.
+    """
+    if not near_points > 0:
+        raise ParameterError(f"frontier.near_points must be above 0, got {near_points}")
+    # tanh is the logistic curve without the overflow of exp at a hopeless gap
+    return 0.5 * (1 - xr.ufuncs.tanh((gap - near_points) / near_points))
+
+
+def capability(drivers: xr.Dataset, deal: Deal) -> xr.DataArray:
+    """Profit after tax from better models, as far as they are due to this deal, USD bn.
+
+    Acquirer's revenue x uplift at the frontier x :func:`proximity` x share due to the deal x
+    operating margin x (1 - tax rate). It starts at close: any lag is in the driver
+    ``capability_gap``, which the forecast moves.
+    """
+    gap = _driver(drivers, "capability_gap")
+    near = proximity(gap, near_points=deal.frontier.near_points)
+    revenue = acquirer_revenue(deal, gap[MONTH])
+    kept = deal.acquirer_revenue.operating_margin * (1 - deal.acquirer_revenue.tax_rate)
+    return (
+        _driver(drivers, "uplift_at_frontier")
+        * _driver(drivers, "share_due_to_deal")
+        * kept
+        * by_quarter(revenue * near, deal)
+        / PER_YEAR
+    )
+
+
+def denial(drivers: xr.Dataset, deal: Deal) -> xr.DataArray:
+    """Worth of keeping the target's work from rivals, USD bn.
+
+    ``denial_usd_bn`` is the whole harm to rivals, as worth to the acquirer, if every rival is shut
+    out; it is spread evenly over ``deal.denial.years`` and shrinks by the fraction of the rivals'
+    business that is still active.
+    """
+    denied = 1 - by_quarter(_driver(drivers, "rivals_active"), deal)
+    return _driver(drivers, "denial_usd_bn") * denied * spread(deal, months=12 * deal.denial.years)
+
+
+def retention_pay(drivers: xr.Dataset, deal: Deal) -> xr.DataArray:
+    """Pay promised for staying: spread as the talent's worth is, paid to those who stay, USD bn."""
+    staying = by_quarter(_driver(drivers, "talent_retained"), deal)
+    return -(
+        _driver(drivers, "retention_pay_usd_bn")
+        * staying
+        * spread(deal, months=deal.talent.value_months)
+    )
+
+
+def integration_cost(drivers: xr.Dataset, deal: Deal) -> xr.DataArray:
+    """Cost of joining the organizations, spread evenly over ``deal.integration.years``, USD bn."""
+    return -_driver(drivers, "integration_cost_usd_bn") * spread(
+        deal, months=12 * deal.integration.years
+    )
+
+
+def regulation_cost(drivers: xr.Dataset, deal: Deal) -> xr.DataArray:
+    """Cost of a formal action, paid once, at the end of the quarter in which it opens, USD bn."""
+    open_now = _driver(drivers, "regulatory_action")
+    opened = (open_now.cumsum(MONTH) > 0).astype(float)
+    at_end = opened.sel({MONTH: 3 * quarters(deal)}).drop_vars(MONTH, errors="ignore")
+    before = at_end.shift({QUARTER: 1}, fill_value=0.0)
+    return -_driver(drivers, "regulation_cost_usd_bn") * (at_end - before)
+
+
+TERMS: dict[str, TermFunction] = {
+    "outlay": outlay,
+    "stake": stake,
+    "data_services": data_services,
+    "talent": talent,
+    "capability": capability,
+    "denial": denial,
+    "retention_pay": retention_pay,
+    "integration_cost": integration_cost,
+    "regulation_cost": regulation_cost,
+}
+
+COMPONENT_LABELS: dict[str, str] = {
+    "outlay": "Outlay",
+    "stake": "Sale of the stake",
+    "data_services": "Data services",
+    "talent": "Talent kept",
+    "capability": "Better models",
+    "denial": "Kept from rivals",
+    "retention_pay": "Retention pay",
+    "integration_cost": "Integration cost",
+    "regulation_cost": "Regulatory action",
+}
+
+
+# Flows
+
+
+def _known(names: Sequence[str], where: str) -> None:
+    unknown = [name for name in names if name not in TERMS]
+    if unknown:
+        raise ParameterError(
+            f"{where}: {', '.join(map(repr, unknown))} is no component;"
+            f" the components are {', '.join(TERMS)}"
+        )
+
+
+def _finite(values: xr.DataArray, name: str) -> xr.DataArray:
+    """``values`` unchanged, or an error: xarray and pandas would skip a NaN without a word."""
+    bad = int((~np.isfinite(values)).sum())
+    if bad:
+        raise ValuationError(
+            f"{name}: {bad} of {values.size} values are not finite; look for the driver or the"
+            " term that is missing or without bound"
+        )
+    return values
+
+
+def components_of(deal: Deal) -> tuple[str, ...]:
+    """Names of the components that the deal switches on, in the order of :data:`TERMS`."""
+    switches = dict(deal.components)
+    _known(list(switches), "components")
+    _known(list(deal.strategic), "strategic")
+    names = tuple(name for name in TERMS if switches.get(name, False))
+    if not names:
+        raise ParameterError("components: all are switched off; switch at least one on")
+    return names
+
+
+def cash_flows(drivers: xr.Dataset, deal: Deal) -> xr.DataArray:
+    """Cash flows in USD bn, dims ``(draw, quarter, component)``, of the components switched on.
+
+    The coordinate ``date`` (quarter) says when each quarter's flows are paid.
+
+    Raises
+    ------
+    ParameterError
+        The deal names an unknown component, or terms that cannot be met.
+    ValuationError
+        The drivers do not cover the deal's horizon, lack a variable, or give a value that is not
+        finite.
+    """
+    names = components_of(deal)
+    months = np.arange(3 * last_quarter(deal) + 1)
+    if MONTH not in drivers.coords or not np.array_equal(drivers[MONTH], months):
+        raise ValuationError(
+            f"the drivers must give every month from 0 to {months[-1]}, the deal's horizon;"
+            " forecast them for this deal"
+        )
+    flows = [
+        _finite(TERMS[name](drivers, deal), f"component {name!r}")
+        .drop_vars("date", errors="ignore")
+        .expand_dims({COMPONENT: [name]})
+        for name in names
+    ]
+    joined = xr.concat(flows, dim=COMPONENT, coords="minimal", compat="override")
+    dates = [date_after(deal.closed, 3 * int(q)) for q in joined[QUARTER]]
+    joined = joined.assign_coords(
+        {
+            COMPONENT: np.array(names),
+            "date": (QUARTER, np.array(dates, dtype="datetime64[ns]")),
+        }
+    )
+    joined.attrs = {"units": USD_BN, "label": "Cash flow to the acquirer"}
+    return joined.transpose(..., DRAW, QUARTER, COMPONENT).rename("cash_flow")
+
+
+def _total(flows: xr.DataArray) -> xr.DataArray:
+    return flows.sum(COMPONENT) if COMPONENT in flows.dims else flows
+
+
+def discount_rates(flows: xr.DataArray, deal: Deal) -> xr.DataArray:
+    """Annual effective rate of each component of ``flows``, dims ``(component)``."""
+    names = flows[COMPONENT]
+    rates = deal.discount
+    return xr.where(names == "stake", rates.stake_per_year, rates.strategic_per_year)
+
+
+def present_values(
+    flows: xr.DataArray, deal: Deal, *, rate: float | xr.DataArray | None = None
+) -> xr.DataArray:
+    """Value at close of each component, USD bn, dims ``(draw, component)``.
+
+    ``rate`` (annual, effective, above -1) replaces the deal's rates for all components.
+    """
+    annual = discount_rates(flows, deal) if rate is None else rate
+    if not bool(np.all(np.asarray(annual) > -1)):
+        raise ParameterError(f"a discount rate must be above -1, got {rate}")
+    factor = (1 + annual) ** (-flows[QUARTER] / PER_YEAR)
+    worth = _finite((flows * factor).sum(QUARTER), "present value")
+    worth.attrs = {"units": USD_BN, "label": "Present value at close"}
+    return worth.rename("present_value")
+
+
+def npv(
+    flows: xr.DataArray, deal: Deal, *, rate: float | xr.DataArray | None = None
+) -> xr.DataArray:
+    """Net present value at close, USD bn, dims ``(draw)``; see :func:`present_values`."""
+    worth = present_values(flows, deal, rate=rate).sum(COMPONENT)
+    worth.attrs = {"units": USD_BN, "label": "Net present value"}
+    return worth.rename("npv")
+
+
+def _financial(flows: xr.DataArray, deal: Deal) -> xr.DataArray:
+    """Flows without the components that the deal calls strategic."""
+    return flows.isel({COMPONENT: ~np.isin(flows[COMPONENT], list(deal.strategic))})
+
+
+def npv_financial(flows: xr.DataArray, deal: Deal) -> xr.DataArray:
+    """Net present value without what no market prices (``deal.strategic``), USD bn, ``(draw)``."""
+    worth = npv(_financial(flows, deal), deal)
+    worth.attrs["label"] = "Net present value without strategic components"
+    return worth.rename("npv_financial")
+
+
+def paid(flows: xr.DataArray, deal: Deal) -> xr.DataArray:
+    """The outlay as a positive amount, USD bn: from the flows, or if switched off from the deal."""
+    if "outlay" in flows[COMPONENT]:
+        return -flows.sel({COMPONENT: "outlay"}, drop=True).sum(QUARTER)
+    return xr.DataArray(deal.outlay.equity_usd_bn + deal.outlay.other_usd_bn)
+
+
+def _returned(flows: xr.DataArray, deal: Deal, by: dt.date) -> xr.DataArray:
+    """Undiscounted sum until ``by`` of all flows but the outlay, costs netted, USD bn."""
+    if by < deal.closed:
+        raise ParameterError(f"a return by {by} cannot be: the deal closed on {deal.closed}")
+    in_time = [date_after(deal.closed, 3 * int(q)) <= by for q in flows[QUARTER]]
+    rest = flows.isel({COMPONENT: flows[COMPONENT] != "outlay"})
+    return _total(rest).isel({QUARTER: np.array(in_time)}).sum(QUARTER)
+
+
+def moic(flows: xr.DataArray, deal: Deal, by: dt.date | None = None) -> xr.DataArray:
+    """Multiple on invested capital by a date (the deal's if none is given), dims ``(draw)``.
+
+    Undiscounted flows other than the outlay, costs netted, paid on or before the date, over the
+    outlay. It is at least 1 exactly when the outlay has come back. A stake not yet sold counts
+    nothing; a date beyond the horizon counts the whole horizon.
+    """
+    amount = paid(flows, deal)
+    if not bool((amount > 0).all()):
+        raise ValuationError("MOIC divides by the outlay, which must be above 0")
+    ratio = _finite(_returned(flows, deal, by or deal.hurdle.moic_by) / amount, "MOIC")
+    ratio.attrs = {"units": "x outlay", "label": "Multiple on invested capital"}
+    return ratio.rename("moic")
+
+
+def payback_years(flows: xr.DataArray) -> xr.DataArray:
+    """Years until the undiscounted sum of all flows first reaches 0; infinite if it never does."""
+    reached = _total(flows).cumsum(QUARTER) >= -1e-12
+    first = flows[QUARTER].isel({QUARTER: reached.argmax(QUARTER)}, drop=True)
+    years = (first / PER_YEAR).where(reached.any(QUARTER), np.inf)
+    years = years.drop_vars([QUARTER, "date"], errors="ignore")
+    years.attrs = {"units": YEARS, "label": "Payback time"}
+    return years.rename("payback_years")
+
+
+# Internal rate of return
+
+
+def _worth(amounts: NDArray, years: NDArray, log_growth: NDArray) -> NDArray:
+    """Present values, (flows, rates), of (flows, times) at rates given as ``log(1 + rate)``."""
+    return amounts @ np.exp(-np.multiply.outer(years, log_growth))
+
+
+def _log_grid(points: int) -> NDArray:
+    return np.linspace(math.log1p(LOWEST_RATE), math.log1p(HIGHEST_RATE), points)
+
+
+def _roots(amounts: NDArray, years: NDArray) -> list[float]:
+    """Every annual rate in the searched range at which one flow sequence is worth nothing.
+
+    A grid finds the roots where the sign changes. Two roots inside one cell leave no change of
+    sign; they give themselves away by a turning point there that reaches or crosses zero.
+    """
+    scale = np.abs(amounts).max(initial=0.0)
+    if scale == 0:
+        return []
+    flows = amounts / scale
+
+    def worth(g: float) -> float:
+        return float(flows @ np.exp(-years * g))
+
+    def slope(g: float) -> float:
+        return float(-(flows * years) @ np.exp(-years * g))
+
+    grid = _log_grid(2001)
+    positive = _worth(flows[None, :], years, grid)[0] >= 0
+    rising = _worth(-(flows * years)[None, :], years, grid)[0] >= 0
+    found: list[float] = []
+    for i in np.flatnonzero(positive[:-1] != positive[1:]):
+        found.append(brentq(worth, grid[i], grid[i + 1], xtol=1e-15, rtol=1e-14))
+    turns = (positive[:-1] == positive[1:]) & (rising[:-1] != rising[1:])
+    turns &= positive[:-1] != rising[:-1]  # heads for zero, then back
+    for i in np.flatnonzero(turns):
+        turn = brentq(slope, grid[i], grid[i + 1], xtol=1e-15, rtol=1e-14)
+        depth = worth(turn)
+        if abs(depth) < 1e-14:
+            found.append(turn)
+        elif (depth >= 0) != positive[i]:
+            found.append(brentq(worth, grid[i], turn, xtol=1e-15, rtol=1e-14))
+            found.append(brentq(worth, turn, grid[i + 1], xtol=1e-15, rtol=1e-14))
+    return sorted(math.expm1(g) for g in found)
+
+
+def _rates_of_return(amounts: NDArray, years: NDArray) -> tuple[NDArray, NDArray]:
+    """Rate of return and number of roots of each row of ``amounts`` (flows, times)."""
+    scale = np.abs(amounts).max(axis=-1, keepdims=True, initial=0.0)
+    flows = amounts / np.where(scale > 0, scale, 1.0)
+    grid = _log_grid(401)
+    positive = _worth(flows, years, grid) >= 0
+    crossed = positive[:, :-1] != positive[:, 1:]
+    count = crossed.sum(axis=-1)
+
+    # Bisection in all rows at once; rows without exactly one crossing are overwritten below.
+    cell = crossed.argmax(axis=-1)
+    low, high = grid[cell], grid[cell + 1]
+    start = positive[np.arange(len(flows)), cell]
+    for _ in range(45):
+        middle = (low + high) / 2
+        same = ((flows * np.exp(-np.multiply.outer(middle, years))).sum(axis=-1) >= 0) == start
+        low, high = np.where(same, middle, low), np.where(same, high, middle)
+    rate = np.expm1((low + high) / 2)
+
+    # Descartes: flows that change sign once have one root at most. Only the others may hide two
+    # roots in one cell, and only where the curve turns there.
+    signs = _sign_changes(flows)
+    unsure = np.flatnonzero(signs > 1)
+    if unsure.size:
+        inner = positive[unsure]
+        rising = _worth(-(flows[unsure] * years), years, grid) >= 0
+        turns = (inner[:, :-1] == inner[:, 1:]) & (rising[:, :-1] != rising[:, 1:])
+        turns &= inner[:, :-1] != rising[:, :-1]
+        for row in unsure[turns.any(axis=-1)]:
+            roots = _roots(flows[row], years)
+            count[row] = len(roots)
+            rate[row] = roots[0] if len(roots) == 1 else np.nan
+
+    lost = (count == 0) & ~positive.any(axis=-1)
+    rate = np.where(count == 1, rate, np.where(lost, -1.0, np.nan))
+    return rate, count
+
+
+def _sign_changes(flows: NDArray) -> NDArray:
+    """Changes of sign along each row, zeros left out."""
+    sign = np.sign(flows)
+    last = np.zeros(len(flows))
+    changes = np.zeros(len(flows), dtype=int)
+    for column in sign.T:
+        changes += (column != 0) & (last != 0) & (column != last)
+        last = np.where(column != 0, column, last)
+    return changes
+
+
+def irr(flows: xr.DataArray) -> xr.DataArray:
+    """Internal rate of return of all components together, annual effective, dims ``(draw)``.
+
+    Looked for between -99% and 1,000% a year.
+
+    - One root: the rate.
+    - Several roots: NaN, since no one of them is the answer; counted in ``attrs["several_roots"]``.
+    - No root, worth less than nothing at every rate: -1, the outlay is lost; counted in
+      ``attrs["total_loss"]``.
+    - No root otherwise (no outlay to return on): NaN, counted in ``attrs["no_root"]``.
+
+    A decision on a hurdle does not need the root: see :data:`PAYS_OFF`.
+    """
+    total = _finite(_total(flows), "cash flow").transpose(..., QUARTER)
+    years = total[QUARTER].to_numpy() / PER_YEAR
+    shape = total.shape[:-1]
+    rows = total.to_numpy().reshape(-1, years.size)
+    pieces = [_rates_of_return(rows[i : i + 4096], years) for i in range(0, len(rows), 4096)]
+    rate = np.concatenate([piece[0] for piece in pieces])
+    count = np.concatenate([piece[1] for piece in pieces])
+    found = total.isel({QUARTER: 0}, drop=True).copy(data=rate.reshape(shape))
+    found = found.drop_vars("date", errors="ignore")
+    found.attrs = {
+        "units": RATE_PER_YEAR,
+        "label": "Internal rate of return",
+        "several_roots": int((count > 1).sum()),
+        "total_loss": int((rate == -1).sum()),
+        "no_root": int(((count == 0) & (rate != -1)).sum()),
+    }
+    return found.rename("irr")
+
+
+def _one_rate(amounts: NDArray, years: NDArray) -> float:
+    if amounts.ndim != 1 or amounts.shape != years.shape or amounts.size < 2:
+        raise ValuationError("a rate of return needs at least two flows, each with its time")
+    if not (np.isfinite(amounts).all() and np.isfinite(years).all()):
+        raise ValuationError("a rate of return needs finite flows")
+    roots = _roots(amounts, years)
+    if len(roots) > 1:
+        listed = ", ".join(f"{root:.6g}" for root in roots)
+        raise ValuationError(
+            f"the flows have {len(roots)} internal rates of return: {listed}; none of them is"
+            " the answer, so compare net present values at the hurdle rate"
+        )
+    if roots:
+        return roots[0]
+    if (_worth(amounts[None, :], years, _log_grid(2001)) < 0).all():
+        return -1.0
+    raise ValuationError("the flows have no internal rate of return between -99% and 1,000% a year")
+
+
+def irr_of(flows: ArrayLike, *, periods_per_year: float = 1) -> float:
+    """Internal rate of return of one sequence of evenly spaced flows, annual effective.
+
+    -1 if the flows are worth less than nothing at every rate.
+
+    Raises
+    ------
+    ValuationError
+        The flows have several roots, which it lists, or none.
+    """
+    amounts = np.asarray(flows, dtype=float)
+    return _one_rate(amounts, np.arange(amounts.size) / periods_per_year)
+
+
+def xirr(flows: ArrayLike, dates: Sequence[dt.date]) -> float:
+    """Internal rate of return of dated flows, annual effective, a year being 365 days.
+
+    Counts from the first date given. Errors as :func:`irr_of`.
+    """
+    days = np.array([(date - dates[0]).days for date in dates], dtype=float)
+    return _one_rate(np.asarray(flows, dtype=float), days / 365)
+
+
+# What "pays off" may mean
+
+
+def _npv_positive(drivers: xr.Dataset, flows: xr.DataArray, deal: Deal) -> xr.DataArray:
+    return npv(flows, deal) > 0
+
+
+def _npv_financial_positive(drivers: xr.Dataset, flows: xr.DataArray, deal: Deal) -> xr.DataArray:
+    return npv_financial(flows, deal) > 0
+
+
+def _stake_alone(drivers: xr.Dataset, flows: xr.DataArray, deal: Deal) -> xr.DataArray:
+    only = flows.isel({COMPONENT: np.isin(flows[COMPONENT], ["stake"])})
+    return npv(only, deal) >= paid(flows, deal)
+
+
+def _moic_reached(drivers: xr.Dataset, flows: xr.DataArray, deal: Deal) -> xr.DataArray:
+    # Multiplied out, so that a price of nothing needs no division.
+    return _returned(flows, deal, deal.hurdle.moic_by) >= deal.hurdle.moic * paid(flows, deal)
+
+
+def _irr_reached(drivers: xr.Dataset, flows: xr.DataArray, deal: Deal) -> xr.DataArray:
+    """For an outlay followed by returns, IRR >= h exactly when the NPV at h is at least 0.
+
+    The NPV also decides where the flows change sign again and the rate is not unique.
+    """
+    return npv(flows, deal, rate=deal.hurdle.irr_per_year) >= 0
+
+
+def _not_impaired(drivers: xr.Dataset, flows: xr.DataArray, deal: Deal) -> xr.DataArray:
+    """Not written down in any month up to ``deal.impairment.by``."""
+    written = _driver(drivers, "impairment")
+    last = date_after(deal.closed, int(written[MONTH][-1]))
+    if not deal.closed <= deal.impairment.by <= last:
+        raise ParameterError(
+            f"impairment.by is {deal.impairment.by}; it must lie between the close,"
+            f" {deal.closed}, and the end of the horizon, {last}"
+        )
+    due = [date_after(deal.closed, int(m)) <= deal.impairment.by for m in written[MONTH]]
+    return (written.isel({MONTH: np.array(due)}) < 0.5).all(MONTH)
+
+
+PAYS_OFF: dict[str, TestFunction] = {
+    "npv": _npv_positive,
+    "npv_financial": _npv_financial_positive,
+    "stake_alone": _stake_alone,
+    "moic": _moic_reached,
+    "irr": _irr_reached,
+    "no_impairment": _not_impaired,
+}
+
+LABELS: dict[str, str] = {
+    "npv": "NPV above 0 with strategic value",
+    "npv_financial": "NPV above 0 without strategic value",
+    "stake_alone": "The stake alone recovers the outlay",
+    "moic": "The outlay comes back in time, undiscounted",
+    "irr": "The return reaches the hurdle rate",
+    "no_impairment": "The stake is not written down",
+}
+
+
+def pays_off(drivers: xr.Dataset, flows: xr.DataArray, deal: Deal, definition: str) -> xr.DataArray:
+    """Whether the deal pays off in each draw under one definition, bool, dims ``(draw)``."""
+    if definition not in PAYS_OFF:
+        raise ParameterError(
+            f"{definition!r} is no definition of paying off; there are {', '.join(PAYS_OFF)}"
+        )
+    return PAYS_OFF[definition](drivers, flows, deal).rename("pays_off")
+
+
+def weights_of(drivers: xr.Dataset) -> xr.DataArray:
+    """The weights of the draws, dims ``(draw)``, summing to 1; equal if the drivers carry none."""
+    if "weight" in drivers:
+        weight = _finite(drivers["weight"].astype(float), "weight")
+        total = float(weight.sum())
+        if bool((weight < 0).any()) or not total > 0:
+            raise ValuationError("weights must not be negative and must not all be 0")
+        return weight / total
+    size = drivers.sizes[DRAW]
+    return xr.full_like(drivers[DRAW], 1 / size, dtype=float)
+
+
+def value(drivers: xr.Dataset, deal: Deal) -> xr.Dataset:
+    """All values of a deal, draw by draw.
+
+    Returns
+    -------
+    Dataset
+        ``npv``, ``npv_financial`` [USD bn], ``moic`` [x outlay], ``irr`` [fraction per year; NaN as
+        :func:`irr` says], ``payback_years`` [years, may be infinite], ``weight``, dims ``(draw)``;
+        ``present_value`` [USD bn], dims ``(draw, component)``; ``pays_off`` [bool], dims
+        ``(definition, draw)``. Every variable has ``units`` and ``label``.
+    """
+    flows = cash_flows(drivers, deal)
+    tests = [
+        pays_off(drivers, flows, deal, name).reset_coords(drop=True).expand_dims(DEFINITION)
+        for name in PAYS_OFF
+    ]
+    verdicts = xr.concat(tests, dim=DEFINITION, coords="minimal", compat="override")
+    verdicts = verdicts.assign_coords({DEFINITION: np.array(list(PAYS_OFF))})
+    verdicts.attrs = {"units": INDICATOR, "label": "Pays off"}
+    weight = weights_of(drivers)
+    weight.attrs = {"units": FRACTION, "label": "Weight of the draw"}
+    return xr.Dataset(
+        {
+            "npv": npv(flows, deal),
+            "npv_financial": npv_financial(flows, deal),
+            "moic": moic(flows, deal),
+            "irr": irr(flows),
+            "payback_years": payback_years(flows),
+            "present_value": present_values(flows, deal),
+            "pays_off": verdicts,
+            "weight": weight.rename("weight"),
+        },
+        attrs={"deal": deal.name},
+    )
