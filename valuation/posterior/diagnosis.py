@@ -443,12 +443,11 @@ def _stuck(values: Array) -> Row:
         longest.append(int(np.diff(ends).max()) - 1)
     worst = int(np.argmax(longest))
     share = longest[worst] / length
-    sentence = (
-        f"no stuck chain: chain {worst} repeats one point for {longest[worst]} draws in a row"
-    )
     passed = share <= STUCK_SHARE or longest[worst] < 5
-    remedy = "" if passed else "; tune longer, raise target_accept, or reparameterize"
-    return _row("no stuck chain", share, STUCK_SHARE, passed, f"{sentence}{remedy}.")
+    sentence = f"no stuck chain: the longest stay is {longest[worst]} of {length:,} draws"
+    if not passed:
+        sentence += f", in chain {worst}; tune longer, raise target_accept, or reparameterize"
+    return _row("no stuck chain", share, STUCK_SHARE, passed, f"{sentence}.")
 
 
 def _copied(names: Sequence[str], values: Array, tree: xr.DataTree) -> Row:

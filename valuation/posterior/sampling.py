@@ -223,15 +223,9 @@ def _prior_dataset(prior: Mapping[str, Any], posterior: xr.Dataset) -> xr.Datase
 # --------------------------------------------------------------------------------------------------
 # Where draws come from: digests that name them
 
-# What the posterior depends on, as patterns below the package's folder.
-SOURCES = (
-    "models/**/*.py",
-    "schema.py",
-    "ops.py",
-    "params.py",
-    "ledger.py",
-    "posterior/sampling.py",
-)
+# Modules that a posterior depends on, each a file or a folder. Storage and diagnosis are not among
+# them: a better sentence in a check must not cost a refit.
+SOURCES = ("schema", "ops", "ledger", "params", "models", "posterior/sampling")
 DISTRIBUTIONS = ("pymc", "nutpie", "pytensor", "numba", "arviz", "numpy")
 
 
@@ -244,7 +238,8 @@ def key_of(parts: Mapping[str, str]) -> str:
 def code_digest(package: Path | None = None) -> str:
     """SHA-256 over the source files that determine a posterior; line endings do not count."""
     folder = package or Path(__file__).parents[1]
-    files = {path for pattern in SOURCES for path in folder.glob(pattern)}
+    patterns = [f"{name}{ending}" for name in SOURCES for ending in (".py", "/**/*.py")]
+    files = {path for pattern in patterns for path in folder.glob(pattern)}
     digest = hashlib.sha256()
     for path in sorted(files, key=lambda path: path.relative_to(folder).as_posix()):
         text = path.read_bytes().replace(b"\r\n", b"\n")
