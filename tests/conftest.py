@@ -1,0 +1,38 @@
+"""What every test shares: the project's folder, a throw-away copy, reproducible examples."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# Set before anything draws or compiles; kernels and commands that tests start inherit it.
+os.environ.setdefault("MPLBACKEND", "agg")
+os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+for name in ("VALUATION_HOME", "VALUATION_CACHE", "NO_COLOR", "FORCE_COLOR"):
+    os.environ.pop(name, None)
+
+settings.register_profile("project", derandomize=True, deadline=None, max_examples=50)
+settings.load_profile("project")
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The project's folder; tests read it and never write to it."""
+    return PROJECT
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of what a project is made of (seeds, params, no notebooks), free to be spoiled."""
+    home = tmp_path / "project"
+    for name in ("seeds", "params"):
+        shutil.copytree(PROJECT / name, home / name)
+    (home / "notebooks").mkdir()
+    (home / "reports").mkdir()
+    return home

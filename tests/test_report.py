@@ -1,0 +1,466 @@
+"""A run is whole or it is refused, and what was published before it stays."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_notebooks import FINISH, PARAMETERS, cell, notebook
+
+from valuation.errors import ArtifactError, GateError, LedgerError, ParameterError, RunError
+from valuation.report import (
+    Outcome,
+    Silent,
+    Task,
+    checked,
+    declared,
+    digest_of,
+    inputs_digest,
+    is_current,
+    publish,
+    read_manifest,
+    read_results,
+    run_folder,
+    run_notebook,
+    run_tasks,
+    runs,
+)
+
+
+@pytest.fixture(autouse=True)
+def plain_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page is not what is tested here: it shows the results as text."""
+    monkeypatch.setattr(runs, "_render", lambda notebook, results, task: f"<p>{results}</p>")
+
+
+@pytest.fixture
+def run(project: Path) -> Callable[..., Path]:
+    """Run the project's tiny notebook into ``out``."""
+
+    def run(values: dict[str, Any] | None = None, **options: Any) -> Path:
+        return run_notebook("tiny", values or {}, out_dir=project / "out", root=project, **options)
+
+    return run
+
+
+# What a notebook may be told.
+
+
+def test_declared_parameters_agree_with_papermills(project: Path) -> None:
+    import papermill
+
+    path = notebook(project / "notebooks")
+    theirs = papermill.inspect_notebook(str(path))
+    ours = declared(path)
+    assert list(ours) == list(theirs)
+    assert {n: d.type.__name__ for n, d in ours.items()} == {
+        n: p["inferred_type_name"] for n, p in theirs.items()
+    }
+
+
+def test_a_parameter_that_the_notebook_does_not_declare_is_refused(
+    project: Path, run: Callable[..., Path]
+) -> None:
+    notebook(project / "notebooks")
+    with pytest.raises(ParameterError, match=r"no parameter 'rte'; it declares name, rate"):
+        run({"rte": 0.2})
+    assert not (project / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["rate; import os; os.mkdir('owned') #", "Rate", "rate ", "räte", "", "rate\n"]
+)
+def test_code_or_a_slip_in_a_parameters_name_is_refused(
+    project: Path, run: Callable[..., Path], name: str
+) -> None:
+    notebook(project / "notebooks")
+    with pytest.raises(ParameterError, match="is not a parameter name"):
+        run({name: 0.2})
+    assert not (project / "notebooks" / "owned").exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"rate": "0.2"}, r"'rate' is a float, got '0.2' \(str\)"),
+        ({"rate": True}, r"'rate' is a float, got True \(bool\)"),
+        ({"name": 7}, r"'name' is a str, got 7 \(int\)"),
+        ({"rate": float("nan")}, "'rate' is not a finite number"),
+        ({"rate": None}, "'rate' is a float, got None"),
+    ],
+)
+def test_a_value_of_another_type_is_refused(
+    project: Path, values: dict[str, Any], words: str
+) -> None:
+    path = notebook(project / "notebooks")
+    with pytest.raises(ParameterError, match=words):
+        checked(path, values)
+
+
+def test_a_whole_number_is_taken_for_a_float_and_becomes_one(project: Path) -> None:
+    value = checked(notebook(project / "notebooks"), {"rate": 1})["rate"]
+    assert (value, type(value)) == (1.0, float)
+
+
+def test_a_list_that_holds_anything_but_plain_data_is_refused(project: Path) -> None:
+    path = notebook(project / "notebooks", parameters="sets: list[dict] = []")
+    assert checked(path, {"sets": [{"a": [1, 2.5, None, "x"]}]})
+    with pytest.raises(ParameterError, match="is a object, not plain data"):
+        checked(path, {"sets": [{"a": object()}]})
+    with pytest.raises(ParameterError, match="has a key that is not text"):
+        checked(path, {"sets": [{1: "a"}]})
+
+
+@pytest.mark.parametrize(
+    ("tags", "words"),
+    [
+        ((), "0 cells have the tag 'parameters'"),
+        (("Parameters",), "tag 'Parameters' would be ignored"),
+        (("parameter",), "tag 'parameter' would be ignored"),
+        (("parameters", "parameters"), "2 cells have the tag"),
+    ],
+)
+def test_anything_but_one_parameters_tag_is_refused(
+    project: Path, tags: tuple[str, ...], words: str
+) -> None:
+    with pytest.raises(RunError, match=words):
+        declared(notebook(project / "notebooks", tags=tags))
+
+
+def test_two_parameters_cells_are_refused(project: Path) -> None:
+    path = notebook(project / "notebooks")
+    content = json.loads(path.read_text())
+    content["cells"].insert(1, cell("rate: float = 0.3", "parameters"))
+    path.write_text(json.dumps(content))
+    with pytest.raises(RunError, match="2 cells have the tag 'parameters'"):
+        declared(path)
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("rate: float = 0.1\ntwice: float = 2 * rate", "'twice' is computed"),
+        ("rate: float = 0.1\nrate: float = 0.2", "'rate' is given twice"),
+        ("import os", "is not `name: type = literal`"),
+        ("rate: float", "is not `name: type = literal`"),
+        ("rate: complex = 1.0", "'rate' needs one of the types"),
+        ("rate = (", "is not Python"),
+    ],
+)
+def test_a_parameters_cell_holds_literals_only(project: Path, source: str, words: str) -> None:
+    with pytest.raises(RunError, match=words):
+        declared(notebook(project / "notebooks", parameters=source))
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"nbformat": 3}', "\ufeff{"])
+def test_a_file_that_is_no_notebook_is_refused(project: Path, content: str) -> None:
+    path = project / "notebooks" / "tiny.ipynb"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(RunError, match=r"tiny\.ipynb: not a notebook"):
+        declared(path)
+
+
+# Where a run may go.
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../../x", "/tmp/x", "a/b", "", ".", "..", ".hidden", "A", "a" * 65, "a\n", "a\\b", "-x", "ä"],
+)
+def test_a_run_name_that_could_lead_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ParameterError, match="cannot name a run"):
+        run_folder(tmp_path, name)
+
+
+def test_a_run_folder_that_is_a_link_to_elsewhere_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / "run").symlink_to(tmp_path)
+    with pytest.raises(ParameterError, match="lies outside"):
+        run_folder(tmp_path / "base", "run")
+
+
+def test_a_run_never_writes_among_the_notebooks(project: Path) -> None:
+    path = notebook(project / "notebooks")
+    before = path.read_bytes()
+    with pytest.raises(RunError, match="may not be written among the notebooks"):
+        run_notebook("tiny", {}, out_dir=project / "notebooks", root=project)
+    assert path.read_bytes() == before
+
+
+# What a finished run leaves.
+
+
+def test_a_run_publishes_what_the_last_cell_showed_for_the_values_given(
+    project: Path, run: Callable[..., Path]
+) -> None:
+    notebook(
+        project / "notebooks",
+        "import os, pathlib\n"
+        "assert pathlib.Path.cwd().name == 'notebooks'\n"
+        "assert not os.listdir(os.environ['IPYTHONDIR'] + '/profile_default/startup') or "
+        "os.listdir(os.environ['IPYTHONDIR'] + '/profile_default/startup') == ['README']",
+    )
+    text = 'a "b" \\ {x} ü\n$1'
+    page = run({"rate": 0.25, "name": text})
+    assert read_results(page.parent) == {"rate": 0.25, "name": text}
+    assert page.read_text().startswith("<p>")
+    manifest = read_manifest(page.parent)
+    assert manifest is not None
+    assert manifest["parameters"] == {"rate": 0.25, "name": text}
+    assert sorted(p.name for p in page.parent.iterdir()) == [
+        "index.html",
+        "manifest.json",
+        "notebook.ipynb",
+        "results.json",
+    ]
+    executed = json.loads((page.parent / "notebook.ipynb").read_text())
+    assert str(project) not in json.dumps(executed["metadata"])
+
+
+def test_a_notebook_runs_on_this_interpreter_whatever_kernels_a_home_folder_holds(
+    project: Path, run: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stale = project / "jupyter" / "kernels" / "python3"
+    stale.mkdir(parents=True)
+    (stale / "kernel.json").write_text(
+        json.dumps({"argv": ["/nowhere/python"], "display_name": "old", "language": "python"})
+    )
+    startup = project / "ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "00.py").write_text("import builtins; builtins.float = lambda x: 666")
+    monkeypatch.setenv("JUPYTER_PATH", str(project / "jupyter"))
+    monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "0")
+    monkeypatch.setenv("IPYTHONDIR", str(project / "ipython"))
+    monkeypatch.setenv("PYTHONSTARTUP", str(startup / "00.py"))
+    notebook(
+        project / "notebooks",
+        f"import sys\nassert sys.executable == {sys.executable!r}, sys.executable\n"
+        "assert float('1') == 1.0",
+    )
+    assert run().is_file()
+
+
+# What a run that did not finish leaves.
+
+KILLED = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
+GATED = (
+    "from valuation.errors import GateError\nraise GateError(['R-hat is 1.2; sample longer', 'b'])"
+)
+
+
+@pytest.mark.parametrize(
+    ("sources", "options", "error", "words"),
+    [
+        (["1 / 0"], {}, RunError, "code cell 3 stopped with ZeroDivisionError: division by zero"),
+        (["raise SystemExit(0)"], {}, RunError, "code cell"),
+        (["import os\nos._exit(0)"], {}, RunError, "kernel was killed in code cell 3"),
+        ([KILLED], {}, RunError, "kernel was killed in code cell 3"),
+        ([GATED], {}, GateError, "R-hat is 1.2; sample longer"),
+        (["rate = 0.9"], {}, RunError, "'rate' was given 0.25 and ended as 0.9"),
+        ([], {"finish": ""}, RunError, "did not show the results once"),
+        ([FINISH], {}, RunError, "did not show the results once"),
+        ([], {"finish": FINISH + "\nresults"}, None, ""),
+        ([], {"finish": FINISH.replace('"rate": rate,', '"rate": rate, "x": float("nan"),')},
+         RunError, "results"),
+        ([], {"finish": FINISH.replace("sha256(text", "sha256(b'x' + text").replace(
+            "b'x' + text.encode()", "b'x' + text.encode()")}, RunError, "do not fit their digest"),
+    ],
+    ids=[
+        "error", "SystemExit(0)", "os._exit(0)", "kill -9", "gate", "reassigned", "no sentinel",
+        "two sentinels", "whole", "not finite", "wrong digest",
+    ],
+)  # fmt: skip
+def test_only_a_whole_run_replaces_the_last_good_report(
+    project: Path,
+    run: Callable[..., Path],
+    sources: list[str],
+    options: dict[str, str],
+    error: type[Exception] | None,
+    words: str,
+) -> None:
+    folder = project / "out" / "tiny"
+    good = {"results.json": b'{"good": true}', "index.html": b"<p>good</p>"}
+    publish.publish(folder, good, inputs="earlier", about={})
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    notebook(project / "notebooks", *sources, **options)
+    if error is None:
+        run({"rate": 0.25})
+        assert read_results(folder) == {"rate": 0.25, "name": "base"}
+        return
+    with pytest.raises(error, match=words):
+        run({"rate": 0.25})
+    failure = folder / "FAILED.html"
+    assert {p.name: p.read_bytes() for p in folder.iterdir() if p != failure} == before
+    assert "last good report</a> is unchanged" in failure.read_text()
+
+
+def test_a_cell_that_asks_to_be_skipped_or_forgiven_does_not_count_as_run(
+    project: Path, run: Callable[..., Path]
+) -> None:
+    path = notebook(project / "notebooks", "1 / 0")
+    content = json.loads(path.read_text())
+    content["cells"][1]["metadata"]["tags"] = ["raises-exception"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(RunError, match="ZeroDivisionError"):
+        run()
+    content["cells"][1]["metadata"]["tags"] = ["skip-execution"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(RunError, match="was not executed"):
+        run()
+
+
+def test_text_in_a_failure_page_is_escaped_and_may_load_nothing(tmp_path: Path) -> None:
+    page = publish.write_failure(tmp_path / "x", "<b>t</b>", ["<script>alert(1)</script>"])
+    text = page.read_text()
+    assert "<script>" not in text
+    assert "<b>" not in text
+    assert "default-src 'none'" in text
+    assert "There is no earlier report." in text
+
+
+# What is kept, and what is found out.
+
+
+def _task(project: Path, **values: Any) -> Task:
+    return Task(
+        group="models",
+        name="tiny",
+        title="tiny",
+        notebook=notebook(project / "notebooks"),
+        values=values,
+        folder=project / "reports" / "models" / "tiny",
+        root=project,
+        reads=(project / "seeds", project / "params" / "scenarios" / "base.yaml"),
+    )
+
+
+def _published(task: Task) -> None:
+    files = {"results.json": b"{}", "index.html": b"<p></p>"}
+    publish.publish(task.folder, files, inputs=inputs_digest(task), about={})
+
+
+def test_a_report_is_current_until_something_that_it_reads_changes(project: Path) -> None:
+    task = _task(project, rate=0.1)
+    assert not is_current(task)
+    _published(task)
+    assert is_current(task)
+    (project / "params" / "scenarios" / "other.yaml").write_text("x: 1\n")
+    (project / "seeds" / ".~lock").write_text("an editor's")
+    assert is_current(task)
+    assert not is_current(_task(project, rate=0.2))
+    (project / "seeds" / "extra.csv").write_text("id\n")
+    assert not is_current(task)
+
+
+def test_a_current_report_is_kept_without_a_fit_or_a_kernel(project: Path) -> None:
+    task = _task(project)
+    _published(task)
+
+    def fit(task: Task) -> None:
+        raise AssertionError("nothing is stale")
+
+    (outcome,) = run_tasks([task], fit=fit)
+    assert outcome.status == "kept"
+
+
+@pytest.mark.parametrize("name", ["index.html", "results.json", "manifest.json"])
+def test_a_damaged_or_missing_file_is_found_and_made_again(project: Path, name: str) -> None:
+    task = _task(project)
+    _published(task)
+    path = task.folder / name
+    path.write_bytes(path.read_bytes()[:-1])
+    assert not is_current(task)
+    with pytest.raises(ArtifactError, match="missing or damaged; run it again"):
+        read_results(task.folder)
+    path.unlink()
+    assert not is_current(task)
+
+
+def test_a_fit_that_is_refused_fails_every_task_and_starts_no_kernel(project: Path) -> None:
+    task = _task(project)
+    seen: list[str] = []
+
+    class Watch(Silent):
+        def finished(self, outcome: Outcome) -> None:
+            seen.append(outcome.status)
+
+    def fit(task: Task) -> None:
+        raise LedgerError("evidence.csv:7: no source; name one")
+
+    (outcome,) = run_tasks([task], fit=fit, progress=Watch())
+    assert (outcome.status, seen) == ("failed", ["failed"])
+    assert "evidence.csv:7" in (task.folder / "FAILED.html").read_text()
+
+
+def test_one_failed_task_does_not_stop_the_others(project: Path) -> None:
+    good = _task(project)
+    bad_path = notebook(project / "notebooks", "1 / 0", name="bad")
+    bad = Task(
+        "models", "bad", "bad", bad_path, {}, project / "reports" / "models" / "bad", project
+    )
+    outcomes = run_tasks([bad, good], fit=None, jobs=2)
+    assert [o.status for o in outcomes] == ["failed", "made"]
+    assert (good.folder / "index.html").is_file()
+
+
+def test_the_digest_of_results_does_not_depend_on_the_order_of_keys() -> None:
+    assert digest_of({"a": 1, "b": 2.5}) == digest_of({"b": 2.5, "a": 1})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        digest_of({"a": float("inf")})
+
+
+def test_a_run_that_is_killed_leaves_the_last_good_report_and_no_kernel(project: Path) -> None:
+    folder = project / "out" / "tiny"
+    publish.publish(folder, {"results.json": b"{}"}, inputs="earlier", about={})
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    mark = project / "kernel.pid"
+    notebook(
+        project / "notebooks",
+        f"import os, pathlib, time\npathlib.Path({str(mark)!r}).write_text(str(os.getpid()))\n"
+        "time.sleep(60)",
+    )
+    code = (
+        "import sys, pathlib; from valuation.report import run_notebook\n"
+        "root = pathlib.Path(sys.argv[1])\n"
+        "run_notebook('tiny', {}, out_dir=root / 'out', root=root)"
+    )
+    runner = subprocess.Popen(
+        [sys.executable, "-c", code, str(project)], cwd=Path(__file__).parents[1]
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not mark.is_file() or not mark.read_text():
+            assert time.monotonic() < deadline, "the notebook never started"
+            assert runner.poll() is None
+            time.sleep(0.05)
+        runner.send_signal(signal.SIGKILL)
+    finally:
+        runner.kill()
+        runner.wait()
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+    kernel = int(mark.read_text())
+    deadline = time.monotonic() + 20
+    while _alive(kernel):
+        assert time.monotonic() < deadline, "the kernel outlived its runner"
+        time.sleep(0.1)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    state = Path(f"/proc/{pid}/stat")
+    return not (state.is_file() and state.read_text().rsplit(")", 1)[1].split()[0] == "Z")
+
+
+def test_the_tiny_notebooks_declare_what_the_tests_pass() -> None:
+    assert "rate: float" in PARAMETERS

@@ -1,0 +1,46 @@
+"""Run notebooks as checked functions and publish what they show, whole or not at all."""
+
+from valuation.report.kernel import MIME, digest_of
+from valuation.report.parameters import Declared, checked, declared
+from valuation.report.publish import read_manifest, read_results, run_folder
+from valuation.report.runs import (
+    DEFAULT_DEAL,
+    JOBS,
+    Outcome,
+    Progress,
+    Silent,
+    Task,
+    inputs_digest,
+    is_current,
+    model_task,
+    notebooks,
+    report_base,
+    run_notebook,
+    run_tasks,
+    scenario_task,
+)
+
+__all__ = [
+    "DEFAULT_DEAL",
+    "JOBS",
+    "MIME",
+    "Declared",
+    "Outcome",
+    "Progress",
+    "Silent",
+    "Task",
+    "checked",
+    "declared",
+    "digest_of",
+    "inputs_digest",
+    "is_current",
+    "model_task",
+    "notebooks",
+    "read_manifest",
+    "read_results",
+    "report_base",
+    "run_folder",
+    "run_notebook",
+    "run_tasks",
+    "scenario_task",
+]

@@ -1,0 +1,187 @@
+"""Files of a finished report: written whole, then moved into place; read only if intact."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import html
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from valuation.errors import ArtifactError, ParameterError
+
+SCHEMA = 1
+MANIFEST = "manifest.json"
+RESULTS = "results.json"
+PAGE = "index.html"
+NOTEBOOK = "notebook.ipynb"
+FAILURE = "FAILED.html"
+_SCRATCH = ".tmp-"
+_RUN_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
+
+
+def run_folder(base: Path, *names: str) -> Path:
+    """``base/names...``; :class:`ParameterError` for a name that could lead elsewhere."""
+    for name in names:
+        if not _RUN_NAME.match(name):
+            raise ParameterError(
+                f"{name!r} cannot name a run; use up to 64 of a-z, 0-9, '.', '_' and '-', "
+                "starting with a letter or digit"
+            )
+    folder = base.joinpath(*names)
+    if not folder.resolve().is_relative_to(base.resolve()):
+        raise ParameterError(f"{folder} lies outside {base}; remove the link that leads there")
+    return folder
+
+
+def sha256(content: bytes) -> str:
+    """Hex digest of ``content``."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _fsync_folder(folder: Path) -> None:
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _write_synced(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Replace ``path`` in one step: a reader sees the old content or the new, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=_SCRATCH, dir=path.parent)
+    os.close(handle)
+    scratch = Path(name)
+    try:
+        _write_synced(scratch, content)
+        scratch.chmod(0o644)
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)
+    _fsync_folder(path.parent)
+
+
+def publish(
+    folder: Path, files: Mapping[str, bytes], *, inputs: str, about: Mapping[str, Any]
+) -> None:
+    """Put a finished report in place, then its manifest; forget an earlier failure.
+
+    All files are on disk before the first is moved. The manifest comes last: a machine that
+    stops in between leaves complete files whose manifest does not fit, and the next run makes them
+    again.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest = {
+        "schema": SCHEMA,
+        "inputs": inputs,
+        **about,
+        "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        "files": {name: {"sha256": sha256(c), "bytes": len(c)} for name, c in files.items()},
+    }
+    text = json.dumps(manifest, indent=1, sort_keys=True, allow_nan=False)
+    scratch = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=folder))
+    try:
+        for name, content in {**files, MANIFEST: text.encode()}.items():
+            _write_synced(scratch / name, content)
+        for name in (*files, MANIFEST):
+            (scratch / name).replace(folder / name)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    (folder / FAILURE).unlink(missing_ok=True)
+    _fsync_folder(folder)
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """The manifest of ``folder`` if every file that it names is there and intact, else None."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        if manifest["schema"] != SCHEMA:
+            return None
+        for name, said in manifest["files"].items():
+            if sha256((folder / name).read_bytes()) != said["sha256"]:
+                return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return manifest if isinstance(manifest, dict) else None
+
+
+def read_results(folder: Path) -> dict[str, Any]:
+    """``results.json`` of ``folder``; :class:`ArtifactError` if it is missing or damaged."""
+    if read_manifest(folder) is None:
+        raise ArtifactError(f"{folder}: the report is missing or damaged; run it again")
+    results = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+    assert isinstance(results, dict)
+    return results
+
+
+def sweep(base: Path) -> None:
+    """Remove what killed runs left half-written below ``base``."""
+    for leftover in sorted(base.rglob(f"{_SCRATCH}*")) if base.is_dir() else ():
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
+
+
+_FAILURE_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>No report: {title}</title>
+<style>
+:root {{ color-scheme: light dark; }}
+body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 44rem; margin: 3rem auto;
+  padding: 0 1rem; }}
+h1 {{ font-size: 1.4rem; }}
+li {{ margin: .4rem 0; overflow-wrap: anywhere; }}
+p.when {{ opacity: .75; }}
+</style>
+</head>
+<body>
+<main>
+<h1>{title}: no report was published</h1>
+<p>A number that fails its checks is not shown. What refused it:</p>
+<ul>
+{items}
+</ul>
+<p>{last}</p>
+<p class="when">{when}</p>
+</main>
+</body>
+</html>
+"""
+
+
+def write_failure(folder: Path, title: str, problems: Sequence[str]) -> Path:
+    """A page beside the last good report that says what refused the new one; its path."""
+    last = (
+        'The <a href="index.html">last good report</a> is unchanged.'
+        if (folder / PAGE).is_file()
+        else "There is no earlier report."
+    )
+    when = dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    page = _FAILURE_PAGE.format(
+        title=html.escape(title),
+        items="\n".join(f"<li>{html.escape(problem)}</li>" for problem in problems),
+        last=last,
+        when=when,
+    )
+    write_file(folder / FAILURE, page.encode())
+    return folder / FAILURE

@@ -1,0 +1,481 @@
+"""Runs: which notebooks, with which parameters, into which folder, and whether they must run."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Protocol
+
+from valuation import __version__
+from valuation.errors import ParameterError, RunError, ValuationError
+from valuation.report import kernel, parameters, publish
+
+DEFAULT_DEAL = "meta_scale"
+SCENARIO_NOTEBOOK = "scenario_report"
+COMPARISON_NOTEBOOK = "scenario_comparison"
+JOBS = 2
+
+# What can change a number without a change in this project.
+_NUMERICS = (
+    "arviz-stats",
+    "numba",
+    "numpy",
+    "nutpie",
+    "pandas",
+    "pymc",
+    "pytensor",
+    "scipy",
+    "xarray",
+)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One notebook to run.
+
+    Attributes
+    ----------
+    group, name
+        What is run: a name of the group ``scenarios`` or ``models``.
+    title
+        For people: what the run is about.
+    notebook
+        The template; never written to.
+    values
+        Parameters, checked against what the notebook declares.
+    folder
+        Where the report goes.
+    reads
+        Files and folders whose content decides the result.
+    """
+
+    group: str
+    name: str
+    title: str
+    notebook: Path
+    values: Mapping[str, Any]
+    folder: Path
+    root: Path
+    reads: tuple[Path, ...] = field(default=(), repr=False)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells tasks of one command apart."""
+        return self.group, self.name
+
+    @property
+    def page(self) -> Path:
+        """The report."""
+        return self.folder / publish.PAGE
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a task: ``made``, ``kept`` (nothing it reads has changed) or ``failed``."""
+
+    task: Task
+    status: str
+    seconds: float
+    error: ValuationError | None = None
+
+
+class Progress(Protocol):
+    """Told what happens, from one thread."""
+
+    def begin(self, tasks: Sequence[Task]) -> None:
+        """Tasks that will run; those that are kept are not among them."""
+
+    def fitting(self) -> None:
+        """The one fit that the tasks share has begun."""
+
+    def cell(self, task: Task, done: int, total: int) -> None:
+        """``done`` of ``total`` code cells have run."""
+
+    def finished(self, outcome: Outcome) -> None:
+        """A task is over."""
+
+    def end(self) -> None:
+        """No more will come."""
+
+
+class Silent:
+    """Progress that tells nobody."""
+
+    def begin(self, tasks: Sequence[Task]) -> None: ...
+    def fitting(self) -> None: ...
+    def cell(self, task: Task, done: int, total: int) -> None: ...
+    def finished(self, outcome: Outcome) -> None: ...
+    def end(self) -> None: ...
+
+
+# What a result depends on.
+
+
+def _files(path: Path) -> Iterable[Path]:
+    if path.is_file():
+        yield path
+    elif path.is_dir():
+        for file in sorted(path.rglob("*")):
+            hidden = any(part.startswith((".", "__")) for part in file.relative_to(path).parts[:-1])
+            if file.is_file() and not hidden and not file.name.startswith("."):
+                yield file
+
+
+@cache
+def _environment_digest() -> str:
+    """Digest of this package's files and of the versions that decide its numbers."""
+    digest = hashlib.sha256(f"{__version__} {sys.version_info[:3]}".encode())
+    for name in _NUMERICS:
+        try:
+            digest.update(f"{name}={version(name)}".encode())
+        except PackageNotFoundError:
+            digest.update(f"{name}=none".encode())
+    package = Path(__file__).resolve().parents[1]
+    for file in _files(package):
+        if file.suffix != ".pyc":
+            digest.update(str(file.relative_to(package)).encode())
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def inputs_digest(task: Task) -> str:
+    """Digest of all that decides the report: code, versions, notebook, parameters, files read."""
+    digest = hashlib.sha256(_environment_digest().encode())
+    digest.update(json.dumps(dict(task.values), sort_keys=True).encode())
+    for path in (task.notebook, *task.reads):
+        for file in _files(path):
+            digest.update(os.path.relpath(file, task.root).encode())
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+# Which tasks there are.
+
+
+def notebooks(root: Path) -> dict[str, Path]:
+    """Notebooks of the project by name."""
+    return {path.stem: path for path in sorted((root / "notebooks").glob("*.ipynb"))}
+
+
+def report_base(root: Path, *, deal: str = DEFAULT_DEAL, as_of: str = "") -> Path:
+    """Folder of the reports of ``deal``; another as-of date never replaces the current report."""
+    base = root / "reports"
+    if deal != DEFAULT_DEAL:
+        base = publish.run_folder(base, "deals", deal)
+    return publish.run_folder(base, f"as-of-{as_of}") if as_of else base
+
+
+def _reads(root: Path, deal: str) -> tuple[Path, ...]:
+    """What every run for ``deal`` reads, scenarios apart."""
+    from valuation.params import load_deal
+
+    terms = load_deal(deal, root)
+    params = root / "params"
+    return (
+        root / terms.seeds,
+        root / terms.priors,
+        *sorted(params.glob("*.yaml")),
+        params / "deals" / f"{deal}.yaml",
+    )
+
+
+def _accepted(notebook: Path, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of ``values`` that the notebook declares, checked."""
+    known = parameters.declared(notebook)
+    return parameters.checked(notebook, {k: v for k, v in values.items() if k in known})
+
+
+def _given(deal: str, as_of: str, seed: int | None, override: str) -> dict[str, Any]:
+    given: dict[str, Any] = {"deal": deal, "as_of": as_of, "override": override}
+    return given if seed is None else given | {"random_seed": seed}
+
+
+def _template(root: Path, name: str) -> Path:
+    found = notebooks(root)
+    if name not in found:
+        raise ParameterError(f"no notebook {name!r}; notebooks/ holds {', '.join(found) or 'none'}")
+    return found[name]
+
+
+def scenario_task(
+    root: Path,
+    scenario: str,
+    *,
+    deal: str = DEFAULT_DEAL,
+    as_of: str = "",
+    seed: int | None = None,
+    override: str = "",
+) -> Task:
+    """The report of one scenario; every key of its file is a parameter of the notebook."""
+    from valuation.params import load_scenario, read_yaml
+    from valuation.params.places import named_file
+
+    path = named_file(scenario, root / "params" / "scenarios", "scenario")
+    spec = load_scenario(path, root)
+    notebook = _template(root, SCENARIO_NOTEBOOK)
+    values = dict(read_yaml(path).data) | _given(deal, as_of, seed, override)
+    return Task(
+        group="scenarios",
+        name=spec.scenario,
+        title=spec.title,
+        notebook=notebook,
+        values=parameters.checked(notebook, values),
+        folder=publish.run_folder(
+            report_base(root, deal=deal, as_of=as_of), "scenarios", spec.scenario
+        ),
+        root=root,
+        reads=(*_reads(root, deal), path),
+    )
+
+
+def model_task(
+    root: Path,
+    name: str,
+    *,
+    deal: str = DEFAULT_DEAL,
+    as_of: str = "",
+    seed: int | None = None,
+    override: str = "",
+) -> Task:
+    """The report of one of the other notebooks: evidence, a model, the comparison."""
+    notebook = _template(root, name)
+    if name == SCENARIO_NOTEBOOK:
+        raise ParameterError(f"{name} needs a scenario: `valuation report NAME`")
+    scenarios = root / "params" / "scenarios"
+    return Task(
+        group="models",
+        name=name,
+        title=name.replace("_", " "),
+        notebook=notebook,
+        values=_accepted(notebook, _given(deal, as_of, seed, override)),
+        folder=publish.run_folder(report_base(root, deal=deal, as_of=as_of), "models", name),
+        root=root,
+        reads=(
+            *_reads(root, deal),
+            scenarios if name == COMPARISON_NOTEBOOK else scenarios / "base.yaml",
+        ),
+    )
+
+
+# Running.
+
+
+def _render(notebook: Any, results: Mapping[str, Any], task: Task) -> str:
+    from valuation.page import to_html
+
+    page = to_html(notebook)
+    shown = "".join(
+        "".join(output.data["text/html"])
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+        if "text/html" in output.get("data", {})
+    )
+    figures = shown.count("<svg")
+    if page.count("<svg") < figures or shown.count("<figure") > figures:
+        raise RunError(
+            f"{task.name}: a figure is missing from the page ({page.count('<svg')} of "
+            f"{max(figures, shown.count('<figure'))}); run it again or look at the notebook"
+        )
+    return page
+
+
+async def _run(task: Task, inputs: str, on_cell: kernel.OnCell | None) -> None:
+    import nbformat
+    from papermill.iorw import load_notebook_node
+    from papermill.parameterize import parameterize_notebook
+
+    if task.folder.resolve().is_relative_to(task.notebook.parent.resolve()):
+        raise RunError(f"{task.folder}: a report may not be written among the notebooks")
+    notebook = load_notebook_node(str(task.notebook))
+    notebook.metadata["kernelspec"] = {
+        "name": "python3",
+        "display_name": "Python 3",
+        "language": "python",
+    }
+    values = dict(task.values)
+    if values:
+        notebook = parameterize_notebook(notebook, values, kernel_name="python3", language="python")
+    results = await kernel.execute(
+        notebook,
+        values,
+        name=task.name,
+        cwd=task.notebook.parent,
+        root=task.root,
+        on_cell=on_cell,
+    )
+    page = await asyncio.to_thread(_render, notebook, results, task)
+    files = {
+        publish.RESULTS: json.dumps(results, indent=1, sort_keys=True, allow_nan=False).encode(),
+        publish.NOTEBOOK: nbformat.writes(notebook).encode(),
+        publish.PAGE: page.encode(),
+    }
+    about = {
+        "notebook": task.notebook.name,
+        "parameters": values,
+        "results_digest": kernel.digest_of(results),
+    }
+    publish.publish(task.folder, files, inputs=inputs, about=about)
+
+
+def _unforeseen(task: Task, problem: Exception) -> RunError:
+    """A fault of ours or the machine's, as an error that lets the other tasks go on."""
+    error = RunError(
+        f"{task.name}: {type(problem).__name__}: {problem}; run with --debug to see where"
+    )
+    error.__cause__ = problem
+    return error
+
+
+async def _attempt(task: Task, inputs: str, progress: Progress) -> Outcome:
+    start = time.monotonic()
+    try:
+        await _run(task, inputs, lambda done, total: progress.cell(task, done, total))
+    except Exception as problem:
+        error = problem if isinstance(problem, ValuationError) else _unforeseen(task, problem)
+        publish.write_failure(task.folder, task.title, str(error).splitlines())
+        outcome = Outcome(task, "failed", time.monotonic() - start, error)
+    else:
+        outcome = Outcome(task, "made", time.monotonic() - start)
+    progress.finished(outcome)
+    return outcome
+
+
+async def _attempt_all(
+    stale: Sequence[tuple[Task, str]], jobs: int, progress: Progress
+) -> list[Outcome]:
+    gate = asyncio.Semaphore(jobs)
+
+    async def one(task: Task, inputs: str) -> Outcome:
+        async with gate:
+            return await _attempt(task, inputs, progress)
+
+    async with asyncio.TaskGroup() as group:
+        running = [group.create_task(one(task, inputs)) for task, inputs in stale]
+    return [task.result() for task in running]
+
+
+def _fit(task: Task) -> None:
+    """Make the fit that the notebooks share, once, so that each only loads it."""
+    from valuation.study import open_study
+
+    values = dict(task.values)
+    seed = values.get("random_seed")
+    if seed is None:
+        seed = parameters.declared(task.notebook)["random_seed"].default
+    scenario = values.get("scenario", "base")
+    study = open_study(
+        deal=values["deal"],
+        scenario=scenario,
+        as_of=values.get("as_of", ""),
+        random_seed=seed,
+        override=values.get("override", ""),
+    )
+    _ = study.posterior
+
+
+def is_current(task: Task, inputs: str | None = None) -> bool:
+    """True if the report in place is whole and nothing that it depends on has changed."""
+    manifest = publish.read_manifest(task.folder)
+    return manifest is not None and manifest.get("inputs") == (inputs or inputs_digest(task))
+
+
+def _exclusive(tasks: Sequence[Task]) -> Any:
+    """A lock that keeps two commands from writing the same reports at once."""
+    from filelock import FileLock
+
+    from valuation.params import cache_folder
+
+    folder = cache_folder(tasks[0].root) / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    where = str(tasks[0].root.resolve())
+    return FileLock(folder / f"reports-{publish.sha256(where.encode())[:12]}.lock")
+
+
+def run_tasks(
+    tasks: Sequence[Task],
+    *,
+    jobs: int = JOBS,
+    force: bool = False,
+    fit: Callable[[Task], None] | None = _fit,
+    progress: Progress | None = None,
+) -> list[Outcome]:
+    """Run those of ``tasks`` whose report is not current, ``jobs`` at a time.
+
+    The shared fit is made first. A failed task leaves its last good report as it was, with a page
+    that says why beside it; the others go on. Outcomes come in the order of ``tasks``.
+    """
+    if not tasks:
+        return []
+    progress = progress or Silent()
+    with _exclusive(tasks):
+        outcomes: dict[tuple[str, str], Outcome] = {}
+        stale: list[tuple[Task, str]] = []
+        for task in tasks:
+            publish.sweep(task.folder)
+            inputs = inputs_digest(task)
+            if not force and is_current(task, inputs):
+                (task.folder / publish.FAILURE).unlink(missing_ok=True)
+                outcomes[task.key] = Outcome(task, "kept", 0.0)
+            else:
+                stale.append((task, inputs))
+        progress.begin([task for task, _ in stale])
+        try:
+            if stale and fit is not None:
+                progress.fitting()
+                try:
+                    fit(next((t for t, _ in stale if t.group == "scenarios"), stale[0][0]))
+                except ParameterError:
+                    raise
+                except ValuationError as error:
+                    for task, _ in stale:
+                        problems = str(error).splitlines()
+                        publish.write_failure(task.folder, task.title, problems)
+                        outcome = Outcome(task, "failed", 0.0, error)
+                        outcomes[task.key] = outcome
+                        progress.finished(outcome)
+                    stale = []
+            for outcome in asyncio.run(_attempt_all(stale, jobs, progress)):
+                outcomes[outcome.task.key] = outcome
+        finally:
+            progress.end()
+    return [outcomes[task.key] for task in tasks]
+
+
+def run_notebook(
+    name: str,
+    values: Mapping[str, Any],
+    *,
+    out_dir: Path,
+    root: Path,
+    run_name: str | None = None,
+) -> Path:
+    """Run one notebook of ``root`` with ``values`` and publish it in ``out_dir/run_name``.
+
+    Returns the page. Raises :class:`ParameterError` for a parameter that the notebook does not
+    declare, and what the notebook raised (:class:`GateError`, :class:`RunError`, ...) if it failed;
+    a page that says so is then beside the last good report.
+    """
+    notebook = _template(root, name)
+    task = Task(
+        group="notebooks",
+        name=run_name or name,
+        title=name.replace("_", " "),
+        notebook=notebook,
+        values=parameters.checked(notebook, values),
+        folder=publish.run_folder(out_dir, run_name or name),
+        root=root,
+    )
+    (outcome,) = run_tasks([task], force=True, fit=None)
+    if outcome.error is not None:
+        raise outcome.error
+    return task.page
