@@ -1,4 +1,4 @@
-"""What is assumed: deals, priors, scenarios, credibility and limits, read strictly from ``params/``."""
+"""What is assumed: deals, priors, scenarios, credibility and limits, read from ``params/``."""
 
 from valuation.params.deals import Deal, load_deal, load_deals
 from valuation.params.families import FAMILIES
@@ -15,6 +15,7 @@ from valuation.params.scenarios import (
     load_scenario,
     load_scenarios,
 )
+from valuation.params.schemas import SCHEMAS, write_json_schemas
 from valuation.params.settings import (
     GRADES,
     Credibility,
@@ -23,7 +24,6 @@ from valuation.params.settings import (
     load_gate,
     load_grades,
 )
-from valuation.params.schemas import SCHEMAS, write_json_schemas
 
 __all__ = [
     "DRIVERS",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -14,6 +14,7 @@ from valuation.params.places import find_root, named_file
 from valuation.params.reading import (
     Date,
     Fraction,
+    Free,
     KeyPath,
     LargeUsdBn,
     Listed,
@@ -26,7 +27,6 @@ from valuation.params.reading import (
     Text,
     UsdBn,
     WholeYears,
-    Within,
     Years,
     problems_error,
     read_yaml,
@@ -147,7 +147,7 @@ class Deal(Record):
     components: dict[str, bool]
     strategic: Annotated[tuple[str, ...], Listed]
     headline: Headline
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: Free = Field(default_factory=dict)
 
     @property
     def months(self) -> int:
@@ -215,7 +215,8 @@ def years_after(day: dt.date, years: int) -> dt.date:
 def load_deal(name: str | Path, root: str | Path | None = None) -> Deal:
     """Read a deal by name (a file of ``params/deals``) or path.
 
-    Raises :class:`ParameterError` with file, line and remedy. ``root`` defaults to :func:`find_root`.
+    Raises :class:`ParameterError` with file, line and remedy. ``root`` is :func:`find_root`'s
+    unless given.
     """
     base = find_root() if root is None else Path(root)
     path = named_file(name, base / "params" / "deals", "deal")
@@ -223,7 +224,9 @@ def load_deal(name: str | Path, root: str | Path | None = None) -> Deal:
     deal = validate(Deal, document)
     if deal.name != path.stem:
         raise ParameterError(
-            document.at(("name",), f"is {deal.name!r} in a file named {path.name}; make them the same")
+            document.at(
+                ("name",), f"is {deal.name!r} in a file named {path.name}; make them the same"
+            )
         )
     return deal
 

@@ -1,8 +1,8 @@
-"""Families of prior distributions: densities, quantiles and moments as plain NumPy and scipy.special.
+"""Families of prior distributions: densities, quantiles and moments in NumPy and scipy.special.
 
-One :class:`Family` a name, in :data:`FAMILIES`. Every function takes the parameters by name first, then
-an array; outside the support a log density is ``-inf``. ``scipy.stats`` is not used, because it takes
-half a second to import and an update of stored draws has a tenth.
+One :class:`Family` a name, in :data:`FAMILIES`. Every function takes the parameters by name first,
+then an array of values inside the support. ``scipy.stats`` is not used, because it takes half a
+second to import and an update of stored draws has a tenth.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Family:
     support
         Open interval of the values; quantiles must lie inside.
     scale
-        Maps a quantile to the scale on which a fit measures a miss: the log for positive values, the
-        logit for fractions, so that a miss by a tenth counts the same at both ends.
+        Maps a quantile to the scale on which a fit measures a miss: the log for positive values,
+        the logit for fractions, so that a miss by a tenth counts the same at both ends.
     start
         ``(probabilities, values) -> parameters`` from which a fit sets out.
     pymc
@@ -123,7 +123,7 @@ def _halfnormal_start(q: Array, x: Array) -> Parameters:
 
 def _gamma_logpdf(p: Parameters, x: Array) -> Array:
     a, b = p["alpha"], p["beta"]
-    return a * math.log(b) - math.lgamma(a) + (a - 1) * np.log(x) - b * x
+    return a * math.log(b) - math.lgamma(a) + _special().xlogy(a - 1, x) - b * x
 
 
 def _gamma_start(q: Array, x: Array) -> Parameters:
@@ -135,7 +135,7 @@ def _gamma_start(q: Array, x: Array) -> Parameters:
 def _beta_logpdf(p: Parameters, x: Array) -> Array:
     a, b = p["alpha"], p["beta"]
     constant = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
-    return constant + (a - 1) * np.log(x) + (b - 1) * np.log1p(-x)
+    return constant + _special().xlogy(a - 1, x) + _special().xlog1py(b - 1, -x)
 
 
 def _beta_moments(p: Parameters) -> tuple[float, float]:
@@ -173,7 +173,9 @@ def _uniform_start(q: Array, x: Array) -> Parameters:
     return {"lower": float(lower), "upper": float(lower + slope)}
 
 
-def _family(name: str, parameters: str, positive: str, support: tuple[float, float], **rest: Any):
+def _family(
+    name: str, parameters: str, positive: str, support: tuple[float, float], **rest: Any
+) -> Family:
     return Family(name, tuple(parameters.split()), tuple(positive.split()), support, **rest)
 
 
@@ -192,7 +194,8 @@ FAMILIES: dict[str, Family] = {
             ppf=lambda p, q: np.exp(_normal_ppf(p, q)),
             cdf=lambda p, x: _normal_cdf(p, np.log(x)),
             moments=_lognormal_moments,
-            scale=_log, start=lambda q, x: _normal_start(q, np.log(x)), pymc="LogNormal", pymc_names={},
+            scale=_log, start=lambda q, x: _normal_start(q, np.log(x)),
+            pymc="LogNormal", pymc_names={},
         ),
         _family(
             "halfnormal", "sigma", "sigma", (0.0, math.inf),

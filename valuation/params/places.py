@@ -49,7 +49,7 @@ def cache_folder(root: Path) -> Path:
 
 
 def named_file(given: str | Path, folder: Path, what: str) -> Path:
-    """The file of ``folder`` that ``given`` names; a path (with a suffix or a slash) is taken as is.
+    """The file of ``folder`` that ``given`` names; a path (suffix or slash) is taken as it is.
 
     Raises :class:`ParameterError` that lists the names there are.
     """

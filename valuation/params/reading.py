@@ -1,8 +1,8 @@
 """Strict YAML: one document of plain data with the position of every key, checked into records.
 
-The rules are YAML 1.2's core schema (``NO`` is a string, ``14.3e9`` a number), without what a settings
-file has no use for: tags, anchors, aliases, directives, several documents, duplicate keys. An error
-reads ``file:line:col: key: what; remedy``, and all errors of a file are reported at once.
+The rules are YAML 1.2's core schema (``NO`` is a string, ``14.3e9`` a number), without what a
+settings file has no use for: tags, anchors, aliases, directives, several documents, duplicate keys.
+An error reads ``file:line:col: key: what; remedy``; all errors of a file are reported at once.
 """
 
 from __future__ import annotations
@@ -11,14 +11,16 @@ import datetime as dt
 import difflib
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -86,7 +88,8 @@ def dotted(path: Iterable[Key]) -> str:
     """``('sets', 0, 'value')`` as ``sets[0].value``."""
     text = ""
     for key in path:
-        text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else str(key)
+        name = f"{key:g}" if isinstance(key, float) else str(key)
+        text += f"[{key}]" if isinstance(key, int) else f".{name}" if text else name
     return text
 
 
@@ -198,7 +201,9 @@ class _Composer:
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             self._refuse(event, "an anchor or alias (& or *)", "write the value out in full")
         if getattr(event, "tag", None):
-            self._refuse(event, f"the tag {event.tag!r}", "remove it; quote a value to make it text")
+            self._refuse(
+                event, f"the tag {event.tag!r}", "remove it; quote a value to make it text"
+            )
         if depth > MAX_DEPTH:
             self._refuse(event, f"nesting deeper than {MAX_DEPTH}", "flatten the file")
 
@@ -239,9 +244,9 @@ class Record(BaseModel):
     @classmethod
     def _known_keys(cls, data: Any) -> Any:
         # Before the fields, so that a misspelt key is not also reported as a missing one.
-        if isinstance(data, Mapping):
-            if problems := list(unknown_keys(data, cls.model_fields)):
-                raise problems_error(problems)
+        keys = data if isinstance(data, Mapping) else ()
+        if problems := list(unknown_keys(keys, cls.model_fields)):
+            raise problems_error(problems)
         return data
 
     def digest(self) -> str:
@@ -276,10 +281,7 @@ def problems_error(problems: Sequence[tuple[KeyPath, str]]) -> PydanticCustomErr
     return PydanticCustomError("problems", "see problems", {"problems": list(problems)})
 
 
-RecordType = TypeVar("RecordType", bound=BaseModel)
-
-
-def validate(record: type[RecordType], document: Document) -> RecordType:
+def validate[RecordType: BaseModel](record: type[RecordType], document: Document) -> RecordType:
     """Check a document into a record; raise :class:`ParameterError` naming every problem."""
     if not isinstance(document.data, Mapping):
         found = "the file is empty" if document.data is None else f"found {_kind(document.data)}"
@@ -292,19 +294,23 @@ def validate(record: type[RecordType], document: Document) -> RecordType:
         raise ParameterError(explain(error, document)) from None
 
 
-def explain(error: ValidationError, document: Document, prefix: KeyPath = ()) -> list[str]:
-    """The sentences of a pydantic error, each at its place; ``prefix`` is where the record lies."""
-    sentences = []
+def explain(error: ValidationError, document: Document) -> list[str]:
+    """The sentences of a pydantic error, each at its place in the document."""
+    return [document.at(path, what) for path, what in error_faults(error, document.data)]
+
+
+def error_faults(error: ValidationError, data: Any) -> list[tuple[KeyPath, str]]:
+    """``(path, sentence)`` of each fault that pydantic found in ``data``, without repeats."""
+    found: list[tuple[KeyPath, str]] = []
     for item in error.errors(include_url=False):
-        path = _path_in(document.data, (*prefix, *item["loc"]))
+        path = _path_in(data, item["loc"])
         if item["type"] == "problems":
-            for key, sentence in item["ctx"]["problems"]:
-                sentences.append(document.at((*path, *key), sentence))
+            found.extend(((*path, *key), what) for key, what in item["ctx"]["problems"])
         elif item["type"] == "missing":
-            sentences.append(document.at((*path, item["loc"][-1]), "is missing; add it"))
+            found.append(((*path, item["loc"][-1]), "is missing; add it"))
         else:
-            sentences.append(document.at(path, _sentence(item)))
-    return sorted(set(sentences), key=sentences.index)
+            found.append((path, _sentence(item)))
+    return sorted(set(found), key=found.index)
 
 
 def _path_in(data: Any, loc: Sequence[Any]) -> KeyPath:
@@ -391,9 +397,7 @@ class Within:
         below = value <= self.low if self.open_low else value < self.low
         above = value >= self.high if self.open_high else value > self.high
         if below or above:
-            low = f"{'more than ' if self.open_low else ''}{self.low:g}"
-            high = f"{'less than ' if self.open_high else ''}{self.high:g}"
-            raise problem(f"{value:g} is outside {low} to {high}; {self.hint}")
+            raise problem(f"{value:g} is not between {self.low:g} and {self.high:g}; {self.hint}")
         return value
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
@@ -427,7 +431,19 @@ def iso_date(value: Any) -> Any:
     raise problem(f"needs a date, found {_kind(value)}; write it as YYYY-MM-DD")
 
 
+def finite(value: Any) -> Any:
+    """Plain data as given; refused if a NaN or an infinity is anywhere inside."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise problem("has a number that is not finite inside; .nan and .inf are refused")
+    inner = value.values() if isinstance(value, Mapping) else value
+    if isinstance(inner, Iterable) and not isinstance(inner, str):
+        for item in inner:
+            finite(item)
+    return value
+
+
 Date = Annotated[dt.date, BeforeValidator(iso_date)]
+Free = Annotated[dict[str, Any], AfterValidator(finite)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 # A list of the file is a tuple in a record, which strict mode would otherwise refuse.

@@ -1,4 +1,4 @@
-"""What-ifs as data: conditions re-weight draws, sets intervene on them; neither refits a posterior."""
+"""What-ifs as data: conditions re-weight draws, sets intervene on them; neither refits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Discriminator, Field, Tag, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from valuation.errors import ParameterError
 from valuation.params.deals import Deal
@@ -16,14 +25,14 @@ from valuation.params.places import find_root, named_file
 from valuation.params.reading import (
     Date,
     Document,
-    Key,
+    Free,
     KeyPath,
     Listed,
     Name,
     Record,
     Text,
     Within,
-    explain,
+    error_faults,
     problem,
     problems_error,
     read_yaml,
@@ -53,7 +62,10 @@ DRIVERS: dict[str, tuple[str, str]] = {
 # Events that a condition may name: what is said if it happens, and if it does not.
 EVENTS: dict[str, tuple[str, str]] = {
     "founder_exit": ("The founder leaves", "The founder does not leave"),
-    "regulatory_action": ("A regulator opens a formal action", "No regulator opens a formal action"),
+    "regulatory_action": (
+        "A regulator opens a formal action",
+        "No regulator opens a formal action",
+    ),
     "impairment": ("The stake is written down", "The stake is not written down"),
     "person_exit": ("{subject} leaves", "{subject} does not leave"),
     "customer_end": (
@@ -68,12 +80,18 @@ EVENTS: dict[str, tuple[str, str]] = {
 
 # What a scenario may not change: who the deal is between, and what its posterior was fitted to.
 FIXED_TERMS = (
-    "name", "title", "acquirer", "target", "founder", "closed", "seeds", "priors", "prior_set", "currency",
+    "name", "title", "acquirer", "target", "founder", "closed", "seeds", "priors",
+    "prior_set", "currency",
 )  # fmt: skip
 
 Value = Annotated[float, Within(-1e6, 1e6, "in the driver's unit")]
 EventName = Literal[
-    "founder_exit", "regulatory_action", "impairment", "person_exit", "customer_end", "customer_return"
+    "founder_exit",
+    "regulatory_action",
+    "impairment",
+    "person_exit",
+    "customer_end",
+    "customer_return",
 ]
 DriverName = Literal[
     "talent_retained", "stars_retained", "founder_in_post", "adoption_share", "acquirer_spend",
@@ -190,23 +208,29 @@ def _level_faults(driver: str, value: float, key: str) -> Iterator[tuple[KeyPath
         yield (key,), f"{value:g} is outside 0 to 1; {driver} is 0 or 1"
 
 
-def _condition_kind(value: Any) -> str:
+def _one_kind(value: Any) -> Any:
     if isinstance(value, BaseModel):
-        return "driver" if isinstance(value, DriverCondition) else "event"
-    if isinstance(value, Mapping):
-        if "event" in value and "driver" in value:
-            raise problem("has both event and driver; make it two conditions")
-        for key in ("event", "driver"):
-            if key in value:
-                return key
-        known = suggestion(str(next(iter(value), "")), ("event", "driver"), "it starts with")
+        return value
+    if not isinstance(value, Mapping):
+        raise problem("needs keys and values; write {event: founder_exit, before: '2027-06-12'}")
+    if "event" in value and "driver" in value:
+        raise problem("has both event and driver; make it two conditions")
+    if "event" not in value and "driver" not in value:
+        known = suggestion(str(next(iter(value), "")), ("event", "driver"), "it starts with one of")
         raise problem(f"names neither an event nor a driver; {known}")
-    raise problem("needs keys and values; write {event: founder_exit, before: '2027-06-12'}")
+    return value
+
+
+def _kind_of(value: Any) -> str:
+    named = isinstance(value, DriverCondition) or (isinstance(value, Mapping) and "driver" in value)
+    return "driver condition" if named else "event condition"
 
 
 Condition = Annotated[
-    Annotated[EventCondition, Tag("event")] | Annotated[DriverCondition, Tag("driver")],
-    Discriminator(_condition_kind),
+    Annotated[EventCondition, Tag("event condition")]
+    | Annotated[DriverCondition, Tag("driver condition")],
+    Discriminator(_kind_of),
+    BeforeValidator(_one_kind),
 ]
 
 
@@ -273,7 +297,7 @@ class Scenario(Record):
     conditions: Annotated[tuple[Condition, ...], Listed] = ()
     sets: Annotated[tuple[Intervention, ...], Listed] = ()
     prior_set: Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9._-]{0,63})?$")] = ""
-    terms: dict[str, Any] = Field(default_factory=dict)
+    terms: Free = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _known_terms(self) -> Scenario:
@@ -282,7 +306,7 @@ class Scenario(Record):
         return self
 
     def resolve(self, deal: Deal) -> Deal:
-        """The deal with this scenario's terms and prior set; :class:`ParameterError` if they clash."""
+        """The deal with this scenario's terms and prior set; :class:`ParameterError` on a clash."""
         merged = _merged(deal.model_dump(), self.terms)
         if self.prior_set:
             merged["prior_set"] = self.prior_set
@@ -312,7 +336,7 @@ def _merged(base: Any, changes: Any) -> Any:
 
 
 def _term_faults(
-    terms: Mapping[Key, Any], record: type[BaseModel], where: KeyPath
+    terms: Mapping[Any, Any], record: type[BaseModel], where: KeyPath
 ) -> Iterator[tuple[KeyPath, str]]:
     """Unknown keys, and values that the deal's own field would refuse, each at its line."""
     known = [key for key in record.model_fields if record is not Deal or key not in FIXED_TERMS]
@@ -337,9 +361,8 @@ def _term_faults(
         try:
             TypeAdapter(kind).validate_python(value, strict=None if field.metadata else True)
         except ValidationError as error:
-            blank = Document("", {key: value})
-            for sentence in explain(error, blank, (key,)):
-                yield here, sentence.split(": ", 2)[-1]
+            for path, sentence in error_faults(error, value):
+                yield (*here, *path), sentence
 
 
 def load_scenario(

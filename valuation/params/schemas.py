@@ -1,4 +1,4 @@
-"""JSON Schema of every file of ``params/``, so that editors complete and check keys as one types."""
+"""JSON Schema of every file of ``params/``, so that editors complete and check keys."""
 
 from __future__ import annotations
 

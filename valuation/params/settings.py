@@ -1,13 +1,15 @@
-"""Two small files: what a credibility grade is worth, and the limits a published number must meet."""
+"""What a credibility grade is worth, and the limits that a published number must meet."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import model_validator
 
+from valuation.params.places import find_root
 from valuation.params.reading import (
     Fraction,
     KeyPath,
@@ -18,7 +20,6 @@ from valuation.params.reading import (
     read_yaml,
     validate,
 )
-from valuation.params.places import find_root
 
 GRADES = ("A", "B", "C", "D")
 
@@ -46,11 +47,11 @@ class Credibility(Record):
 
     def _rises(self) -> Iterator[tuple[KeyPath, str]]:
         chances = self.probabilities()
-        for better, worse in zip(GRADES, GRADES[1:], strict=False):
+        for better, worse in pairwise(GRADES):
             if chances[worse] > chances[better]:
                 yield (
                     (worse, "probability"),
-                    f"{chances[worse]:g} is above {chances[better]:g} of the better grade {better}; "
+                    f"{chances[worse]:g} is above the {chances[better]:g} of grade {better}; "
                     "a worse grade cannot be more credible",
                 )
 
