@@ -123,6 +123,30 @@ def probability(
     return Estimate(value, share.mcse)
 
 
+def difference(
+    values: ArrayLike,
+    other: ArrayLike,
+    weight: ArrayLike | None = None,
+    other_weight: ArrayLike | None = None,
+    *,
+    inflation: float = 1.0,
+) -> Estimate:
+    """Mean of ``values`` less mean of ``other``, where draw i of both is the same draw.
+
+    What the draws share cancels, in the difference and in its MCSE: ``sqrt(sum (w (x - mean) -
+    w' (x' - mean'))^2)``. Serves two valuations of the same draws, the same values under two sets
+    of weights (a condition, another prior set), and both at once; bool values give a difference of
+    probabilities.
+    """
+    x, y = _draws(values, "values"), _draws(other, "other")
+    w, v = weights(weight, x.size), weights(other_weight, y.size)
+    if x.size != y.size:
+        raise ValuationError(f"{x.size} draws cannot be paired with {y.size}")
+    a, b = float(w @ x), float(v @ y)
+    scatter = float(((w * (x - a) - v * (y - b)) ** 2).sum())
+    return Estimate(a - b, math.sqrt(scatter * _inflation(inflation)))
+
+
 def quantiles(values: ArrayLike, q: ArrayLike, weight: ArrayLike | None = None) -> NDArray:
     """Weighted quantiles: the smallest value at which the cumulated weight reaches ``q``.
 
@@ -662,11 +686,6 @@ def _payoffs(payoff: ArrayLike | xr.DataArray) -> NDArray:
     return table
 
 
-def _gain(table: NDArray, w: NDArray, best: int, inflation: float) -> Estimate:
-    """Mean gain of choosing the best option in each row over always taking ``best``."""
-    return mean(table.max(axis=1) - table[:, best], w, inflation=inflation)
-
-
 def evpi(
     payoff: ArrayLike | xr.DataArray, weight: ArrayLike | None = None, *, inflation: float = 1.0
 ) -> Estimate:
@@ -676,7 +695,8 @@ def evpi(
     """
     table = _payoffs(payoff)
     w = weights(weight, len(table))
-    return _gain(table, w, int((w @ table).argmax()), inflation)
+    best = int((w @ table).argmax())
+    return mean(table.max(axis=1) - table[:, best], w, inflation=inflation)
 
 
 def evppi(
@@ -691,7 +711,8 @@ def evppi(
 
     The conditional mean is a cubic spline of ``pieces`` pieces on the parameter's normal score; a
     parameter with few values takes the mean at each. It keeps each option's mean, so the result is
-    never negative and, up to the fit, never above :func:`evpi`.
+    never negative and, up to the fit, never above :func:`evpi`. The MCSE is that of the payoffs
+    that the fitted rule would have earned, so it holds what the parameter leaves unknown.
     """
     table = _payoffs(payoff)
     x = _draws(parameter, "parameter")
@@ -701,4 +722,6 @@ def evppi(
     best = int((w @ table).argmax())
     # Against the best option: what all options share cancels before the fit.
     relative = table - table[:, [best]]
-    return _gain(_conditional_mean(relative, x, w, pieces=pieces), w, best, inflation)
+    fitted = _conditional_mean(relative, x, w, pieces=pieces)
+    chosen = np.take_along_axis(relative, fitted.argmax(axis=1)[:, None], axis=1)[:, 0]
+    return Estimate(float(w @ fitted.max(axis=1)), mean(chosen, w, inflation=inflation).mcse)
