@@ -119,13 +119,15 @@ def diagnose(
         Where the caller expects it (a definition out of reach in a bear scenario), the row passes
         and its sentence gives the bound to print.
 
-    Notes ----- Power, at 4 chains of 1,000 independent draws and the shipped limits (measured in
-    the tests). One chain off by 0.4 SD is refused, by 0.2 SD it is not. Draws of an AR(1) chain are
-    refused at correlation 0.9 (ESS about 210), pass at 0.6 (ESS 1,000). Of headline values Cauchy
-    draws are refused, lognormal draws with sd 1 pass; Pareto k has noise of 0.1, so tails between k
-    0.55 and 0.85 go either way: a Student t with 2 degrees of freedom (k 0.5, no variance) usually
-    passes. A bias common to all chains, or a mode that none has visited, no check of this kind can
-    see.
+    Notes
+    -----
+    Power, at 4 chains of 1,000 draws and the shipped limits (the tests measure it). Of independent
+    draws, one chain off by 0.4 SD is refused and one off by 0.2 SD is not. Autocorrelated draws
+    (AR(1)) are refused at correlation 0.9 (ESS 210), pass at 0.6 (ESS 1,000) and go either way at
+    0.8. Of headline values Cauchy draws are refused and lognormal ones with sd 1 pass; Pareto k has
+    noise of 0.1, so tails with a true k of 0.6 to 0.8 go either way, and a Student t with 2 degrees
+    of freedom (k 0.5, no variance) passes 19 times in 20. A bias common to all chains, or a mode
+    that none has visited, no check of this kind can see.
 
     The whole takes about 4 ms a scalar.
     """

@@ -195,7 +195,7 @@ def _plain(dataset: xr.Dataset) -> xr.Dataset:
         if clean[dim].dtype.kind in "OUT":
             texts = np.asarray([str(label) for label in clean[dim].values], dtype=np.str_)
             clean = clean.assign_coords({dim: texts})
-    return clean.transpose(CHAIN, DRAW, ...)
+    return clean.transpose(CHAIN, DRAW, ..., missing_dims="ignore")
 
 
 def _prior_dataset(prior: Mapping[str, Any], posterior: xr.Dataset) -> xr.Dataset:
