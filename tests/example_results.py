@@ -1,0 +1,483 @@
+"""Invented results with every key a page reads; the numbers mean nothing outside the tests."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import numpy as np
+
+DEFINITIONS = {
+    "npv": "Net present value above zero, strategic value included",
+    "npv_financial": "Net present value above zero without strategic value",
+    "stake_alone": "The stake alone recovers the outlay",
+    "moic": "Money back by June 2032",
+    "irr": "A return of at least 10% a year",
+    "no_impairment": "No write-down below 70% by the end of 2027",
+}
+
+COMPONENTS = [
+    ("outlay", "Outlay", False, -14.3, -14.3, -14.3),
+    ("stake", "Stake at exit", False, 2.6, 0.2, 8.4),
+    ("data_services", "Data services", False, 0.7, 0.1, 1.6),
+    ("retention_pay", "Retention pay", False, -1.1, -2.0, -0.4),
+    ("integration_cost", "Integration cost", False, -0.4, -0.9, -0.1),
+    ("regulation_cost", "Regulation cost", False, -0.1, -0.6, 0.0),
+    ("talent", "Talent", True, 3.2, 1.1, 6.3),
+    ("capability", "Capability", True, 5.1013, 0.0, 21.5),
+    ("denial", "Denial of rivals", True, 0.4, 0.0, 1.3),
+]
+
+
+def _dates(count: int, step_months: int = 3) -> list[str]:
+    start = dt.date(2025, 6, 12)
+    out = []
+    for index in range(count):
+        months = start.month - 1 + index * step_months
+        out.append(dt.date(start.year + months // 12, months % 12 + 1, 12).isoformat())
+    return out
+
+
+def _fan(label: str, units: str, start: float, end: float, spread: float) -> dict[str, Any]:
+    dates = _dates(41)
+    time = np.linspace(0, 1, len(dates))
+    middle = start + (end - start) * (1 - np.exp(-2.4 * time)) / (1 - np.exp(-2.4))
+    width = spread * np.sqrt(time)
+    low, high = middle - width, middle + 1.3 * width
+    inner_low, inner_high = middle - 0.4 * width, middle + 0.5 * width
+    if units == "fraction":
+        low, inner_low, inner_high, high = (
+            np.clip(c, 0, 1) for c in (low, inner_low, inner_high, high)
+        )
+    return {
+        "label": label,
+        "units": units,
+        "dates": dates,
+        "lower": low.round(4).tolist(),
+        "lower50": inner_low.round(4).tolist(),
+        "median": middle.round(4).tolist(),
+        "upper50": inner_high.round(4).tolist(),
+        "upper": high.round(4).tolist(),
+        "mean": (middle + 0.1 * width).round(4).tolist(),
+    }
+
+
+def _evidence() -> list[dict[str, Any]]:
+    kinds = [
+        ("departure", "Ruben Example", "blank"),
+        ("customer_ended", "Google", "blank"),
+        ("quality_report", "Scale AI", "-1"),
+        ("revenue", "Scale AI", "0.87"),
+        ("", "", ""),
+    ]
+    rows = []
+    for index in range(40):
+        kind, subject, value = kinds[index % len(kinds)]
+        scored = bool(kind) and index % 7 != 3
+        day = dt.date(2025, 6, 13) + dt.timedelta(days=6 * index)
+        rows.append(
+            {
+                "id": f"B{index:03d}",
+                "published": day.isoformat(),
+                "event_date": (day - dt.timedelta(days=1)).isoformat(),
+                "claim": f"Claim number {index}: what a paper wrote about the two companies that day.",
+                "source": "S3",
+                "publisher": "Example News",
+                "address": f"https://example.org/news/{index}",
+                "root": f"example-{index // 2}",
+                "credibility": "ABCD"[index % 4],
+                "c": [0.97, 0.85, 0.6, 0.3][index % 4],
+                "kind": kind,
+                "subject": subject,
+                "value": value,
+                "scored": scored,
+                "note": "repeats B001" if kind and not scored else "",
+            }
+        )
+    return rows
+
+
+def example_results() -> dict[str, Any]:
+    """A complete ``results`` dict: 17 in 100, median NPV -5.2."""
+    draws = np.random.default_rng(7)
+    npv = np.sort(-14.3 + 6.0 + draws.lognormal(1.1, 1.15, 8000) - 1.2 * draws.normal(1, 1, 8000))
+    dots = np.quantile(npv, (np.arange(100) + 0.5) / 100)
+    paying = int((dots > 0).sum())
+    chance = float((npv > 0).mean())
+    quantiles = {str(q): float(np.quantile(npv, q)) for q in (0.05, 0.25, 0.5, 0.75, 0.95)}
+    prices = np.linspace(0, 20, 21)
+    rates = np.linspace(0, 0.25, 26)
+    x = np.linspace(0, 1, 15)
+    y = np.linspace(0, 40, 14)
+    grid = 1 / (1 + np.exp(-(6 * x[None, :] + 0.14 * y[:, None] - 6.4)))
+    chances = {
+        "npv": chance,
+        "npv_financial": 0.04,
+        "stake_alone": 0.012,
+        "moic": 0.24,
+        "irr": 0.13,
+        "no_impairment": 0.71,
+    }
+    drivers = {
+        "talent_retained": _fan("Talent retained", "fraction", 1.0, 0.34, 0.22),
+        "adoption_share": _fan("Share of the acquirer's data spending", "fraction", 0.3, 0.22, 0.2),
+        "revenue": _fan("Revenue of the target", "USD bn per year", 1.5, 1.1, 0.9),
+        "rivals_active": _fan("Rival customers still buying", "fraction", 1.0, 0.18, 0.14),
+        "capability_gap": _fan("Gap to the frontier", "index points", 18.0, 11.0, 9.0),
+    }
+    dates = ["2026-06-12", "2027-06-12", "2029-06-12"]
+    people = [
+        ("Alexandr Wang", "founder", [0.88, 0.71, 0.48]),
+        ("Star Example", "stars", [0.80, 0.62, 0.41]),
+        ("Mover Example", "movers", [0.77, 0.58, 0.37]),
+        ("Ruben Example", "movers", [0.0, 0.0, 0.0]),
+        ("Legacy researchers", "legacy", [0.69, 0.55, 0.36]),
+    ]
+    customers = [
+        ("Google", "rival_lab", 1, [0.02, 0.02, 0.04]),
+        ("OpenAI", "rival_lab", 1, [0.01, 0.01, 0.02]),
+        ("Microsoft", "technology", 1, [0.44, 0.33, 0.22]),
+        ("US government", "government", 0, [0.91, 0.82, 0.66]),
+        ("Other enterprise", "enterprise", 0, [0.81, 0.68, 0.49]),
+    ]
+    return {
+        "schema": 1,
+        "deal": {
+            "name": "meta_scale",
+            "title": "Meta's USD 14.3 bn for 49% of Scale AI",
+            "acquirer": "Meta",
+            "target": "Scale AI",
+            "outlay_usd_bn": 14.3,
+            "stake": 0.49,
+            "closed": "2025-06-12",
+            "discount_per_year": 0.088,
+            "hurdle_per_year": 0.10,
+        },
+        "scenario": {
+            "scenario": "base",
+            "title": "Base",
+            "story": "What the evidence says, with nothing assumed on top.",
+            "probability": 1.0,
+            "probability_mcse": 0.0,
+            "conditions": [],
+            "sets": [],
+            "prior_set": "house",
+        },
+        "as_of": "2026-02-28",
+        "run": {
+            "seed": 20250612,
+            "created": "2026-03-01T09:30:00+00:00",
+            "digests": {"ledger": "a" * 64, "priors": "b" * 64, "deal": "c" * 64, "code": "d" * 64},
+            "versions": {"python": "3.13.1", "pymc": "6.4.0", "arviz": "1.3.0"},
+            "sampler": "nutpie",
+            "override": "",
+        },
+        "headline": {
+            "definition": "npv",
+            "label": DEFINITIONS["npv"],
+            "probability": chance,
+            "mcse": 0.0061,
+            "natural": f"{paying} in 100",
+            "npv_mean": float(npv.mean()),
+            "npv_median": quantiles["0.5"],
+            "npv_lower": quantiles["0.05"],
+            "npv_upper": quantiles["0.95"],
+            "ci_prob": 0.90,
+            "opinion_low": 0.06,
+            "opinion_high": 0.41,
+        },
+        "definitions": [
+            {"definition": k, "label": DEFINITIONS[k], "probability": p, "mcse": 0.006}
+            for k, p in chances.items()
+        ],
+        "npv_quantiles": quantiles,
+        "npv_dots": dots.round(3).tolist(),
+        "components": [
+            dict(zip(("component", "label", "strategic", "mean", "lower", "upper"), row, strict=True))
+            for row in COMPONENTS
+        ],
+        "cash": _fan("Cumulative cash", "USD bn", -14.3, -4.0, 9.0),
+        "price": [
+            {"price_usd_bn": float(p), "probability": float(1 / (1 + np.exp(0.42 * (p - 10.5))))}
+            for p in prices
+        ],
+        "hurdle": [
+            {
+                "rate": float(r),
+                "probability": float(0.42 / (1 + np.exp(22 * (r - 0.08)))),
+                "npv_mean": float(6 - 80 * r),
+            }
+            for r in rates
+        ],
+        "tornado": [
+            _tornado("uplift_at_frontier", "Uplift at the frontier", "fraction", 0.002, 0.03, -8.1, 4.3),
+            _tornado("share_due_to_deal", "Share due to this deal", "fraction", 0.02, 0.3, -7.4, 1.9),
+            _tornado("talent_retained", "Talent retained", "fraction", 0.18, 0.62, -6.5, -0.9),
+            _tornado("capability_gap", "Gap to the frontier", "index points", 2, 24, -0.8, -6.2),
+            _tornado("exit_multiple", "Exit multiple", "x revenue", 1.1, 7.9, -5.4, -1.7),
+            _tornado("revenue", "Revenue of the target", "USD bn per year", 0.4, 2.7, -5.0, -2.2),
+            _tornado("adoption_share", "Share of data spending", "fraction", 0.05, 0.5, -4.2, -3.0),
+            _tornado("denial_usd_bn", "Denial of rivals", "USD bn", 0.0, 1.2, -3.9, -3.2),
+        ],
+        "break_even": {
+            "x_label": "Share of the uplift due to this deal, %",
+            "y_label": "Uplift of revenue at the frontier, USD bn per year",
+            "x": (100 * x).tolist(),
+            "y": y.tolist(),
+            "probability": grid.tolist(),
+        },
+        "prior_sets": [
+            _prior_set("house", "House view", chance, float(npv.mean()), "sampled"),
+            _prior_set("sceptic", "Sceptic", 0.06, -7.7, "reweighted"),
+            _prior_set("enthusiast", "Enthusiast", 0.41, 2.4, "refitted"),
+        ],
+        "opinion": {
+            "range": 0.35,
+            "share": 0.58,
+            "sentence": "Changing only the priors moves the chance from 6 to 41 in 100.",
+        },
+        "drivers": drivers,
+        "people": [
+            {"subject": s, "cohort": c, "probability_in_post": dict(zip(dates, p, strict=True))}
+            for s, c, p in people
+        ],
+        "customers": [
+            {
+                "subject": s,
+                "segment": g,
+                "rival": r,
+                "probability_active": dict(zip(dates, p, strict=True)),
+            }
+            for s, g, r, p in customers
+        ],
+        "evidence": _evidence(),
+        "evidence_counts": {"total": 40, "typed": 32, "scored": 27, "context": 8},
+        "shrinkage": [
+            {
+                "parameter": f"parameter_{index}",
+                "label": label,
+                "prior_mean": 0.0,
+                "prior_sd": 1.0,
+                "mean": mean,
+                "sd": sd,
+                "contraction": 1 - sd**2,
+            }
+            for index, (label, mean, sd) in enumerate(
+                [
+                    ("How well the two mesh", -0.62, 0.71),
+                    ("Log hazard, movers", 0.21, 0.55),
+                    ("Conflict effect on rivals", 1.9, 0.38),
+                    ("Quality of the target's data", -0.4, 0.83),
+                    ("Share due to this deal", 0.0, 1.0),
+                ]
+            )
+        ],
+        "outside_view": {"successes": 17, "n": 56, "rate": 0.304, "lower": 0.20, "upper": 0.43},
+        "diagnostics": [
+            _check("rhat", 1.004, 1.01, "Largest R-hat is 1.004; the limit is 1.01."),
+            _check("ess_bulk", 812.0, 400.0, "Smallest bulk effective sample is 812; at least 400."),
+            _check("divergences", 0.0, 0.0, "No divergent transitions."),
+        ],
+    }
+
+
+def _tornado(
+    driver: str, label: str, unit: str, low: float, high: float, npv_low: float, npv_high: float
+) -> dict[str, Any]:
+    return {
+        "driver": driver,
+        "label": label,
+        "unit": unit,
+        "low_value": low,
+        "high_value": high,
+        "npv_low": npv_low,
+        "npv_high": npv_high,
+    }
+
+
+def _prior_set(name: str, label: str, chance: float, mean: float, method: str) -> dict[str, Any]:
+    return {
+        "prior_set": name,
+        "label": label,
+        "probability": chance,
+        "mcse": 0.008,
+        "npv_mean": mean,
+        "khat": 0.31 if method == "reweighted" else None,
+        "effective_draws": 1480.0,
+        "method": method,
+    }
+
+
+def _check(check: str, value: float, limit: float, sentence: str) -> dict[str, Any]:
+    return {"check": check, "value": value, "limit": limit, "passed": True, "sentence": sentence}
+
+
+def conditional_results() -> dict[str, Any]:
+    """The same with a condition and a thing set by assumption."""
+    results = example_results()
+    results["scenario"] = {
+        "scenario": "bear",
+        "title": "Founder leaves before vesting",
+        "story": "The founder goes and rivals stay away.",
+        "probability": 0.231,
+        "probability_mcse": 0.007,
+        "conditions": ["the founder has left before 2027-06-12"],
+        "sets": ["share of the acquirer's data spending multiplied by 0.5 from 2026-06-12"],
+        "prior_set": "house",
+    }
+    return results
+
+
+def example_model_results() -> dict[str, Any]:
+    """What a model notebook shows, invented."""
+    grid = np.linspace(-3, 3, 61)
+
+    def normal(mean: float, sd: float) -> list[float]:
+        return (np.exp(-0.5 * ((grid - mean) / sd) ** 2) / sd / np.sqrt(2 * np.pi)).tolist()
+
+    densities = [
+        {
+            "name": f"parameter_{index}",
+            "label": label,
+            "unit": "log hazard per month",
+            "grid": grid.tolist(),
+            "prior": normal(0.0, 1.0),
+            "posterior": normal(mean, sd),
+            "prior_mean": 0.0,
+            "prior_sd": 1.0,
+            "mean": mean,
+            "sd": sd,
+        }
+        for index, (label, mean, sd) in enumerate(
+            [("Hazard, movers", 0.6, 0.4), ("Hazard, stars", -0.4, 0.6), ("Mesh loading", 0.0, 0.95)]
+        )
+    ]
+    months = np.arange(0, 61, 2)
+
+    def band(rate: float, spread: float) -> dict[str, list[float]]:
+        return {
+            "lower": np.exp(-(rate + spread) * months).tolist(),
+            "median": np.exp(-rate * months).tolist(),
+            "upper": np.exp(-max(rate - spread, 0.001) * months).tolist(),
+        }
+
+    checks = [
+        {
+            "id": f"B{index:03d}",
+            "kind": kind,
+            "subject": subject,
+            "label": f"{subject}, {what}",
+            "observed": seen,
+            "unit": unit,
+            "prior_lower": seen * 0.2,
+            "prior_median": seen * 0.8 + 0.2,
+            "prior_upper": seen * 2.0 + 1,
+            "posterior_lower": seen * 0.6,
+            "posterior_median": seen * 0.9 + 0.1,
+            "posterior_upper": seen * 1.4 + 0.5,
+        }
+        for index, (kind, subject, what, seen, unit) in enumerate(
+            [
+                ("group_exits", "Legacy researchers", "exits by 2025-09-01", 9.0, "count"),
+                ("group_exits", "Movers", "exits by 2025-12-31", 4.0, "count"),
+                ("departure", "Ruben Example", "left in month", 2.5, "months"),
+                ("departure", "Star Example", "left in month", 5.2, "months"),
+            ]
+        )
+    ]
+    return {
+        "model": "retention",
+        "title": "Retention",
+        "equation": [
+            "log h[g,k] = log h0[k] + α[g] − λ_R z",
+            "k ~ Binomial(n, ρ_g F_g(t))",
+        ],
+        "reads": ["departure", "sighting", "group_exits", "layoff"],
+        "densities": densities,
+        "checks": checks,
+        "curves": [
+            {
+                "name": "movers",
+                "label": "Movers still in post",
+                "units": "fraction",
+                "months": months.tolist(),
+                "dates": _dates(len(months), 2),
+                "prior": band(0.02, 0.012),
+                "posterior": band(0.03, 0.007),
+                "marks": [
+                    {"month": 2.5, "label": "Ruben Example", "status": "exit"},
+                    {"month": 7.0, "label": "Mover Example", "status": "seen"},
+                    {"month": 6.0, "label": "Movers", "status": "reported"},
+                ],
+            }
+        ],
+        "rows": [row for row in _evidence() if row["kind"] == "departure"],
+        "diagnostics": example_results()["diagnostics"],
+        "summary": [
+            {
+                "name": d["name"],
+                "label": d["label"],
+                "mean": d["mean"],
+                "sd": d["sd"],
+                "lower": d["mean"] - 1.64 * d["sd"],
+                "upper": d["mean"] + 1.64 * d["sd"],
+                "rhat": 1.002,
+                "ess_bulk": 1450.0,
+                "ess_tail": 1320.0,
+            }
+            for d in densities
+        ],
+    }
+
+
+def example_comparison() -> dict[str, Any]:
+    """Nine scenarios as ``compare`` returns them, invented."""
+    names = [
+        ("base", "Base", 0.0, 1.0, False),
+        ("founder_leaves", "Founder leaves before vesting", -2.0, 0.23, False),
+        ("exodus", "Talent exodus", -3.1, 0.18, False),
+        ("renaissance", "Data renaissance", 2.2, 1.0, True),
+        ("rivals_return", "Rivals return as customers", 0.9, 0.04, False),
+        ("collapse", "Rivals all gone and revenue collapses", -2.6, 0.31, False),
+        ("frontier", "Frontier reached", 8.4, 0.12, False),
+        ("denial", "Acqui-kill", -1.2, 1.0, True),
+        ("regulation", "Regulatory action", -1.6, 0.05, False),
+    ]
+    base = example_results()
+    scenarios = []
+    for name, title, shift, probability, is_set in names:
+        head = dict(base["headline"])
+        chance = min(0.95, max(0.01, head["probability"] + 0.03 * shift))
+        head |= {
+            "probability": chance,
+            "natural": f"{round(100 * chance)} in 100",
+            "npv_mean": head["npv_mean"] + shift,
+            "npv_median": head["npv_median"] + shift,
+            "npv_lower": head["npv_lower"] + shift,
+            "npv_upper": head["npv_upper"] + shift,
+        }
+        scenarios.append(
+            {
+                "scenario": {
+                    "scenario": name,
+                    "title": title,
+                    "story": f"What if: {title.lower()}.",
+                    "probability": probability,
+                    "probability_mcse": 0.006,
+                    "conditions": [] if is_set or name == "base" else [title.lower()],
+                    "sets": [f"{title.lower()}, by assumption"] if is_set else [],
+                    "prior_set": "house",
+                },
+                "headline": head,
+                "definitions": base["definitions"],
+                "npv_quantiles": base["npv_quantiles"],
+                "components": base["components"],
+            }
+        )
+    return {
+        "schema": 1,
+        "deal": base["deal"],
+        "as_of": base["as_of"],
+        "run": base["run"],
+        "scenarios": scenarios,
+    }

@@ -1,0 +1,225 @@
+"""An executed notebook as one HTML file: own skeleton, no script, nothing asked of any network.
+
+Inputs are left out unless asked for. Outputs of :mod:`valuation.sections` appear as they are; any
+other output appears as escaped text, or as a picture if it is one. Markdown passes with its raw HTML
+escaped and its links held to web addresses. A content security policy forbids everything else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from valuation.errors import RunError
+from valuation.sections import words
+from valuation.sections.parts import (
+    SECTION_MIME,
+    STYLE_FILE,
+    Html,
+    Section,
+    esc,
+    notebook_style,
+)
+
+FOLDER = Path(__file__).resolve().parent
+POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
+    "form-action 'none'"
+)
+_PICTURES = ("image/png", "image/jpeg")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the page's contents."""
+
+    id: str
+    title: str
+
+
+def document(
+    *,
+    title: str,
+    blocks: Sequence[Section | Html],
+    heading: str = "",
+    kicker: str = "",
+    description: str = "",
+    footer: str = "",
+) -> str:
+    """A whole page from sections and other markup of this package; strings are escaped."""
+    import jinja2
+
+    # Autoescape is on; only what this package made is marked as safe.
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    template = environment.from_string((FOLDER / "page.html.j2").read_text(encoding="utf-8"))
+    style = STYLE_FILE.read_text(encoding="utf-8") + (FOLDER / "page.css").read_text("utf-8")
+    entries = [Entry(block.id, block.title) for block in blocks if isinstance(block, Section)]
+    shown = [block.html if isinstance(block, Section) else esc(block) for block in blocks]
+    return template.render(
+        title=title,
+        heading=heading or title,
+        kicker=kicker,
+        description=description,
+        footer=footer or "Made by valuation. No part of this page asks anything of a network.",
+        policy=POLICY,
+        style=_safe(style),
+        entries=entries,
+        blocks=[_safe(block) for block in shown],
+    )
+
+
+def _safe(text: str) -> Any:
+    from markupsafe import Markup
+
+    return Markup(text)
+
+
+def to_html(
+    notebook: Mapping[str, Any],
+    results: Mapping[str, Any],
+    *,
+    title: str = "",
+    show_code: bool = False,
+) -> str:
+    """The page of an executed notebook.
+
+    Parameters
+    ----------
+    notebook
+        An executed notebook in format 4, as nbformat reads it.
+    results
+        What the notebook's last cell gave; heads the page. May lack any key.
+    title
+        Of the browser tab; the notebook's own title if empty.
+
+    Raises
+    ------
+    RunError
+        If a cell failed, or the notebook shows no section.
+    """
+    heading, blocks = "", []
+    for block in _blocks(notebook, show_code=show_code):
+        if isinstance(block, _Heading):
+            heading = heading or block.text
+        else:
+            blocks.append(block)
+    shown = [block for block in blocks if isinstance(block, Section)]
+    if not shown:
+        raise RunError("the notebook shows no section; was it executed to its end?")
+    repeated = {s.id for s in shown if [t.id for t in shown].count(s.id) > 1}
+    if repeated:
+        raise RunError(f"the notebook shows these sections twice: {', '.join(sorted(repeated))}")
+    return document(
+        title=title or heading or shown[0].title,
+        heading=heading or title,
+        kicker=kicker(results),
+        description=shown[0].summary,
+        blocks=blocks,
+    )
+
+
+def kicker(results: Mapping[str, Any]) -> str:
+    """The line above the title: which deal, which scenario, what was known."""
+    parts = []
+    if "deal" in results:
+        parts.append(str(results["deal"]["title"]))
+    if "scenario" in results:
+        parts.append(f"Scenario: {results['scenario']['title']}")
+    if "as_of" in results:
+        parts.append(f"Public by {words.long_date(results['as_of'])}")
+    return " · ".join(parts)
+
+
+def sections_of(notebook: Mapping[str, Any]) -> list[Section]:
+    """The sections that an executed notebook shows, in order."""
+    return [b for b in _blocks(notebook, show_code=False) if isinstance(b, Section)]
+
+
+@dataclass(frozen=True)
+class _Heading:
+    text: str
+
+
+def _blocks(notebook: Mapping[str, Any], *, show_code: bool) -> Iterator[Section | Html | _Heading]:
+    for cell in notebook["cells"]:
+        source = _joined(cell["source"])
+        if cell["cell_type"] == "markdown":
+            yield from _prose(source)
+        elif cell["cell_type"] == "code":
+            if show_code and source.strip():
+                yield Html(f'<pre class="code"><code>{_escape_lines(source)}</code></pre>')
+            for output in cell.get("outputs", ()):
+                yield from _output(output)
+
+
+def _joined(source: str | Sequence[str]) -> str:
+    return source if isinstance(source, str) else "".join(source)
+
+
+def _escape_lines(text: str) -> str:
+    import html
+
+    return html.escape(text, quote=True)
+
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def _output(output: Mapping[str, Any]) -> Iterator[Section | Html]:
+    kind = output["output_type"]
+    if kind == "error":
+        raise RunError(f"a cell failed: {output['ename']}: {output['evalue']}")
+    if kind == "stream":
+        # What a library says while it works is for the terminal, not for the reader.
+        return
+    data: Mapping[str, Any] = output.get("data", {})
+    mark = data.get(SECTION_MIME)
+    if mark is not None:
+        markup = _joined(data["text/html"]).removeprefix(notebook_style())
+        said = _joined(data.get("text/plain", "")).removeprefix(f"{mark['title']}: ")
+        yield Section(mark["id"], mark["title"], markup, said, "vl-half" in markup[:60], mark["figures"])
+        return
+    if any(key.startswith("application/vnd.valuation.") for key in data):
+        return
+    for mime in _PICTURES:
+        if mime in data:
+            code = re.sub(r"[^A-Za-z0-9+/=]", "", _joined(data[mime]))
+            said = esc(_joined(data.get("text/plain", "picture")))
+            yield Html(f'<p><img alt="{said}" src="data:{mime};base64,{code}"></p>')
+            return
+    text = _COLOURS.sub("", _joined(data.get("text/plain", "")))
+    if text.strip():
+        yield Html(f'<pre class="plain">{_escape_lines(text)}</pre>')
+
+
+def _prose(source: str) -> Iterator[Html | _Heading]:
+    """Markdown with raw HTML escaped; the first-level heading is the page's title."""
+    first, _, rest = source.lstrip().partition("\n")
+    if first.startswith("# "):
+        yield _Heading(first[2:].strip())
+        source = rest
+    if source.strip():
+        yield Html(f'<div class="prose">{_markdown(source)}</div>')
+
+
+def _markdown(source: str) -> str:
+    import mistune
+
+    class Renderer(mistune.HTMLRenderer):
+        """Headings below the page's own; no pictures from elsewhere; web links only."""
+
+        def heading(self, text: str, level: int, **attrs: Any) -> str:
+            return super().heading(text, min(max(level, 2), 4), **attrs)
+
+        def image(self, text: str, url: str, title: str | None = None) -> str:
+            return str(esc(text))
+
+        def link(self, text: str, url: str, title: str | None = None) -> str:
+            if url.startswith(("https://", "http://", "#")):
+                return f'<a href="{esc(url)}" rel="noopener noreferrer">{text}</a>'
+            return text
+
+    return str(mistune.create_markdown(renderer=Renderer(escape=True), plugins=["table"])(source))

@@ -1,0 +1,975 @@
+"""Pictures: arrays in, marks on an ``Axes`` out. Nothing here computes a result.
+
+Every function takes the ``Axes`` to draw on, then plain arrays, and returns the ``Axes``. Each looks
+at the width of its figure: a narrow one (a phone) puts row labels above their bars instead of beside
+them. Matplotlib is imported when a figure is made, never its ``pyplot``, and no setting of it is left
+changed.
+
+:func:`to_svg` turns a figure into an SVG for a page: text stays text, ids carry a prefix, nothing
+depends on the clock, and each colour of :data:`PALETTE` becomes a CSS variable, so that a page can
+show the same drawing on a dark ground.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import math
+import re
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+from xml.etree import ElementTree
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Each colour stands for a role and is used for nothing else: :func:`to_svg` finds a role by its
+# colour. Blue and orange differ for every common kind of colour blindness and in grey print.
+PALETTE: Mapping[str, str] = {
+    "ink": "#1b1e23",
+    "muted": "#565d68",
+    "rule": "#b9bfc9",
+    "grid": "#e6e8ec",
+    "gain": "#0b62a4",
+    "loss": "#b4500b",
+    "neutral": "#68707d",
+    "ground": "#fefefe",
+}
+CSS_PREFIX = "--vl-"
+
+WIDE = 820
+NARROW = 360
+TEXT = 12.5
+SMALL = 11.5
+
+Marks = Sequence[tuple[float, str, Literal["exit", "seen", "reported"]]]
+
+
+# Figures and their conversion.
+
+
+def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
+    """An empty figure of ``width`` × ``height`` CSS pixels and its one ``Axes``."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width / 72, height / 72), dpi=72, layout="constrained")
+    FigureCanvasSVG(figure)
+    figure.patch.set_visible(False)
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.set(w_pad=0.03, h_pad=0.04)
+    axes = figure.add_subplot()
+    axes.patch.set_visible(False)
+    return figure, axes
+
+
+def to_svg(figure: Figure, id: str, title: str, desc: str) -> str:
+    """The figure as one ``<svg>`` element, the same bytes for the same marks.
+
+    ``title`` and ``desc`` are what a screen reader says; ``id`` prefixes every id inside.
+    """
+    import io
+
+    import matplotlib
+
+    sheet = io.StringIO()
+    settings = {"svg.fonttype": "none", "svg.hashsalt": id, "path.simplify": True}
+    with matplotlib.rc_context(settings):
+        figure.savefig(sheet, format="svg", metadata={"Date": None, "Creator": None})
+    return _adapt(ElementTree.fromstring(sheet.getvalue()), id, title, desc)
+
+
+_SVG = "{http://www.w3.org/2000/svg}"
+_XLINK = "{http://www.w3.org/1999/xlink}href"
+_LONG_NUMBER = re.compile(r"-?\d+\.\d+(?:e-?\d+)?")
+_NO_TURN = re.compile(r"rotate\(-?0(?:\.0*)? [^)]*\)")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+def plain(text: object) -> str:
+    """One line of text without control characters, as SVG and HTML both accept it."""
+    return " ".join(_CONTROL.sub("", str(text)).split())
+
+
+def _round(match: re.Match[str]) -> str:
+    short = f"{float(match.group()):.1f}".rstrip("0").rstrip(".")
+    return "0" if short in ("-0", "") else short
+
+
+def _adapt(root: ElementTree.Element, id: str, title: str, desc: str) -> str:
+    roles = {colour: f"var({CSS_PREFIX}{role},{colour})" for role, colour in PALETTE.items()}
+    sentinel = re.compile("|".join(map(re.escape, roles)), re.IGNORECASE)
+    used: set[str] = set()
+    for element in root.iter():
+        for value in element.attrib.values():
+            used.update(re.findall(r"url\(#([^)]+)\)", value))
+        if _XLINK in element.attrib:
+            used.add(element.attrib[_XLINK].removeprefix("#"))
+
+    def attributes(element: ElementTree.Element) -> dict[str, str]:
+        kept: dict[str, str] = {}
+        for key, value in element.attrib.items():
+            if key == "id":
+                if value in used:
+                    kept["id"] = f"{id}-{value}"
+            elif key == _XLINK:
+                kept["href"] = f"#{id}-{value.removeprefix('#')}"
+            elif key == "style":
+                style = re.sub(r"font-family: [^;]*;? ?", "", value)
+                style = re.sub(r"stroke-(?:linejoin|miterlimit): [^;]*;? ?", "", style)
+                style = re.sub(r"url\(#", f"url(#{id}-", style)
+                style = sentinel.sub(lambda m: roles[m.group().lower()], style)
+                kept["style"] = re.sub(r"\s*([:;])\s*", r"\1", style).strip(";")
+            elif key == "clip-path":
+                kept[key] = value.replace("url(#", f"url(#{id}-")
+            elif key == "transform":
+                value = _LONG_NUMBER.sub(_round, _NO_TURN.sub("", value)).strip()
+                if value:
+                    kept[key] = value
+            elif key in ("d", "x", "y", "width", "height", "points", "viewBox"):
+                kept[key] = _LONG_NUMBER.sub(_round, value).replace("\n", "").strip()
+        return {key: value for key, value in kept.items() if value}
+
+    def copy(element: ElementTree.Element) -> list[ElementTree.Element]:
+        name = element.tag.removeprefix(_SVG)
+        if name in ("style", "title", "desc", "script", "metadata") or "}" in name:
+            return []
+        clone = ElementTree.Element(name, attributes(element))
+        if name == "text":
+            clone.text = plain("".join(element.itertext()))
+            return [clone]
+        for child in element:
+            clone.extend(copy(child))
+        if name in ("g", "defs") and len(clone) == 0:
+            return []
+        if name == "g" and not clone.attrib:
+            return list(clone)
+        return [clone]
+
+    (svg,) = copy(root)
+    box = svg.attrib["viewBox"]
+    svg.attrib.clear()
+    svg.attrib.update(
+        {
+            "class": "vl-svg",
+            "viewBox": box,
+            "role": "img",
+            "aria-labelledby": f"{id}-title {id}-desc",
+            "style": "stroke-linejoin:round",
+        }
+    )
+    for position, (name, text) in enumerate((("title", title), ("desc", desc))):
+        label = ElementTree.Element(name, {"id": f"{id}-{name}"})
+        label.text = plain(text)
+        svg.insert(position, label)
+    return ElementTree.tostring(svg, encoding="unicode")
+
+
+# Shared dress.
+
+
+def is_narrow(ax: Axes) -> bool:
+    """Whether the figure is meant for a phone."""
+    return bool(ax.get_figure(root=True).get_size_inches()[0] * 72 < 500)
+
+
+def _text(ax: Axes, x: float, y: float, text: str, **style: Any) -> Any:
+    style = {"color": PALETTE["ink"], "fontsize": TEXT, "parse_math": False} | style
+    return ax.text(x, y, plain(text), **style)
+
+
+def _dress(
+    ax: Axes,
+    *,
+    x_label: str = "",
+    y_label: str = "",
+    x_grid: bool = False,
+    y_grid: bool = False,
+    left: bool = False,
+) -> None:
+    """One look: no box, thin rules, the y label above the axis where it can be read."""
+    for side in ("top", "right", "left"):
+        ax.spines[side].set_visible(left and side == "left")
+    for side in ("bottom", "left"):
+        ax.spines[side].set_color(PALETTE["rule"])
+        ax.spines[side].set_linewidth(1)
+    ax.tick_params(
+        colors=PALETTE["rule"],
+        labelcolor=PALETTE["muted"],
+        labelsize=TEXT if not is_narrow(ax) else SMALL,
+        length=3,
+        width=1,
+    )
+    if not left:
+        ax.tick_params(axis="y", length=0)
+    ax.set_axisbelow(True)
+    for axis, on in (("x", x_grid), ("y", y_grid)):
+        if on:
+            ax.grid(True, axis=axis, color=PALETTE["grid"], linewidth=1)
+    if x_label:
+        ax.set_xlabel(
+            plain(x_label), color=PALETTE["muted"], fontsize=TEXT, labelpad=5, parse_math=False
+        )
+    if y_label:
+        ax.set_title(
+            plain(y_label),
+            loc="left",
+            color=PALETTE["muted"],
+            fontsize=TEXT,
+            pad=8,
+            parse_math=False,
+        )
+
+
+def _ticks(ax: Axes, axis: Literal["x", "y"], count: int) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    target = ax.xaxis if axis == "x" else ax.yaxis
+    target.set_major_locator(MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]))
+    target.set_major_formatter(lambda value, _: number(value))
+
+
+def number(value: float) -> str:
+    """A tick: a true minus, no trailing zeros."""
+    rounded = round(float(value), 6)
+    text = f"{abs(rounded):,.0f}" if abs(rounded) >= 1000 else f"{abs(rounded):g}"
+    return f"−{text}" if rounded < 0 else text
+
+
+def signed(value: float, digits: int = 1) -> str:
+    """A change with its sign, a true minus, and no signed zero."""
+    text = f"{abs(value):,.{digits}f}"
+    if float(text.replace(",", "")) == 0:
+        return text
+    return f"−{text}" if value < 0 else f"+{text}"
+
+
+def _percent_axis(ax: Axes, axis: Literal["x", "y"]) -> None:
+    """Probabilities always run from 0 to 100%."""
+    labels = ["0%", "25%", "50%", "75%", "100%"]
+    places = [0, 25, 50, 75, 100]
+    if axis == "y":
+        ax.set_ylim(0, 103)
+        ax.set_yticks(places, labels)
+    else:
+        ax.set_xlim(0, 103)
+        ax.set_xticks(places, labels)
+
+
+def row_height(narrow: bool) -> float:
+    """Pixels that one row of a row chart wants."""
+    return 50.0 if narrow else 34.0
+
+
+def _rows(ax: Axes, labels: Sequence[str], *, bold: Sequence[bool] = ()) -> float:
+    """Lay out labelled rows from the top; returns the bar height in row units."""
+    count = len(labels)
+    ax.set_ylim(count - 0.45, -0.62)
+    weights = [
+        "bold" if index < len(bold) and bold[index] else "normal" for index in range(count)
+    ]
+    if is_narrow(ax):
+        ax.set_yticks([])
+        for row, (label, weight) in enumerate(zip(labels, weights, strict=True)):
+            shown = textwrap.shorten(plain(label), 54, placeholder=" …")
+            _text(
+                ax,
+                0,
+                row - 0.24,
+                shown,
+                transform=ax.get_yaxis_transform(),
+                va="bottom",
+                fontsize=SMALL,
+                fontweight=weight,
+                bbox={"facecolor": PALETTE["ground"], "edgecolor": "none", "pad": 0.6},
+                zorder=5,
+            )
+        return 0.36
+    shown_labels = [textwrap.shorten(plain(label), 54, placeholder=" …") for label in labels]
+    ax.set_yticks(range(count), shown_labels, parse_math=False)
+    for tick, weight in zip(ax.get_yticklabels(), weights, strict=True):
+        tick.set_color(PALETTE["ink"])
+        tick.set_fontweight(weight)
+    return 0.56
+
+
+def _zero_line(ax: Axes, value: float = 0.0) -> None:
+    ax.axvline(value, color=PALETTE["ink"], linewidth=1, zorder=3)
+
+
+def _year(date: str | dt.date) -> float:
+    day = dt.date.fromisoformat(date) if isinstance(date, str) else date
+    start = dt.date(day.year, 1, 1)
+    return day.year + (day - start).days / ((dt.date(day.year + 1, 1, 1) - start).days)
+
+
+def _year_axis(ax: Axes, first: float, last: float) -> None:
+    wanted = 5 if is_narrow(ax) else 9
+    step = max(1, math.ceil((last - first) / wanted))
+    years = list(range(math.ceil(first), math.floor(last) + 1, step))
+    ax.set_xticks(years, [str(year) for year in years])
+    ax.set_xlim(first, last)
+
+
+def _flag(ax: Axes, x: float, text: str, *, at: float = 1.0) -> None:
+    """A dotted vertical line with its label beside it, inside the axes."""
+    low, high = ax.get_xlim()
+    left_side = (x - low) / (high - low) > 0.62
+    ax.axvline(x, color=PALETTE["muted"], linewidth=1.2, linestyle=(0, (2, 2)), zorder=3)
+    ax.annotate(
+        plain(text),
+        (x, at),
+        xycoords=ax.get_xaxis_transform(),
+        xytext=(-5 if left_side else 5, -15),
+        textcoords="offset points",
+        ha="right" if left_side else "left",
+        va="top",
+        color=PALETTE["muted"],
+        fontsize=SMALL,
+        parse_math=False,
+    )
+
+
+# One picture each.
+
+
+def quantile_dots(ax: Axes, values: Sequence[float], *, unit: str, threshold: float = 0.0) -> Axes:
+    """100 equally likely outcomes as dots, blue above ``threshold``, orange below.
+
+    The few that lie far out on either side are stacked at the edge and counted there, so that a long
+    tail does not flatten the rest.
+    """
+    ordered = np.sort(np.asarray(values, float))
+    q10, q50, q90 = np.quantile(ordered, [0.10, 0.50, 0.90])
+    low = max(float(ordered[0]), q50 - 2.6 * (q50 - q10 or 1.0))
+    high = min(float(ordered[-1]), q50 + 2.6 * (q90 - q50 or 1.0))
+    low, high = min(low, threshold), max(high, threshold)
+    if high <= low:
+        low, high = low - 1, high + 1
+    figure_width = float(ax.get_figure(root=True).get_size_inches()[0]) * 72
+    narrow = is_narrow(ax)
+    bins = 27 if narrow else 41
+    width = (high - low) / bins
+    size = 0.80 * (figure_width - 26) / (bins + 3)
+    heights: dict[int, int] = {}
+    sides: dict[str, list[tuple[float, float]]] = {"gain": [], "loss": []}
+    for value in ordered:
+        clipped = min(max(float(value), low), high)
+        column = math.floor((clipped - threshold) / width)
+        level = heights.get(column, 0)
+        heights[column] = level + 1
+        place = threshold + (column + 0.5) * width
+        sides["gain" if value > threshold else "loss"].append((place, level + 0.62))
+    for role, dots in sides.items():
+        if dots:
+            x, y = zip(*dots, strict=True)
+            ax.plot(x, y, "o", color=PALETTE[role], markersize=size, markeredgewidth=0, zorder=4)
+    top = max(heights.values())
+    ax.set_xlim(low - 1.5 * width, high + 1.8 * width)
+    ax.set_ylim(0, top + 2.1)
+    ax.set_yticks([])
+    _dress(ax, x_label=f"Net present value, {unit}")
+    _ticks(ax, "x", 6 if narrow else 9)
+    _zero_line(ax, threshold)
+    gains, losses = len(sides["gain"]), len(sides["loss"])
+    for role, count, word, side in (
+        ("loss", losses, "below zero", -1),
+        ("gain", gains, "above zero", 1),
+    ):
+        ax.annotate(
+            f"{count} of {len(ordered)} {word}",
+            (threshold, top + 1.95),
+            xytext=(7 * side, 0),
+            textcoords="offset points",
+            ha="left" if side > 0 else "right",
+            va="top",
+            color=PALETTE[role],
+            fontsize=TEXT if narrow else TEXT + 1,
+            fontweight="bold",
+        )
+    for far, edge, side in ((ordered > high, high, 1), (ordered < low, low, -1)):
+        if far.any():
+            furthest = ordered[-1] if side > 0 else ordered[0]
+            column = math.floor((edge - threshold) / width)
+            ax.annotate(
+                f"{int(far.sum())} beyond, to {furthest:.0f}".replace("-", "−"),
+                (threshold + (column + 0.5) * width, heights.get(column, 0) + 0.3),
+                xytext=(size / 2, 5),
+                textcoords="offset points",
+                ha="right" if side > 0 else "left",
+                va="bottom",
+                color=PALETTE["muted"],
+                fontsize=SMALL,
+            )
+    return ax
+
+
+def waterfall(
+    ax: Axes,
+    labels: Sequence[str],
+    means: Sequence[float],
+    *,
+    unit: str,
+    totals: Sequence[bool],
+) -> Axes:
+    """Mean contributions that add up from the top; rows in ``totals`` restart from zero.
+
+    ``means`` of a total row is the running sum to show there.
+    """
+    height = _rows(ax, labels, bold=list(totals))
+    running = 0.0
+    edges: list[float] = [0.0]
+    for row, (mean, total) in enumerate(zip(means, totals, strict=True)):
+        start = 0.0 if total else running
+        end = mean if total else running + mean
+        role = "neutral" if total else ("gain" if mean >= 0 else "loss")
+        ax.barh(row, end - start, left=start, height=height, color=PALETTE[role], zorder=4)
+        edges += [start, end]
+        if row + 1 < len(labels) and not is_narrow(ax):
+            link = (row + height / 2, row + 1 - height / 2)
+            ax.plot([end, end], link, color=PALETTE["muted"], linewidth=1, zorder=3)
+        right = max(start, end)
+        ax.annotate(
+            signed(mean),
+            (right, row),
+            xytext=(6, 0),
+            textcoords="offset points",
+            va="center_baseline",
+            fontsize=TEXT,
+            color=PALETTE["ink"],
+            fontweight="bold" if total else "normal",
+        )
+        running = end
+    low, high = min(edges), max(edges)
+    pad = (high - low) or 1.0
+    ax.set_xlim(low - 0.03 * pad, high + (0.17 if is_narrow(ax) else 0.10) * pad)
+    _dress(ax, x_label=f"{unit}, present value", x_grid=True)
+    _ticks(ax, "x", 5 if is_narrow(ax) else 8)
+    _zero_line(ax)
+    return ax
+
+
+def fan(
+    ax: Axes,
+    dates: Sequence[str | dt.date],
+    lower: Sequence[float],
+    median: Sequence[float],
+    upper: Sequence[float],
+    *,
+    label: str,
+    inner_lower: Sequence[float] | None = None,
+    inner_upper: Sequence[float] | None = None,
+    mass: float = 0.90,
+    inner_mass: float = 0.50,
+    percent: bool = False,
+    today: str = "",
+    zero: bool = False,
+) -> Axes:
+    """A median with an outer and, if given, an inner interval over calendar time."""
+    scale = 100.0 if percent else 1.0
+    years = np.array([_year(date) for date in dates])
+    low, mid, high = (scale * np.asarray(curve, float) for curve in (lower, median, upper))
+    blue = PALETTE["gain"]
+    ax.fill_between(years, low, high, color=blue, alpha=0.20, linewidth=0)
+    names = [(high[-1], f"{mass:.0%}", 11.0), (low[-1], f"{mass:.0%}", 11.0)]
+    if inner_lower is not None and inner_upper is not None:
+        in_low, in_high = (scale * np.asarray(c, float) for c in (inner_lower, inner_upper))
+        ax.fill_between(years, in_low, in_high, color=blue, alpha=0.34, linewidth=0)
+        names += [(in_high[-1], f"{inner_mass:.0%}", 11.0), (in_low[-1], f"{inner_mass:.0%}", 11.0)]
+    ax.plot(years, mid, color=blue, linewidth=2, solid_capstyle="round")
+    _dress(ax, y_label=label, y_grid=True)
+    if percent and float(high.max()) <= 100:
+        _percent_axis(ax, "y")
+    else:
+        bottom, top = float(low.min()), float(high.max())
+        pad = (top - bottom) * 0.06 or 0.5
+        ax.set_ylim(0 if 0 <= bottom < 0.5 * top else bottom - pad, top + pad)
+        _ticks(ax, "y", 6)
+    _year_axis(ax, float(years[0]), float(years[-1]))
+    if zero:
+        ax.axhline(0, color=PALETTE["ink"], linewidth=1, zorder=3)
+    if today:
+        _flag(ax, _year(today), today)
+    _end_labels(ax, float(years[-1]), [(float(mid[-1]), "median", 12.0), *names])
+    return ax
+
+
+def _end_labels(ax: Axes, x: float, labels: Sequence[tuple[float, str, float]]) -> None:
+    """Name lines at their right ends; the earlier label wins where two would touch."""
+    bottom, top = ax.get_ylim()
+    height = float(ax.get_figure(root=True).get_size_inches()[1]) * 72 * 0.72
+    gap = abs(top - bottom) * 13.0 / height
+    taken: list[float] = []
+    for y, text, _ in labels:
+        if any(abs(y - other) < gap for other in taken):
+            continue
+        taken.append(y)
+        ax.annotate(
+            plain(text),
+            (x, y),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center_baseline",
+            color=PALETTE["gain"] if text == "median" else PALETTE["muted"],
+            fontsize=SMALL,
+            annotation_clip=False,
+            parse_math=False,
+        )
+
+
+def tornado(
+    ax: Axes,
+    labels: Sequence[str],
+    low: Sequence[float],
+    high: Sequence[float],
+    *,
+    centre: float,
+    unit: str,
+    low_notes: Sequence[str] = (),
+    high_notes: Sequence[str] = (),
+) -> Axes:
+    """Mean value when each driver is low (P10, orange) or high (P90, blue)."""
+    height = _rows(ax, labels)
+    narrow = is_narrow(ax)
+    ends = [*low, *high, centre]
+    span = (max(ends) - min(ends)) or 1.0
+    for row, (at_low, at_high) in enumerate(zip(low, high, strict=True)):
+        for value, role, notes in (
+            (at_low, "loss", low_notes),
+            (at_high, "gain", high_notes),
+        ):
+            ax.barh(
+                row, value - centre, left=centre, height=height, color=PALETTE[role], zorder=4
+            )
+        same_side = (at_low - centre) * (at_high - centre) > 0
+        for value, notes in ((at_low, low_notes), (at_high, high_notes)):
+            if not notes or same_side:
+                continue
+            right = value >= centre
+            ax.annotate(
+                plain(notes[row]),
+                (value, row),
+                xytext=(5 if right else -5, 0),
+                textcoords="offset points",
+                ha="left" if right else "right",
+                va="center_baseline",
+                fontsize=SMALL,
+                color=PALETTE["muted"],
+                parse_math=False,
+            )
+    pad = (0.24 if narrow else 0.14) * span
+    ax.set_xlim(min(ends) - pad, max(ends) + pad)
+    _dress(ax, x_label=f"Mean net present value, {unit}", x_grid=True)
+    _ticks(ax, "x", 5 if narrow else 8)
+    ax.axvline(centre, color=PALETTE["ink"], linewidth=1, zorder=5)
+    for role, text, side in (("loss", "driver at its P10", -1), ("gain", "driver at its P90", 1)):
+        ax.annotate(
+            text,
+            (centre, 1.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(8 * side, 6),
+            textcoords="offset points",
+            ha="left" if side > 0 else "right",
+            va="bottom",
+            color=PALETTE[role],
+            fontsize=SMALL if narrow else TEXT,
+            fontweight="bold",
+            annotation_clip=False,
+        )
+    return ax
+
+
+def break_even(
+    ax: Axes,
+    x: Sequence[float],
+    y: Sequence[float],
+    probability: Sequence[Sequence[float]],
+    *,
+    x_label: str,
+    y_label: str,
+) -> Axes:
+    """Where the chance of paying off is below (orange) and above (blue) one half.
+
+    ``probability[i][j]`` belongs to ``y[i]`` and ``x[j]``; NaN where nothing is known.
+    """
+    from matplotlib.colors import to_rgba
+
+    grid = 100 * np.ma.masked_invalid(np.asarray(probability, float))
+    levels = [0, 10, 25, 40, 50, 60, 75, 90, 100.001]
+    strengths = [0.78, 0.56, 0.34, 0.14, 0.14, 0.34, 0.56, 0.78]
+    colours = [
+        to_rgba(PALETTE["loss" if upper <= 50 else "gain"], strength)
+        for upper, strength in zip(levels[1:], strengths, strict=True)
+    ]
+    ax.contourf(x, y, grid, levels=levels, colors=colours, antialiased=False)
+    _dress(ax, x_label=x_label, y_label=y_label, left=True)
+    _ticks(ax, "x", 5 if is_narrow(ax) else 8)
+    _ticks(ax, "y", 6)
+    lowest, highest = float(grid.min()), float(grid.max())
+    for level, line in ((25, 1.0), (50, 2.2), (75, 1.0)):
+        if not lowest < level < highest:
+            continue
+        drawn = ax.contour(
+            x, y, grid, levels=[level], colors=[PALETTE["ink"]], linewidths=[line]
+        )
+        pieces = [piece for piece in drawn.allsegs[0] if len(piece) > 1]
+        if pieces:
+            longest = max(pieces, key=len)
+            place = longest[len(longest) // 2]
+            _text(
+                ax,
+                float(place[0]),
+                float(place[1]),
+                f"{level} in 100",
+                ha="center",
+                va="center_baseline",
+                fontsize=SMALL,
+                fontweight="bold" if level == 50 else "normal",
+                bbox={"facecolor": PALETTE["ground"], "edgecolor": "none", "pad": 1.6},
+                zorder=6,
+                clip_on=True,
+            )
+    return ax
+
+
+def chance_curve(
+    ax: Axes,
+    x: Sequence[float],
+    probability: Sequence[float],
+    *,
+    x_label: str,
+    y_label: str = "Chance that it pays off",
+    x_percent: bool = False,
+    marks: Sequence[tuple[float, str]] = (),
+) -> Axes:
+    """A probability against something one could choose; each mark is a place worth reading."""
+    scale = 100.0 if x_percent else 1.0
+    places = scale * np.asarray(x, float)
+    chance = 100 * np.asarray(probability, float)
+    ax.plot(places, chance, color=PALETTE["gain"], linewidth=2.2, zorder=4)
+    _dress(ax, x_label=x_label, y_label=y_label, y_grid=True)
+    _percent_axis(ax, "y")
+    ax.set_xlim(float(places.min()), float(places.max()))
+    _ticks(ax, "x", 5 if is_narrow(ax) else 8)
+    for value, text in marks:
+        at = scale * value
+        here = float(np.interp(at, places, chance))
+        _flag(ax, at, text)
+        ax.plot([at], [here], "o", color=PALETTE["gain"], markersize=7, zorder=5)
+    return ax
+
+
+def chance_bars(
+    ax: Axes,
+    labels: Sequence[str],
+    probability: Sequence[float],
+    texts: Sequence[str],
+    *,
+    highlight: int = -1,
+    x_label: str = "Chance that it pays off",
+    lower: Sequence[float] | None = None,
+    upper: Sequence[float] | None = None,
+) -> Axes:
+    """One probability a row on 0 to 100%; the highlighted row is the headline's."""
+    height = _rows(ax, labels, bold=[row == highlight for row in range(len(labels))])
+    chance = 100 * np.asarray(probability, float)
+    for row, value in enumerate(chance):
+        role = "gain" if row == highlight or highlight < 0 else "neutral"
+        ax.barh(row, 100, height=height, color=PALETTE["grid"], zorder=2)
+        ax.barh(row, value, height=height, color=PALETTE[role], zorder=4)
+        right = value
+        if lower is not None and upper is not None:
+            ends = [100 * lower[row], 100 * upper[row]]
+            ax.plot(ends, [row, row], color=PALETTE["ink"], linewidth=1.6, zorder=5)
+            right = max(right, ends[1])
+        inside = right > 80
+        ax.annotate(
+            plain(texts[row]),
+            (right, row),
+            xytext=(-6 if inside else 6, 0),
+            textcoords="offset points",
+            ha="right" if inside else "left",
+            va="center_baseline",
+            color=PALETTE["ground"] if inside else PALETTE["ink"],
+            fontsize=TEXT,
+            fontweight="bold",
+            zorder=6,
+            parse_math=False,
+        )
+    _dress(ax, x_label=x_label)
+    _percent_axis(ax, "x")
+    return ax
+
+
+def intervals(
+    ax: Axes,
+    labels: Sequence[str],
+    lower: Sequence[float],
+    middle: Sequence[float],
+    upper: Sequence[float],
+    *,
+    x_label: str,
+    notes: Sequence[str] = (),
+    highlight: int = -1,
+    zero: bool = True,
+) -> Axes:
+    """A dot and an interval a row, with a note at the right edge of the figure."""
+    _rows(ax, labels, bold=[row == highlight for row in range(len(labels))])
+    for row, (low, mid, high) in enumerate(zip(lower, middle, upper, strict=True)):
+        role = "gain" if mid > 0 or not zero else "loss"
+        ax.plot(
+            [low, high],
+            [row, row],
+            color=PALETTE[role],
+            alpha=0.45,
+            linewidth=5,
+            solid_capstyle="round",
+            zorder=4,
+        )
+        ax.plot([mid], [row], "o", color=PALETTE[role], markersize=9, zorder=5)
+    ends = [*lower, *upper, 0.0] if zero else [*lower, *upper]
+    span = (max(ends) - min(ends)) or 1.0
+    ax.set_xlim(min(ends) - 0.04 * span, max(ends) + 0.04 * span)
+    _dress(ax, x_label=x_label, x_grid=True)
+    _ticks(ax, "x", 5 if is_narrow(ax) else 8)
+    if zero:
+        _zero_line(ax)
+    for row, note in enumerate(notes):
+        narrow = is_narrow(ax)
+        _text(
+            ax,
+            1.0 if narrow else 1.015,
+            row - 0.24 if narrow else row,
+            note,
+            transform=ax.get_yaxis_transform(),
+            ha="right" if narrow else "left",
+            va="bottom" if narrow else "center",
+            fontsize=SMALL if narrow else TEXT,
+            fontweight="bold",
+        )
+    return ax
+
+
+def prior_posterior(
+    ax: Axes,
+    grid: Sequence[float],
+    prior: Sequence[float],
+    posterior: Sequence[float],
+    *,
+    x_label: str,
+) -> Axes:
+    """What was believed before the evidence (grey) and after it (blue)."""
+    place = np.asarray(grid, float)
+    for density, role, name in ((prior, "neutral", "prior"), (posterior, "gain", "posterior")):
+        height = np.asarray(density, float)
+        ax.fill_between(place, 0, height, color=PALETTE[role], alpha=0.25, linewidth=0)
+        ax.plot(place, height, color=PALETTE[role], linewidth=1.8)
+    tops = [float(np.nanmax(density)) for density in (prior, posterior)]
+    peaks = [float(place[int(np.nanargmax(density))]) for density in (prior, posterior)]
+    top = max(tops) or 1.0
+    low, high = float(place[0]), float(place[-1])
+    ax.set_xlim(low, high)
+    ax.set_ylim(0, 1.22 * top)
+    posterior_right = peaks[1] >= peaks[0]
+    for name, role, peak, level, right in (
+        ("prior", "muted", peaks[0], tops[0], not posterior_right),
+        ("posterior", "gain", peaks[1], tops[1], posterior_right),
+    ):
+        # Names sit on opposite sides of their peaks, so that they cannot meet.
+        share = (peak - low) / (high - low)
+        goes_right = right if 0.22 < share < 0.78 else share <= 0.22
+        ax.annotate(
+            name,
+            (peak, level),
+            xytext=(4 if goes_right else -4, 2),
+            textcoords="offset points",
+            ha="left" if goes_right else "right",
+            va="bottom",
+            color=PALETTE[role],
+            fontsize=SMALL,
+            fontweight="bold",
+        )
+    ax.set_yticks([])
+    _dress(ax, x_label=x_label)
+    _ticks(ax, "x", 5)
+    return ax
+
+
+def curves(
+    ax: Axes,
+    months: Sequence[float],
+    prior: Mapping[str, Sequence[float]],
+    posterior: Mapping[str, Sequence[float]],
+    *,
+    label: str,
+    percent: bool = False,
+    marks: Marks = (),
+) -> Axes:
+    """A curve over months since close before (grey) and after (blue) the evidence.
+
+    ``prior`` and ``posterior`` hold ``lower``, ``median``, ``upper``. A mark is ``(month, label,
+    status)``: a diamond left the post, a ring was still seen, a square was counted in a report.
+    """
+    scale = 100.0 if percent else 1.0
+    place = np.asarray(months, float)
+    highest = 0.0
+    for band, role, dash in ((prior, "neutral", (0, (4, 3))), (posterior, "gain", "-")):
+        low, mid, high = (scale * np.asarray(band[k], float) for k in ("lower", "median", "upper"))
+        ax.fill_between(place, low, high, color=PALETTE[role], alpha=0.20, linewidth=0)
+        ax.plot(place, mid, color=PALETTE[role], linewidth=2, linestyle=dash)
+        highest = max(highest, float(high.max()))
+    _dress(ax, x_label="Months since the deal closed", y_label=label, y_grid=True)
+    if percent and highest <= 100:
+        _percent_axis(ax, "y")
+    else:
+        _ticks(ax, "y", 6)
+    ax.set_xlim(float(place[0]), float(place[-1]))
+    _ticks(ax, "x", 6 if is_narrow(ax) else 10)
+    ends = [
+        (scale * float(posterior["median"][-1]), "posterior"),
+        (scale * float(prior["median"][-1]), "prior"),
+    ]
+    bottom, top = ax.get_ylim()
+    height = float(ax.get_figure(root=True).get_size_inches()[1]) * 72 * 0.7
+    if abs(ends[0][0] - ends[1][0]) < (top - bottom) * 14 / height:
+        nudge = (top - bottom) * 7 / height
+        up = 1 if ends[0][0] >= ends[1][0] else -1
+        ends = [(ends[0][0] + up * nudge, ends[0][1]), (ends[1][0] - up * nudge, ends[1][1])]
+    for y, name in ends:
+        ax.annotate(
+            name,
+            (float(place[-1]), y),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center_baseline",
+            color=PALETTE["gain" if name == "posterior" else "muted"],
+            fontsize=SMALL,
+            fontweight="bold",
+            annotation_clip=False,
+        )
+    shapes = {"exit": ("D", "loss"), "seen": ("o", "ground"), "reported": ("s", "ink")}
+    for month, name, status in marks:
+        shape, role = shapes[status]
+        y = scale * float(np.interp(month, place, np.asarray(posterior["median"], float)))
+        ax.plot(
+            [month],
+            [y],
+            shape,
+            color=PALETTE[role],
+            markeredgecolor=PALETTE["ink" if status == "seen" else role],
+            markeredgewidth=1.4,
+            markersize=7 if status == "seen" else 6.5,
+            zorder=6,
+        )
+    return ax
+
+
+def predictive(
+    ax: Axes,
+    labels: Sequence[str],
+    observed: Sequence[float],
+    prior: Sequence[tuple[float, float]],
+    posterior: Sequence[tuple[float, float, float]],
+    *,
+    x_label: str,
+) -> Axes:
+    """What was observed (dot) against what the model expected before and after seeing it."""
+    _rows(ax, labels)
+    for row, seen in enumerate(observed):
+        ax.plot(
+            prior[row],
+            [row - 0.09] * 2,
+            color=PALETTE["neutral"],
+            alpha=0.55,
+            linewidth=3.5,
+            solid_capstyle="round",
+            zorder=3,
+        )
+        low, mid, high = posterior[row]
+        ax.plot(
+            [low, high],
+            [row + 0.11] * 2,
+            color=PALETTE["gain"],
+            linewidth=3.5,
+            solid_capstyle="round",
+            zorder=4,
+        )
+        ax.plot([mid] * 2, [row + 0.0, row + 0.22], color=PALETTE["gain"], linewidth=2, zorder=4)
+        ax.plot(
+            [seen],
+            [row + 0.01],
+            "o",
+            color=PALETTE["ink"],
+            markeredgecolor=PALETTE["ground"],
+            markeredgewidth=1.2,
+            markersize=9,
+            zorder=6,
+        )
+    _dress(ax, x_label=x_label, x_grid=True)
+    _ticks(ax, "x", 5 if is_narrow(ax) else 8)
+    low_end, high_end = ax.get_xlim()
+    pad = 0.02 * (high_end - low_end)
+    ax.set_xlim(low_end - pad, high_end + pad)
+    return ax
+
+
+def movement(
+    ax: Axes,
+    labels: Sequence[str],
+    first: Sequence[float],
+    second: Sequence[float],
+    *,
+    first_name: str,
+    second_name: str,
+) -> Axes:
+    """Two probabilities a row: a ring where it stands first, a dot where it stands later."""
+    _rows(ax, labels)
+    for row, (now, later) in enumerate(zip(first, second, strict=True)):
+        ends = [100 * now, 100 * later]
+        ax.plot(ends, [row, row], color=PALETTE["rule"], linewidth=3, zorder=3)
+        ring = {"markeredgecolor": PALETTE["gain"], "markeredgewidth": 2}
+        dots = {"clip_on": False, "zorder": 5}
+        ax.plot(ends[:1], [row], "o", color=PALETTE["ground"], markersize=8, **ring, **dots)
+        ax.plot(ends[1:], [row], "o", color=PALETTE["gain"], markersize=9, **dots)
+    _dress(ax, x_grid=True)
+    _percent_axis(ax, "x")
+    apart = [abs(now - later) for now, later in zip(first, second, strict=True)]
+    widest = max(range(len(apart)), key=lambda row: apart[row], default=-1)
+    if widest >= 0 and apart[widest] > 0.12 and not is_narrow(ax):
+        ends = [(100 * first[widest], first_name), (100 * second[widest], second_name)]
+        (left, left_name), (right, right_name) = sorted(ends)
+        for x, name, side in ((left, left_name, "right"), (right, right_name, "left")):
+            ax.annotate(
+                plain(name),
+                (x, widest),
+                xytext=(9 if side == "left" else -9, 0),
+                textcoords="offset points",
+                ha=side,
+                va="center_baseline",
+                color=PALETTE["gain"],
+                fontsize=SMALL,
+                parse_math=False,
+            )
+    return ax
+
+
+Draw = Callable[["Axes"], Any]
+
+
+def draw_svg(
+    draw: Draw, id: str, title: str, desc: str, *, width: float, height: float
+) -> str:
+    """Make a figure of the given size, let ``draw`` fill its ``Axes``, and return the SVG."""
+    import warnings
+
+    figure, axes = new_figure(width, height)
+    draw(axes)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        warnings.filterwarnings("error", message="constrained_layout not applied")
+        return to_svg(figure, id, title, desc)

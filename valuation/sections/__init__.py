@@ -1,0 +1,88 @@
+"""The parts of a report: results in, one :class:`Section` of escaped HTML out.
+
+The same functions serve the notebook, where a cell is one call, and the page. Every number in their
+prose comes from the results they are given; every text from a ledger is escaped; every figure has a
+sentence that reads it and the numbers behind it.
+"""
+
+from valuation.sections.answer import (
+    definitions,
+    headline,
+    npv,
+    opinion,
+    outside_view,
+    provenance,
+    scenario_banner,
+)
+from valuation.sections.contrast import (
+    components_table,
+    definitions_table,
+    scenario_figure,
+    scenario_table,
+)
+from valuation.sections.learning import (
+    curves,
+    model_header,
+    model_rows,
+    model_summary,
+    predictive,
+    prior_posterior,
+)
+from valuation.sections.money import (
+    break_even,
+    cash,
+    drivers,
+    hurdle,
+    price,
+    tornado,
+    waterfall,
+)
+from valuation.sections.parts import SECTION_MIME, Section
+from valuation.sections.sentinel import RESULTS_MIME, Sentinel, digest_of, finish
+from valuation.sections.world import (
+    customers,
+    diagnostics,
+    evidence,
+    glossary,
+    people,
+    shrinkage,
+)
+
+__all__ = [
+    "RESULTS_MIME",
+    "SECTION_MIME",
+    "Section",
+    "Sentinel",
+    "break_even",
+    "cash",
+    "components_table",
+    "curves",
+    "customers",
+    "definitions",
+    "definitions_table",
+    "diagnostics",
+    "digest_of",
+    "drivers",
+    "evidence",
+    "finish",
+    "glossary",
+    "headline",
+    "hurdle",
+    "model_header",
+    "model_rows",
+    "model_summary",
+    "npv",
+    "opinion",
+    "outside_view",
+    "people",
+    "predictive",
+    "price",
+    "prior_posterior",
+    "provenance",
+    "scenario_banner",
+    "scenario_figure",
+    "scenario_table",
+    "shrinkage",
+    "tornado",
+    "waterfall",
+]

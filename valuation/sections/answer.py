@@ -1,0 +1,448 @@
+"""The answer: the first screen, what it assumes, how it is defined, and how much is opinion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from valuation import plots
+from valuation.sections import words
+from valuation.sections.parts import (
+    Html,
+    Section,
+    columns,
+    esc,
+    figure,
+    get,
+    join,
+    paragraph,
+    section,
+    table,
+    tag,
+)
+
+Results = Mapping[str, Any]
+
+
+def pays_off_sentence(results: Results) -> str:
+    """The answer in one sentence, as a count of 100 futures."""
+    head, deal = get(results, "headline"), get(results, "deal")
+    lead = (
+        f"On what was public by {words.long_date(results['as_of'])}, {deal['title']} is "
+        f"{words.likely(head['probability'])} to pay off: it does in "
+        f"{words.about(head['natural'].replace(' in ', ' of '))} simulated futures."
+    )
+    given = _givens(results["scenario"])
+    return f"{given} {words.lower_first(lead)}" if given else lead
+
+
+def _givens(scenario: Results) -> str:
+    held = [words.spell_dates(text) for text in scenario.get("conditions", ())]
+    made = [words.spell_dates(text) for text in scenario.get("sets", ())]
+    parts = []
+    if held:
+        parts.append(f"If {words.listed(held)}")
+    if made:
+        joiner = "and with" if held else "With"
+        parts.append(f"{joiner} {words.listed(made)} (an assumption, not a prediction)")
+    return f"{' '.join(parts)}:" if parts else ""
+
+
+def _card(name: str, value: str, note: str) -> Html:
+    return tag(
+        "li",
+        tag("span", name, class_="vl-card-name"),
+        tag("span", value, class_="vl-card-value"),
+        tag("span", note, class_="vl-card-note"),
+    )
+
+
+def _cards(results: Results) -> Html:
+    head = results["headline"]
+    chance, error = head["probability"], head["mcse"]
+    low, high = head["opinion_low"], head["opinion_high"]
+    digits = max(words.npv_digits(head, "npv_lower"), words.npv_digits(head, "npv_upper"))
+    ends = [words.fixed(head[key], digits) for key in ("npv_lower", "npv_upper")]
+    return tag(
+        "ul",
+        _card(
+            "Chance that it pays off",
+            words.percent(chance, error),
+            f"simulation error {words.points(error)}",
+        ),
+        _card(
+            "Same evidence, other priors",
+            f"{words.percent(low)} to {words.percent(high)}",
+            "lowest and highest of the prior sets",
+        ),
+        _card(
+            "Median net present value",
+            words.npv_money(head, "npv_median"),
+            "half of the futures are worse",
+        ),
+        _card(
+            f"{head['ci_prob']:.0%} interval, USD bn",
+            f"{ends[0]} to {ends[1]}",
+            f"{(1 - head['ci_prob']) / 2:.0%} lie below, {(1 - head['ci_prob']) / 2:.0%} above",
+        ),
+        class_="vl-cards",
+    )
+
+
+def _override(results: Results) -> Html:
+    reason = str(results.get("run", {}).get("override") or "")
+    failed = [check for check in results.get("diagnostics", ()) if not check["passed"]]
+    if not reason and not failed:
+        return Html("")
+    said = (
+        f"Published although checks failed. Reason given: {words.sentence(reason)}"
+        if reason
+        else "Checks failed."
+    )
+    return tag(
+        "div",
+        paragraph(f"{said} {' '.join(words.sentence(check['sentence']) for check in failed)}"),
+        class_="vl-warning",
+        role="note",
+    )
+
+
+def _dots_figure(results: Results) -> Html:
+    dots = get(results, "npv_dots")
+    head = results["headline"]
+    above = sum(1 for value in dots if value > 0)
+    quantiles = np.quantile(np.asarray(dots, float), np.arange(0.05, 1.0, 0.10))
+    reading = (
+        f"Each dot is one of {len(dots)} equally likely futures. {above} end above zero. Half end "
+        f"below {words.npv_money(head, 'npv_median')}; {head['ci_prob']:.0%} lie from "
+        f"{words.npv_range(head)}."
+    )
+    rows = [
+        (f"{share:.0%}", words.fixed(float(value), 1))
+        for share, value in zip(np.arange(0.05, 1.0, 0.10), quantiles, strict=True)
+    ]
+    return figure(
+        "figure-dots",
+        lambda ax: plots.quantile_dots(ax, dots, unit="USD bn"),
+        title="100 equally likely futures by net present value",
+        reading=reading,
+        heads=columns("Share of futures below", "Net present value, USD bn", numeric=[1]),
+        rows=rows,
+        width=560,
+        height=330,
+        narrow_height=310,
+    )
+
+
+def main_drivers(results: Results, count: int = 3) -> list[str]:
+    """One sentence for each of the drivers that move the mean most."""
+    said = []
+    digits = words.bin_digits(results["headline"])
+    for row in list(get(results, "tornado"))[:count]:
+        low, high = (
+            words.quantity(row[key], row["unit"]) for key in ("low_value", "high_value")
+        )
+        said.append(
+            f"{row['label']}: mean value {words.money(row['npv_low'], digits)} where it is low ({low}), "
+            f"{words.money(row['npv_high'], digits)} where it is high ({high})."
+        )
+    return said
+
+
+def _drivers_list(results: Results) -> Html:
+    items = []
+    for text in main_drivers(results):
+        name, _, rest = text.partition(": ")
+        items.append(tag("li", tag("strong", name), f": {rest}"))
+    counts = get(results, "evidence_counts")
+    evidence = (
+        f"{counts['scored']} of {counts['total']} dated claims bear on the answer; "
+        f"{counts['context']} are shown as background and the rest repeat a counted one."
+    )
+    items.append(tag("li", tag("strong", "Evidence"), f": {evidence}"))
+    opinion = results.get("opinion")
+    if opinion:
+        items.append(
+            tag("li", tag("strong", "Opinion"), f": {words.sentence(opinion['sentence'])}")
+        )
+    return tag(
+        "div",
+        tag("h3", "What the answer rests on most"),
+        tag("ul", join(items), class_="vl-list"),
+        class_="vl-drivers",
+    )
+
+
+def headline(results: Results) -> Section:
+    """The first screen: the answer, its interval, the definition used, what it rests on."""
+    head, scenario = get(results, "headline"), get(results, "scenario")
+    title = words.upper_first(words.about(head["natural"]))
+    lead = pays_off_sentence(results)
+    meaning = f"“Pays off” means here: {words.lower_first(words.sentence(head['label']))}"
+    body = join(
+        [
+            _override(results),
+            paragraph(lead, "vl-lead"),
+            paragraph(
+                f"{meaning} Scenario: {words.sentence(scenario['title'])}",
+                "vl-meta",
+            ),
+            _cards(results),
+            tag("div", _dots_figure(results), _drivers_list(results), class_="vl-split"),
+        ]
+    )
+    return section("answer", title, body, summary=lead, kind="vl-answer")
+
+
+def scenario_banner(results: Results) -> Section:
+    """What this scenario supposes, and how likely the model itself thinks it."""
+    scenario = get(results, "scenario")
+    lines: list[Html] = []
+    if scenario.get("story"):
+        lines.append(paragraph(words.sentence(words.spell_dates(scenario["story"])), "vl-lead"))
+    held = [words.spell_dates(text) for text in scenario.get("conditions", ())]
+    made = [words.spell_dates(text) for text in scenario.get("sets", ())]
+    summary = "Nothing is supposed beyond the evidence and the priors."
+    if held:
+        chance, error = scenario["probability"], scenario["probability_mcse"]
+        summary = (
+            f"The condition has a chance of {words.percent(chance, error)} in the model itself "
+            f"(about {words.in_hundred(chance)}, simulation error {words.points(error)})."
+        )
+        lines += [
+            paragraph(f"Condition: {words.sentence(words.listed(held))}"),
+            paragraph(
+                f"{summary} Futures in which it does not hold are left out; nothing is refitted."
+            ),
+        ]
+    if made:
+        said = "Set by assumption, not predicted:"
+        lines.append(
+            tag("p", tag("strong", said), f" {words.sentence(words.listed(made))}", class_="vl-do")
+        )
+        summary = f"{summary} {said} {words.listed(made)}." if held else f"{said} {made[0]}."
+    if not held and not made:
+        lines.append(paragraph(summary))
+    lines.append(paragraph(f"Prior set: {scenario['prior_set']}.", "vl-meta"))
+    return section("scenario", f"Scenario: {scenario['title']}", *lines, summary=summary)
+
+
+def definitions(results: Results) -> Section:
+    """The same futures under each definition of paying off."""
+    rows = list(get(results, "definitions"))
+    names = [row["definition"] for row in rows]
+    head = results["headline"]["definition"]
+    chances = [float(row["probability"]) for row in rows]
+    texts = [words.percent(row["probability"], row["mcse"]) for row in rows]
+    best, worst = int(np.argmax(chances)), int(np.argmin(chances))
+    reading = (
+        f"From {texts[worst]} ({words.lower_first(rows[worst]['label'])}) to {texts[best]} "
+        f"({words.lower_first(rows[best]['label'])}). The headline's definition is in bold."
+    )
+    labels = [row["label"] for row in rows]
+    drawing = figure(
+        "figure-definitions",
+        lambda ax: plots.chance_bars(
+            ax, labels, chances, texts, highlight=names.index(head) if head in names else -1
+        ),
+        title="Chance of paying off by definition",
+        reading=reading,
+        heads=columns("Definition", "Chance", "Simulation error", numeric=[1, 2]),
+        rows=[
+            (row["label"], text, words.points(row["mcse"]))
+            for row, text in zip(rows, texts, strict=True)
+        ],
+        height=60 + plots.row_height(False) * len(rows),
+        narrow_height=60 + plots.row_height(True) * len(rows),
+    )
+    intro = paragraph(
+        "What counts as paying off is a choice, and it moves the answer more than most evidence does."
+        if max(chances) - min(chances) > 0.2
+        else "What counts as paying off is a choice; here the definitions lie close together."
+    )
+    return section("definitions", "By each definition of paying off", intro, drawing, summary=reading)
+
+
+def npv(results: Results) -> Section:
+    """The whole distribution of net present value."""
+    head = get(results, "headline")
+    dots = np.sort(np.asarray(get(results, "npv_dots"), float))
+    count = len(dots)
+    reach = 1 - (np.arange(count) + 0.5) / count
+    low, high = float(np.quantile(dots, 0.01)), float(np.quantile(dots, 0.97))
+    at = np.linspace(low, high, 60)
+    chance = np.interp(at, dots, reach)
+    quantiles = {float(q): float(v) for q, v in get(results, "npv_quantiles").items()}
+    skewed = head["npv_mean"] > head["npv_median"] + 0.1 * (head["npv_upper"] - head["npv_lower"])
+    reading = (
+        f"The chance of ending at least this well. The mean is {words.npv_money(head, 'npv_mean')}, "
+        f"the median {words.npv_money(head, 'npv_median')}"
+        + (": a few very good futures pull the mean up." if skewed else ".")
+    )
+    digits = words.npv_digits(head, "npv_lower")
+    drawing = figure(
+        "figure-npv",
+        lambda ax: plots.chance_curve(
+            ax,
+            at,
+            chance,
+            x_label="Net present value, USD bn",
+            y_label="Chance of at least this much",
+            marks=[(0.0, "breaks even")] if low < 0 < high else [],
+        ),
+        title="Chance of at least a given net present value",
+        reading=reading,
+        heads=columns("Share of futures below", "Net present value, USD bn", numeric=[1]),
+        rows=[(f"{q:.0%}", words.fixed(v, digits)) for q, v in sorted(quantiles.items())],
+        height=300,
+        narrow_height=270,
+    )
+    return section("npv", "How good, how bad", drawing, summary=reading)
+
+
+def opinion(results: Results) -> Section:
+    """The prior sets side by side: what the answer owes to opinion."""
+    rows = list(get(results, "prior_sets"))
+    said = get(results, "opinion")
+    chances = [float(row["probability"]) for row in rows]
+    texts = [words.percent(row["probability"], row["mcse"]) for row in rows]
+    used = results["scenario"]["prior_set"]
+    names = [row["prior_set"] for row in rows]
+    reading = (
+        f"The same evidence under {len(rows)} sets of priors gives {words.percent(min(chances))} to "
+        f"{words.percent(max(chances))}, a range of {round(100 * (max(chances) - min(chances)))} "
+        "points."
+    )
+    drawing = figure(
+        "figure-opinion",
+        lambda ax: plots.chance_bars(
+            ax,
+            [row["label"] for row in rows],
+            chances,
+            texts,
+            highlight=names.index(used) if used in names else -1,
+        ),
+        title="Chance of paying off by prior set",
+        reading=reading,
+        heads=columns(
+            "Prior set",
+            "Chance",
+            "Simulation error",
+            "Mean NPV, USD bn",
+            "Effective draws",
+            "Pareto k",
+            "How",
+            numeric=[1, 2, 3, 4, 5],
+        ),
+        rows=[
+            (
+                row["label"],
+                text,
+                words.points(row["mcse"]),
+                words.fixed(row["npv_mean"], 1),
+                words.compact(row.get("effective_draws")),
+                words.compact(row.get("khat"), figures=2),
+                str(row["method"]),
+            )
+            for row, text in zip(rows, texts, strict=True)
+        ],
+        height=60 + plots.row_height(False) * len(rows),
+        narrow_height=60 + plots.row_height(True) * len(rows),
+    )
+    return section(
+        "opinion",
+        "How much of this is opinion",
+        paragraph(words.sentence(said["sentence"])),
+        drawing,
+        summary=reading,
+    )
+
+
+def outside_view(results: Results) -> Section:
+    """How often deals of this kind did well, beside this answer."""
+    view, head = get(results, "outside_view"), get(results, "headline")
+    gap = 100 * (head["probability"] - view["rate"])
+    side = "about the same as" if abs(gap) < 3 else ("below" if gap < 0 else "above")
+    reading = (
+        f"Of {view['n']} comparable deals, {view['successes']} did well: "
+        f"{words.percent(view['rate'])} (90% interval {words.percent(view['lower'])} to "
+        f"{words.percent(view['upper'])}). This answer, {words.percent(head['probability'], head['mcse'])}, "
+        f"is {side} that record."
+    )
+    labels = ["This answer", "Comparable deals"]
+    chances = [head["probability"], view["rate"]]
+    drawing = figure(
+        "figure-outside",
+        lambda ax: plots.chance_bars(
+            ax,
+            labels,
+            chances,
+            [
+                f"{words.percent(chances[0], head['mcse'])} ({words.percent(head['opinion_low'])} to "
+                f"{words.percent(head['opinion_high'])})",
+                f"{words.percent(view['rate'])} ({words.percent(view['lower'])} to "
+                f"{words.percent(view['upper'])})",
+            ],
+            highlight=0,
+            lower=[head["opinion_low"], view["lower"]],
+            upper=[head["opinion_high"], view["upper"]],
+            x_label="Chance; the thin line spans the prior sets, and the interval of the record",
+        ),
+        title="This answer beside the record of comparable deals",
+        reading=reading,
+        heads=columns("", "Chance", "From", "To", numeric=[1, 2, 3]),
+        rows=[
+            (
+                label,
+                *(words.percent(value) for value in (chance, low, high)),
+            )
+            for label, chance, low, high in zip(
+                labels,
+                chances,
+                [head["opinion_low"], view["lower"]],
+                [head["opinion_high"], view["upper"]],
+                strict=True,
+            )
+        ],
+        height=130,
+        narrow_height=160,
+    )
+    return section("outside-view", "The outside view", drawing, summary=reading)
+
+
+def provenance(results: Results) -> Section:
+    """Which inputs, code and seed made this page."""
+    run = get(results, "run")
+    rows: list[Sequence[str]] = [
+        ("Information up to", words.long_date(results["as_of"])),
+        ("Made", str(run["created"])[:19].replace("T", " ") + " UTC"),
+        ("Random seed", str(run["seed"])),
+        ("Sampler", str(run["sampler"])),
+    ]
+    rows += [
+        (
+            f"Digest of the {name.replace('_', ' ')}",
+            Html(f'<code title="{esc(digest)}">{esc(str(digest)[:12])}</code>'),
+        )
+        for name, digest in run["digests"].items()
+    ]
+    rows.append(
+        ("Versions", ", ".join(f"{name} {version}" for name, version in run["versions"].items()))
+    )
+    if run.get("override"):
+        rows.append(("Gate overridden because", str(run["override"])))
+    said = "The same inputs, seed and versions give the same numbers on the same machine."
+    return section(
+        "provenance",
+        "Where this page comes from",
+        paragraph(said),
+        table("Provenance", columns("Item", "Value"), rows, hidden_caption=True),
+        paragraph(
+            "Every number in the prose is in results.json beside this page. This is an estimate from "
+            "public reports, not investment advice.",
+            "vl-meta",
+        ),
+        summary=said,
+    )

@@ -1,0 +1,175 @@
+"""Scenarios side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from valuation import plots
+from valuation.sections import words
+from valuation.sections.parts import (
+    Section,
+    columns,
+    figure,
+    get,
+    join,
+    link,
+    paragraph,
+    section,
+    table,
+    tag,
+)
+
+Comparison = Mapping[str, Any]
+
+
+def _nature(scenario: Mapping[str, Any]) -> str:
+    """What kind of what-if it is, with the chance of a condition."""
+    held, made = scenario.get("conditions"), scenario.get("sets")
+    if held and made:
+        chance = words.percent(scenario["probability"], scenario["probability_mcse"])
+        return f"condition, {chance} likely; part set by assumption"
+    if held:
+        chance = words.percent(scenario["probability"], scenario["probability_mcse"])
+        return f"condition, {chance} likely"
+    if made:
+        return "set by assumption, not predicted"
+    return "as the evidence stands"
+
+
+def scenario_figure(comparison: Comparison) -> Section:
+    """Median, interval and chance of each scenario."""
+    rows = list(get(comparison, "scenarios"))
+    heads = [row["headline"] for row in rows]
+    ranked = sorted(rows, key=lambda row: -row["headline"]["probability"])
+    best, worst = ranked[0], ranked[-1]
+    reading = (
+        f"“{best['scenario']['title']}” is the best for the deal, {best['headline']['natural']} to pay "
+        f"off; “{worst['scenario']['title']}” the worst, {worst['headline']['natural']}."
+    )
+    titles = [row["scenario"]["title"] for row in rows]
+    mass = f"{heads[0]['ci_prob']:.0%}"
+    drawing = figure(
+        "figure-scenarios",
+        lambda ax: plots.intervals(
+            ax,
+            titles,
+            [float(head["npv_lower"]) for head in heads],
+            [float(head["npv_median"]) for head in heads],
+            [float(head["npv_upper"]) for head in heads],
+            notes=[f"{words.percent(head['probability'], head['mcse'])} pays off" for head in heads],
+            x_label=f"Net present value, USD bn: median and {mass} interval",
+        ),
+        title="Net present value by scenario",
+        reading=reading,
+        heads=columns("Scenario", "Chance", "Median, USD bn", "5%", "95%", numeric=[1, 2, 3, 4]),
+        rows=[
+            (
+                title,
+                words.percent(head["probability"], head["mcse"]),
+                *(
+                    words.fixed(head[key], words.npv_digits(head, key))
+                    for key in ("npv_median", "npv_lower", "npv_upper")
+                ),
+            )
+            for title, head in zip(titles, heads, strict=True)
+        ],
+        height=64 + plots.row_height(False) * len(rows),
+        narrow_height=64 + plots.row_height(True) * len(rows),
+    )
+    return section("scenarios", "Scenarios side by side", drawing, summary=reading)
+
+
+def scenario_table(
+    comparison: Comparison, *, addresses: Mapping[str, str] | None = None
+) -> Section:
+    """What each scenario supposes, how likely that is, and what follows.
+
+    ``addresses`` links scenarios to their pages, by name; relative file names are allowed.
+    """
+    rows = list(get(comparison, "scenarios"))
+    supposed = [row for row in rows if row["scenario"].get("conditions")]
+    summary = (
+        f"{len(rows)} scenarios, {len(supposed)} of them conditions whose own chance is reported."
+    )
+    lines = []
+    for row in rows:
+        scenario, head = row["scenario"], row["headline"]
+        lines.append(
+            (
+                _titled(scenario, (addresses or {}).get(scenario["scenario"], "")),
+                _nature(scenario),
+                head["natural"],
+                words.npv_money(head, "npv_median"),
+                words.npv_money(head, "npv_mean"),
+            )
+        )
+    body = table(
+        "Scenarios",
+        columns("Scenario", "What it is", "Pays off", "Median NPV", "Mean NPV", numeric=[2, 3, 4]),
+        lines,
+        stack=True,
+    )
+    return section("table", "What each scenario supposes", paragraph(summary), body, summary=summary)
+
+
+def _titled(scenario: Mapping[str, Any], address: str) -> str:
+    from valuation.sections.parts import Html, esc
+
+    title: str = esc(scenario["title"])
+    if address.startswith(("https://", "http://")):
+        title = link(address, scenario["title"])
+    elif address and all(character.isalnum() or character in "._-" for character in address):
+        title = Html(f'<a href="{esc(address)}">{esc(scenario["title"])}</a>')
+    story = words.spell_dates(str(scenario.get("story") or ""))
+    return join([title, tag("span", story, class_="vl-small")])
+
+
+def definitions_table(comparison: Comparison) -> Section:
+    """Every definition of paying off under every scenario."""
+    rows = list(get(comparison, "scenarios"))
+    names = {d["definition"]: d["label"] for row in rows for d in row["definitions"]}
+    lines = []
+    for row in rows:
+        chances = {d["definition"]: d for d in row["definitions"]}
+        lines.append(
+            (
+                row["scenario"]["title"],
+                *(
+                    words.percent(chances[name]["probability"], chances[name]["mcse"])
+                    if name in chances
+                    else "–"
+                    for name in names
+                ),
+            )
+        )
+    summary = f"{len(names)} definitions under {len(rows)} scenarios."
+    body = table(
+        "Chance of paying off by scenario and definition",
+        columns("Scenario", *names.values(), numeric=range(1, 1 + len(names))),
+        lines,
+    )
+    return section("by-definition", "By definition", body, summary=summary)
+
+
+def components_table(comparison: Comparison) -> Section:
+    """Mean present value by component under every scenario."""
+    rows = list(get(comparison, "scenarios"))
+    names = {c["component"]: c["label"] for row in rows for c in row["components"]}
+    lines = []
+    for row in rows:
+        means = {c["component"]: float(c["mean"]) for c in row["components"]}
+        lines.append(
+            (
+                row["scenario"]["title"],
+                *(words.fixed(means[name], 1) if name in means else "–" for name in names),
+                words.fixed(sum(means.values()), 1),
+            )
+        )
+    summary = f"Mean present value of {len(names)} components, USD bn."
+    body = table(
+        "Mean present value by scenario and component, USD bn",
+        columns("Scenario", *names.values(), "Sum", numeric=range(1, 2 + len(names))),
+        lines,
+    )
+    return section("by-component", "By component", body, summary=summary)

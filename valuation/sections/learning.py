@@ -1,0 +1,311 @@
+"""What a model's notebook shows: its equation, its priors before and after, and its checks."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from valuation import plots
+from valuation.sections import words
+from valuation.sections.parts import (
+    Html,
+    Section,
+    columns,
+    esc,
+    figure,
+    get,
+    join,
+    paragraph,
+    section,
+    table,
+    tag,
+)
+from valuation.sections.world import EVIDENCE_COLUMNS, _claim_rows
+
+Model = Mapping[str, Any]
+
+
+def model_header(model: Model) -> Section:
+    """The equation and the kinds of evidence that the model reads."""
+    kinds = [str(kind).replace("_", " ") for kind in get(model, "reads")]
+    rows = list(get(model, "rows"))
+    counted = sum(1 for row in rows if row["scored"])
+    summary = (
+        f"The model reads {len(kinds)} kinds of evidence ({words.listed(kinds)}); "
+        f"{len(rows)} rows are of these kinds and {counted} of them count."
+    )
+    equations = Html("\n".join(esc(line) for line in get(model, "equation")))
+    return section(
+        "model",
+        f"The model: {words.lower_first(str(get(model, 'title')))}",
+        tag("pre", tag("code", equations), class_="vl-equation"),
+        paragraph(summary),
+        summary=summary,
+    )
+
+
+def prior_posterior(model: Model) -> Section:
+    """Each parameter before and after the evidence."""
+    rows = list(get(model, "densities"))
+    drawings = []
+    moved = 0
+    for row in rows:
+        kept = row["sd"] / row["prior_sd"] if row["prior_sd"] else 1.0
+        moved += kept < 0.8
+        reading = (
+            f"{row['label']}: {words.compact(row['prior_mean'])} (sd {words.compact(row['prior_sd'])}) "
+            f"before, {words.compact(row['mean'])} (sd {words.compact(row['sd'])}) after."
+        )
+        unit = f", {row['unit']}" if row["unit"] else ""
+        step = max(1, len(row["grid"]) // 12)
+        drawings.append(
+            figure(
+                f"figure-density-{str(row['name']).replace('_', '-')}",
+                lambda ax, row=row, unit=unit: plots.prior_posterior(
+                    ax,
+                    row["grid"],
+                    row["prior"],
+                    row["posterior"],
+                    x_label=f"{row['label']}{unit}",
+                ),
+                title=f"{row['label']} before and after the evidence",
+                reading=reading,
+                heads=columns("Value", "Prior density", "Posterior density", numeric=[0, 1, 2]),
+                rows=[
+                    (
+                        words.compact(row["grid"][index]),
+                        words.compact(row["prior"][index]),
+                        words.compact(row["posterior"][index]),
+                    )
+                    for index in range(0, len(row["grid"]), step)
+                ],
+                height=190,
+                half=True,
+            )
+        )
+    summary = (
+        f"The evidence narrows {moved} of {len(rows)} parameters by a fifth or more; where grey and "
+        "blue coincide the answer is the prior."
+    )
+    return section(
+        "prior-posterior",
+        "Before and after the evidence",
+        paragraph(summary),
+        tag("div", join(drawings), class_="vl-grid"),
+        summary=summary,
+    )
+
+
+def predictive(model: Model) -> Section:
+    """What was observed against what the model expected, one figure a kind of evidence."""
+    rows = list(get(model, "checks"))
+    groups: dict[tuple[str, str], list[Model]] = defaultdict(list)
+    for row in rows:
+        groups[(str(row["kind"]), str(row["unit"]))].append(row)
+    inside = [row for row in rows if _inside(row, "posterior")]
+    before = [row for row in rows if _inside(row, "prior")]
+    drawings = []
+    for (kind, unit), members in groups.items():
+        name = kind.replace("_", " ")
+        within = sum(1 for row in members if _inside(row, "posterior"))
+        reading = (
+            f"{words.upper_first(name)}: {within} of {len(members)} observations lie inside the "
+            "posterior's 90% predictive interval."
+        )
+        drawings.append(
+            figure(
+                f"figure-check-{kind.replace('_', '-')}-{abs(len(drawings))}",
+                lambda ax, members=members, unit=unit: plots.predictive(
+                    ax,
+                    [row["label"] for row in members],
+                    [float(row["observed"]) for row in members],
+                    [(float(row["prior_lower"]), float(row["prior_upper"])) for row in members],
+                    [
+                        tuple(  # type: ignore[misc]
+                            float(row[f"posterior_{key}"]) for key in ("lower", "median", "upper")
+                        )
+                        for row in members
+                    ],
+                    x_label=f"Observed value{', ' + unit if unit else ''}",
+                ),
+                title=f"Observed and expected: {name}",
+                reading=reading,
+                heads=columns(
+                    "Row", "What", "Observed", "Prior 90%", "Posterior 90%", numeric=[2, 3, 4]
+                ),
+                rows=[
+                    (
+                        str(row["id"]),
+                        str(row["label"]),
+                        words.compact(row["observed"]),
+                        _range(row, "prior"),
+                        _range(row, "posterior"),
+                    )
+                    for row in members
+                ],
+                height=64 + 38 * len(members),
+                narrow_height=64 + 52 * len(members),
+            )
+        )
+    summary = (
+        f"{len(inside)} of {len(rows)} observations lie inside the model's 90% interval after seeing "
+        f"the evidence, {len(before)} did before. About nine in ten are expected."
+    )
+    key = paragraph(
+        "Dot: what was observed. Blue: what the fitted model expects. Grey: what the prior "
+        "expected before any evidence. Lines span 90%."
+    )
+    return section(
+        "checks", "What the model expected", paragraph(summary), key, *drawings, summary=summary
+    )
+
+
+def _inside(row: Model, which: str) -> bool:
+    return bool(row[f"{which}_lower"] <= row["observed"] <= row[f"{which}_upper"])
+
+
+def _range(row: Model, which: str) -> str:
+    low, high = (words.compact(row[f"{which}_{end}"]) for end in ("lower", "upper"))
+    return f"{low} to {high}"
+
+
+def curves(model: Model) -> Section:
+    """The model's curves over time, before and after the evidence, with what was seen."""
+    drawings = []
+    readings = []
+    for row in get(model, "curves"):
+        units = str(row["units"])
+        last = len(row["months"]) - 1
+        mid, low, high = (
+            words.quantity(float(row["posterior"][key][last]), units)
+            for key in ("median", "lower", "upper")
+        )
+        reading = (
+            f"{row['label']}: after {words.compact(float(row['months'][last]))} months the median is "
+            f"{mid}, the 90% interval {low} to {high}."
+        )
+        marks = [(float(m["month"]), str(m["label"]), m["status"]) for m in row["marks"]]
+        seen = {status for _, _, status in marks}
+        legend = [
+            text
+            for status, text in (
+                ("exit", "diamond: left"),
+                ("seen", "ring: still there when last seen"),
+                ("reported", "square: counted in a report"),
+            )
+            if status in seen
+        ]
+        full = f"{reading} {words.upper_first(words.listed(legend))}." if legend else reading
+        step = max(1, len(row["months"]) // 12)
+        label = row["label"] if units == "fraction" else f"{row['label']}, {units}"
+        drawings.append(
+            figure(
+                f"figure-curve-{str(row['name']).replace('_', '-')}",
+                lambda ax, row=row, label=label, marks=marks, units=units: plots.curves(
+                    ax,
+                    row["months"],
+                    row["prior"],
+                    row["posterior"],
+                    label=label,
+                    percent=units == "fraction",
+                    marks=marks,
+                ),
+                title=f"{row['label']}, before and after the evidence",
+                reading=full,
+                heads=columns(
+                    "Months", "Date", "Prior median", "5%", "Median", "95%", numeric=[0, 2, 3, 4, 5]
+                ),
+                rows=[
+                    (
+                        words.compact(float(row["months"][index])),
+                        str(row["dates"][index]),
+                        words.quantity(float(row["prior"]["median"][index]), units),
+                        *(
+                            words.quantity(float(row["posterior"][key][index]), units)
+                            for key in ("lower", "median", "upper")
+                        ),
+                    )
+                    for index in range(0, len(row["months"]), step)
+                ],
+                height=270,
+                half=True,
+                more=_marks_table(str(row["label"]), row["marks"]),
+            )
+        )
+        readings.append(reading)
+    return section(
+        "curves",
+        "What the model says over time",
+        paragraph(
+            "Blue: after the evidence. Grey, dashed: before. Bands hold nine in ten of the futures."
+        ),
+        tag("div", join(drawings), class_="vl-grid"),
+        summary=" ".join(readings),
+    )
+
+
+_STATUS = {"exit": "left", "seen": "still there", "reported": "counted in a report"}
+
+
+def _marks_table(label: str, marks: Sequence[Model]) -> Html:
+    if not marks:
+        return Html("")
+    return table(
+        f"{label}: what was seen",
+        columns("Who or what", "Month", "Status", numeric=[1]),
+        [
+            (str(mark["label"]), words.compact(float(mark["month"])), _STATUS[mark["status"]])
+            for mark in sorted(marks, key=lambda mark: mark["month"])
+        ],
+    )
+
+
+def model_rows(model: Model) -> Section:
+    """The ledger rows of the model's kinds."""
+    rows = sorted(get(model, "rows"), key=lambda row: (row["published"], row["id"]), reverse=True)
+    counted = sum(1 for row in rows if row["scored"])
+    summary = f"{counted} of {len(rows)} rows count; the others repeat or are replaced."
+    body = table(
+        "Evidence that this model reads, newest first",
+        columns(*EVIDENCE_COLUMNS),
+        _claim_rows(rows),
+        stack=True,
+    )
+    return section("rows", "What it was told", paragraph(summary), body, summary=summary)
+
+
+def model_summary(model: Model) -> Section:
+    """The parameters in numbers, with how well they were sampled."""
+    rows: Sequence[Model] = list(get(model, "summary"))
+    worst = max((float(row["rhat"]) for row in rows), default=float("nan"))
+    least = min((float(row["ess_bulk"]) for row in rows), default=float("nan"))
+    summary = (
+        f"{len(rows)} parameters; the largest R-hat is {words.fixed(worst, 3)} and the smallest "
+        f"effective sample {words.fixed(least, 0)}."
+    )
+    body = table(
+        "Posterior of each parameter",
+        columns(
+            "Parameter",
+            "Mean",
+            "Sd",
+            "5%",
+            "95%",
+            "R-hat",
+            "Bulk draws",
+            "Tail draws",
+            numeric=range(1, 8),
+        ),
+        [
+            (
+                row["label"],
+                *(words.compact(row[key]) for key in ("mean", "sd", "lower", "upper")),
+                words.fixed(row["rhat"], 3),
+                words.fixed(row["ess_bulk"], 0),
+                words.fixed(row["ess_tail"], 0),
+            )
+            for row in rows
+        ],
+    )
+    return section("parameters", "The parameters", paragraph(summary), body, summary=summary)

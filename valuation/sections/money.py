@@ -1,0 +1,344 @@
+"""The money: where the value comes from, when the cash falls, and what would change the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from valuation import plots
+from valuation.errors import RunError
+from valuation.sections import words
+from valuation.sections.parts import Section, columns, figure, get, join, paragraph, section, tag
+
+Results = Mapping[str, Any]
+
+
+def waterfall(results: Results) -> Section:
+    """Mean present value by component; financial parts first, then what no market prices."""
+    parts = list(get(results, "components"))
+    head = get(results, "headline")
+    hard = [part for part in parts if not part["strategic"]]
+    soft = [part for part in parts if part["strategic"]]
+    hard_sum = sum(float(part["mean"]) for part in hard)
+    total = hard_sum + sum(float(part["mean"]) for part in soft)
+    if abs(total - float(head["npv_mean"])) > 0.01 + 1e-3 * abs(total):
+        raise RunError(
+            f"components sum to {total:.3f} USD bn but the mean net present value is "
+            f"{head['npv_mean']:.3f}; they must come from the same draws"
+        )
+    labels = [part["label"] for part in hard]
+    means = [float(part["mean"]) for part in hard]
+    totals = [False] * len(hard)
+    if soft and hard:
+        labels.append("Financial parts only")
+        means.append(hard_sum)
+        totals.append(True)
+    labels += [f"{part['label']} (strategic)" for part in soft]
+    means += [float(part["mean"]) for part in soft]
+    labels.append("Mean net present value")
+    means.append(total)
+    totals += [False] * len(soft) + [True]
+    digits = words.npv_digits(head, "npv_mean")
+    best = max(parts, key=lambda part: part["mean"])
+    reading = (
+        f"Means add up, medians do not. Financial parts alone come to {words.money(hard_sum, digits)}; "
+        f"with strategic value the mean is {words.money(total, digits)}. The largest gain is "
+        f"{words.lower_first(best['label'])}, {words.money(best['mean'])}."
+    )
+    drawing = figure(
+        "figure-waterfall",
+        lambda ax: plots.waterfall(ax, labels, means, unit="USD bn", totals=totals),
+        title="Mean present value by component",
+        reading=reading,
+        heads=columns("Component", "Kind", "Mean, USD bn", "5%", "95%", numeric=[2, 3, 4]),
+        rows=[
+            (
+                part["label"],
+                "strategic" if part["strategic"] else "financial",
+                *(words.fixed(part[key], 1) for key in ("mean", "lower", "upper")),
+            )
+            for part in parts
+        ],
+        height=64 + plots.row_height(False) * len(labels),
+        narrow_height=56 + 46 * len(labels),
+    )
+    return section("components", "Where the value comes from", drawing, summary=reading)
+
+
+def _fan_figure(
+    id: str, name: str, fan: Results, *, today: str, half: bool, zero: bool = False
+) -> tuple[str, str]:
+    percent = fan["units"] == "fraction"
+    label = fan["label"] if percent else f"{fan['label']}, {fan['units']}"
+    last = len(fan["dates"]) - 1
+    low, mid, high = (
+        words.quantity(float(fan[key][last]), fan["units"]) for key in ("lower", "median", "upper")
+    )
+    first = words.quantity(float(fan["median"][0]), fan["units"])
+    reading = (
+        f"{name}: the median goes from {first} to {mid} by {words.long_date(fan['dates'][last])}; "
+        f"the 90% interval is then {low} to {high}."
+    )
+    step = max(1, len(fan["dates"]) // 10)
+    picked = list(range(0, len(fan["dates"]), step))
+    drawing = figure(
+        id,
+        lambda ax: plots.fan(
+            ax,
+            fan["dates"],
+            fan["lower"],
+            fan["median"],
+            fan["upper"],
+            inner_lower=fan.get("lower50"),
+            inner_upper=fan.get("upper50"),
+            label=label,
+            percent=percent,
+            today=today if fan["dates"][0] < today < fan["dates"][last] else "",
+            zero=zero,
+        ),
+        title=f"{name} over time",
+        reading=reading,
+        heads=columns("Date", "5%", "Median", "95%", numeric=[1, 2, 3]),
+        rows=[
+            (
+                fan["dates"][index],
+                *(
+                    words.quantity(float(fan[key][index]), fan["units"])
+                    for key in ("lower", "median", "upper")
+                ),
+            )
+            for index in picked
+        ],
+        height=250 if half else 320,
+        narrow_height=250 if half else 280,
+        half=half,
+    )
+    return drawing, reading
+
+
+def cash(results: Results) -> Section:
+    """Cumulative cash over the horizon."""
+    fan = get(results, "cash")
+    drawing, reading = _fan_figure(
+        "figure-cash", fan["label"], fan, today=results["as_of"], half=False, zero=True
+    )
+    return section("cash", "When the money comes back", drawing, summary=reading)
+
+
+def drivers(results: Results) -> Section:
+    """What drives the money, over time, one small picture each."""
+    fans: Mapping[str, Results] = get(results, "drivers")
+    drawings = []
+    readings = []
+    for name, fan in fans.items():
+        drawing, reading = _fan_figure(
+            f"figure-driver-{name.replace('_', '-')}",
+            fan["label"],
+            fan,
+            today=results["as_of"],
+            half=True,
+        )
+        drawings.append(drawing)
+        readings.append(reading)
+    intro = paragraph(
+        "The line is the median, the dark band holds half of the futures and the light band nine in "
+        f"ten. The dotted line is {words.long_date(results['as_of'])}: to its right nothing is known."
+    )
+    return section(
+        "drivers",
+        "What drives it, over time",
+        intro,
+        tag("div", join(drawings), class_="vl-grid"),
+        summary=" ".join(readings),
+    )
+
+
+def _crossing(x: Sequence[float], chance: Sequence[float], level: float = 0.5) -> float | None:
+    """Where a curve first crosses ``level``, by straight lines between its points."""
+    for left, right, before, after in zip(x, x[1:], chance, chance[1:], strict=False):
+        if (before - level) * (after - level) <= 0 and before != after:
+            return left + (right - left) * (level - before) / (after - before)
+    return None
+
+
+def price(results: Results) -> Section:
+    """The chance against the price that might have been paid."""
+    rows = list(get(results, "price"))
+    deal, head = results["deal"], get(results, "headline")
+    paid = float(deal["outlay_usd_bn"])
+    at = [float(row["price_usd_bn"]) for row in rows]
+    chance = [float(row["probability"]) for row in rows]
+    even = _crossing(at, chance)
+    here = words.percent(float(np.interp(paid, at, chance)), head["mcse"])
+    reading = f"At the price paid, {words.money(paid)}, the chance is {here}. " + (
+        f"It would be even at about {words.money(even, 0 if even > 10 else 1)}."
+        if even is not None
+        else "No price shown here makes it even."
+    )
+    drawing = figure(
+        "figure-price",
+        lambda ax: plots.chance_curve(
+            ax,
+            at,
+            chance,
+            x_label="Total outlay, USD bn",
+            marks=[(paid, "paid")] if at[0] <= paid <= at[-1] else [],
+        ),
+        title="Chance of paying off against the price",
+        reading=reading,
+        heads=columns("Outlay, USD bn", "Chance", numeric=[0, 1]),
+        rows=[(words.fixed(p, 1), words.percent(c)) for p, c in zip(at, chance, strict=True)],
+        height=290,
+        half=True,
+    )
+    return section("price", "At another price", drawing, summary=reading, half=True)
+
+
+def hurdle(results: Results) -> Section:
+    """The chance against the rate that money is asked to earn."""
+    rows = list(get(results, "hurdle"))
+    deal, head = results["deal"], get(results, "headline")
+    rates = [float(row["rate"]) for row in rows]
+    chance = [float(row["probability"]) for row in rows]
+    asked = deal.get("discount_per_year")
+    first = f"With no discounting at all the chance is {words.percent(chance[0], head['mcse'])}"
+    if rates[0] > 0:
+        first = f"At {words.quantity(rates[0], 'fraction')} a year the chance is {words.percent(chance[0], head['mcse'])}"
+    reading = (
+        f"{first}; at {words.quantity(rates[-1], 'fraction')} a year it is "
+        f"{words.percent(chance[-1], head['mcse'])}."
+    )
+    drawing = figure(
+        "figure-hurdle",
+        lambda ax: plots.chance_curve(
+            ax,
+            rates,
+            chance,
+            x_percent=True,
+            x_label="Discount rate, % a year",
+            marks=[(float(asked), "used here")] if asked is not None else [],
+        ),
+        title="Chance of paying off against the discount rate",
+        reading=reading,
+        heads=columns("Rate a year", "Chance", "Mean NPV, USD bn", numeric=[0, 1, 2]),
+        rows=[
+            (
+                words.quantity(row["rate"], "fraction"),
+                words.percent(row["probability"]),
+                words.fixed(row["npv_mean"], 1),
+            )
+            for row in rows
+        ],
+        height=290,
+        half=True,
+    )
+    return section("hurdle", "At another discount rate", drawing, summary=reading, half=True)
+
+
+def tornado(results: Results) -> Section:
+    """How far the mean moves when each driver is low or high, from the existing draws."""
+    rows = list(get(results, "tornado"))
+    head = get(results, "headline")
+    rows.sort(key=lambda row: -abs(row["npv_high"] - row["npv_low"]))
+    top = rows[0]
+    digits = words.bin_digits(head)
+    reading = (
+        f"{words.upper_first(top['label'])} moves the mean most: {words.money(top['npv_low'], digits)} where it is "
+        f"low ({words.quantity(top['low_value'], top['unit'])}), {words.money(top['npv_high'], digits)} where "
+        f"it is high ({words.quantity(top['high_value'], top['unit'])}). The centre line is the mean "
+        f"over all futures, {words.npv_money(head, 'npv_mean')}."
+    )
+    labels = [row["label"] for row in rows]
+    drawing = figure(
+        "figure-tornado",
+        lambda ax: plots.tornado(
+            ax,
+            labels,
+            [float(row["npv_low"]) for row in rows],
+            [float(row["npv_high"]) for row in rows],
+            centre=float(head["npv_mean"]),
+            unit="USD bn",
+            low_notes=[_short(row["low_value"], row["unit"]) for row in rows],
+            high_notes=[_short(row["high_value"], row["unit"]) for row in rows],
+        ),
+        title="Mean net present value where each driver is low or high",
+        reading=reading,
+        heads=columns(
+            "Driver",
+            "Low (P10)",
+            "High (P90)",
+            "Mean NPV at low, USD bn",
+            "Mean NPV at high, USD bn",
+            numeric=[1, 2, 3, 4],
+        ),
+        rows=[
+            (
+                row["label"],
+                words.quantity(row["low_value"], row["unit"]),
+                words.quantity(row["high_value"], row["unit"]),
+                words.fixed(row["npv_low"], 1),
+                words.fixed(row["npv_high"], 1),
+            )
+            for row in rows
+        ],
+        height=96 + plots.row_height(False) * len(rows),
+        narrow_height=90 + 46 * len(rows),
+    )
+    return section("tornado", "What it depends on", drawing, summary=reading)
+
+
+def _short(value: float, unit: str) -> str:
+    """A driver's value as it fits beside a bar: no unit but a per cent sign."""
+    return words.quantity(value, unit if unit == "fraction" else "")
+
+
+def break_even(results: Results) -> Section:
+    """What would have to be true: the chance over two drivers at once."""
+    grid = get(results, "break_even")
+    x, y = ([float(v) for v in grid[key]] for key in ("x", "y"))
+    chance = np.array(
+        [[np.nan if v is None else float(v) for v in row] for row in grid["probability"]], float
+    )
+    known = np.isfinite(chance)
+    x_name, y_name = str(grid["x_label"]), str(grid["y_label"])
+    if known.any():
+        row, column = np.unravel_index(int(np.nanargmax(chance)), chance.shape)
+        share = float((chance[known] >= 0.5).mean())
+        best = (
+            f"the best, {words.in_hundred(float(chance[row, column]))}, is where "
+            f"“{x_name}” is {words.compact(x[column])} and “{y_name}” is {words.compact(y[row])}"
+        )
+        reading = (
+            f"Better than even in {words.percent(share)} of the combinations shown; {best}."
+            if share > 0
+            else f"No combination shown reaches even odds; {best}."
+        )
+    else:
+        reading = "No combination holds enough futures to say."
+    picked = [int(i) for i in np.linspace(0, len(x) - 1, min(6, len(x)))]
+    drawing = figure(
+        "figure-break-even",
+        lambda ax: plots.break_even(ax, x, y, chance, x_label=x_name, y_label=y_name),
+        title="Chance of paying off over two drivers",
+        reading=f"Blue: more likely to pay off than not; orange: less. {reading}",
+        alt=reading,
+        heads=columns(
+            f"{y_name} ↓, {x_name} →",
+            *(words.compact(x[i]) for i in picked),
+            numeric=range(len(picked) + 1),
+        ),
+        rows=[
+            (
+                words.compact(y[row]),
+                *(words.percent(float(chance[row, i])) for i in picked),
+            )
+            for row in reversed(range(len(y)))
+        ],
+        height=400,
+        narrow_height=340,
+    )
+    return section(
+        "break-even", "What would have to be true", drawing, summary=reading
+    )

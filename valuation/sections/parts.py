@@ -1,0 +1,234 @@
+"""What every section is made of: escaped text, tables, figures with words and data behind them."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from valuation import plots
+
+SECTION_MIME = "application/vnd.valuation.section+json"
+STYLE_FILE = Path(__file__).resolve().parent.parent / "page" / "section.css"
+
+
+class Html(str):
+    """Markup that this package made; any other string is escaped before it is shown."""
+
+    __slots__ = ()
+
+
+def esc(text: object) -> Html:
+    """Text as HTML shows it literally; markup from :class:`Html` passes."""
+    if isinstance(text, Html):
+        return text
+    return Html(html.escape(plots.plain(text), quote=True))
+
+
+def join(parts: Sequence[str], between: str = "") -> Html:
+    """Escaped parts put together."""
+    return Html(between.join(esc(part) for part in parts))
+
+
+def tag(name: str, *children: str, **attributes: str) -> Html:
+    """An element; a trailing underscore in an attribute's name is dropped, inner ones are hyphens."""
+    shown = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{html.escape(value, quote=True)}"'
+        for key, value in attributes.items()
+        if value
+    )
+    return Html(f"<{name}{shown}>{join(children)}</{name}>")
+
+
+def link(address: str, text: str) -> Html:
+    """A link, if the address is a plain web address; the bare text if it is anything else."""
+    cleaned = str(address or "").strip()
+    try:
+        parts = urlsplit(cleaned)
+        safe = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        safe = False
+    if not safe or any(character.isspace() for character in cleaned):
+        return esc(text)
+    return tag("a", text, href=cleaned, rel="noopener noreferrer")
+
+
+@cache
+def notebook_style() -> str:
+    """The rules a section needs where no page surrounds it."""
+    return f"<style>{STYLE_FILE.read_text(encoding='utf-8')}</style>"
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of a report: shown by a notebook cell and, as it is, by the page.
+
+    Attributes
+    ----------
+    id
+        Anchor in the page, ``[a-z-]+``.
+    title
+        Its heading, as text.
+    html
+        The whole ``<section>``.
+    summary
+        One sentence of plain text: what the section says.
+    half
+        Whether two such sections may stand side by side.
+    """
+
+    id: str
+    title: str
+    html: str
+    summary: str = ""
+    half: bool = False
+    figures: int = field(default=0)
+
+    def _repr_html_(self) -> str:
+        return notebook_style() + self.html
+
+    def _repr_mimebundle_(
+        self, include: object = None, exclude: object = None
+    ) -> dict[str, Any]:
+        return {
+            "text/plain": f"{self.title}: {self.summary}" if self.summary else self.title,
+            "text/html": self._repr_html_(),
+            SECTION_MIME: {"id": self.id, "title": self.title, "figures": self.figures},
+        }
+
+
+def section(
+    id: str, title: str, *body: str, summary: str = "", half: bool = False, kind: str = ""
+) -> Section:
+    """Put a heading over ``body``."""
+    inner = join(body)
+    classes = " ".join(name for name in ("vl", "vl-half" if half else "", kind) if name)
+    heading = tag("h2", title, id=f"{id}-heading")
+    markup = (
+        f'<section class="{classes}" id="{id}" aria-labelledby="{id}-heading">'
+        f"{heading}{inner}</section>"
+    )
+    return Section(id, title, markup, summary, half, inner.count("<figure"))
+
+
+def paragraph(text: str, kind: str = "") -> Html:
+    """A paragraph of generated prose."""
+    return tag("p", text, class_=kind)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A table column: its head, and whether it holds numbers or names its row."""
+
+    name: str
+    numeric: bool = False
+    head: bool = False
+
+
+def columns(*names: str, numeric: Sequence[int] = ()) -> list[Column]:
+    """Columns by name; the first names the row, those in ``numeric`` align right."""
+    return [Column(name, index in numeric, index == 0) for index, name in enumerate(names)]
+
+
+def table(
+    caption: str,
+    heads: Sequence[Column],
+    rows: Sequence[Sequence[str]],
+    *,
+    stack: bool = False,
+    hidden_caption: bool = False,
+) -> Html:
+    """An accessible table; ``stack`` turns rows into cards on a phone instead of scrolling."""
+    head = join(
+        [
+            Html(f'<th scope="col"{_numeric(column)}>{esc(column.name)}</th>')
+            for column in heads
+        ]
+    )
+    lines = []
+    for row in rows:
+        cells = []
+        for column, cell in zip(heads, row, strict=True):
+            label = f' data-label="{esc(column.name)}"' if stack else ""
+            name = "th" if column.head else "td"
+            scope = ' scope="row"' if column.head else ""
+            cells.append(f"<{name}{scope}{_numeric(column)}{label}>{esc(cell)}</{name}>")
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    kind = ' class="vl-stack"' if stack else ""
+    quiet = ' class="vl-quiet"' if hidden_caption else ""
+    inner = (
+        f"<table{kind}><caption{quiet}>{esc(caption)}</caption><thead><tr>{head}</tr></thead>"
+        f"<tbody>{''.join(lines)}</tbody></table>"
+    )
+    return Html(
+        f'<div class="vl-scroll" role="region" tabindex="0" aria-label="{esc(caption)}">{inner}</div>'
+    )
+
+
+def _numeric(column: Column) -> str:
+    return ' class="vl-number"' if column.numeric else ""
+
+
+def details(summary: str, *body: str, open: bool = False) -> Html:
+    """Something folded away that opens without a script."""
+    flag = " open" if open else ""
+    return Html(f"<details{flag}><summary>{esc(summary)}</summary>{join(body)}</details>")
+
+
+def figure(
+    id: str,
+    draw: plots.Draw,
+    *,
+    title: str,
+    reading: str,
+    heads: Sequence[Column],
+    rows: Sequence[Sequence[str]],
+    height: float,
+    narrow_height: float | None = None,
+    width: float = plots.WIDE,
+    half: bool = False,
+    alt: str = "",
+    more: Html = Html(""),
+) -> Html:
+    """A drawing, one sentence that reads it, and the numbers behind it.
+
+    Two drawings are made, for wide and for narrow screens, and the page shows the one that fits; a
+    ``half`` figure is always drawn narrow. ``alt`` is the text alternative, the reading if empty;
+    ``more`` joins the data.
+    """
+    text = alt or reading
+    narrow = plots.draw_svg(
+        draw,
+        f"{id}-narrow",
+        title,
+        text,
+        width=plots.NARROW,
+        height=narrow_height or height,
+    )
+    if half:
+        drawings = f'<div class="vl-any">{narrow}</div>'
+    else:
+        wide = plots.draw_svg(draw, f"{id}-wide", title, text, width=width, height=height)
+        drawings = f'<div class="vl-wide">{wide}</div><div class="vl-narrow">{narrow}</div>'
+    data = table(f"{title}: data", heads, rows, hidden_caption=True)
+    return Html(
+        f'<figure id="{id}">{drawings}'
+        f"<figcaption>{esc(reading)}</figcaption>"
+        f"{details('Data behind this figure', data, more)}</figure>"
+    )
+
+
+def get(results: Mapping[str, Any], key: str) -> Any:
+    """``results[key]``, or an error that says which section lacks what."""
+    from valuation.errors import RunError
+
+    if key not in results:
+        raise RunError(
+            f"results have no {key!r}, so this section cannot be shown; "
+            f"they have: {', '.join(sorted(results))}"
+        )
+    return results[key]

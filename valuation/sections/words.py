@@ -1,0 +1,202 @@
+"""Numbers, dates and chances as a reader wants them: no digit that the simulation cannot support."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+MINUS = "−"
+
+# The calibrated words of the Intergovernmental Panel on Climate Change, upper bound first.
+LIKELY: Sequence[tuple[float, str]] = (
+    (0.01, "exceptionally unlikely"),
+    (0.10, "very unlikely"),
+    (1 / 3, "unlikely"),
+    (2 / 3, "about as likely as not"),
+    (0.90, "likely"),
+    (0.99, "very likely"),
+    (1.01, "virtually certain"),
+)
+
+
+def likely(probability: float) -> str:
+    """The calibrated word for a probability, 0 to 1."""
+    return next(word for bound, word in LIKELY if probability < bound)
+
+
+def decimals(error: float | None, *, most: int = 2) -> int:
+    """How many decimals a number with this Monte Carlo error supports.
+
+    The last digit shown is worth at least half the error.
+    """
+    if error is None or not math.isfinite(error) or error <= 0:
+        return min(1, most)
+    return max(0, min(most, -math.ceil(math.log10(error / 2))))
+
+
+def fixed(value: float, digits: int) -> str:
+    """Fixed decimals, thousands apart, a true minus, no minus zero."""
+    text = f"{abs(value):,.{digits}f}"
+    negative = value < 0 and float(text.replace(",", "")) != 0
+    return f"{MINUS}{text}" if negative else text
+
+
+def compact(value: float | None, *, figures: int = 3) -> str:
+    """About ``figures`` significant figures, for tables of unlike things; a dash for nothing."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    if value == 0:
+        return "0"
+    digits = max(0, figures - 1 - math.floor(math.log10(abs(value))))
+    text = fixed(value, min(digits, 6))
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def percent(probability: float, error: float | None = None) -> str:
+    """A chance, 0 to 1, as per cent; the ends are never rounded to certainty."""
+    if not math.isfinite(probability):
+        return "–"
+    if 0 < probability < 0.005:
+        return "under 1%"
+    if 0.995 <= probability < 1:
+        return "over 99%"
+    digits = 0 if error is None else decimals(100 * error, most=1)
+    return f"{fixed(100 * probability, digits)}%"
+
+
+def in_hundred(probability: float) -> str:
+    """A chance as a count of 100 futures."""
+    if 0 < probability < 0.005:
+        return "fewer than 1 in 100"
+    if 0.995 <= probability < 1:
+        return "more than 99 in 100"
+    return f"{round(100 * probability)} in 100"
+
+
+def about(natural: str) -> str:
+    """``16 in 100`` with *about* before it, unless it already says how it is rounded."""
+    return f"about {natural}" if natural[:1].isdigit() else natural
+
+
+def points(error: float) -> str:
+    """A Monte Carlo error of a probability, in percentage points."""
+    if error < 0.0005:
+        return "under 0.1 points"
+    return f"{fixed(100 * error, 1)} points"
+
+
+def money(value: float, digits: int = 1) -> str:
+    """USD bn as prose writes it."""
+    text = fixed(value, digits)
+    return f"{MINUS}USD {text[1:]} bn" if text.startswith(MINUS) else f"USD {text} bn"
+
+
+def signed(value: float, digits: int = 1) -> str:
+    """A change with its sign."""
+    text = fixed(value, digits)
+    return text if text.startswith(MINUS) or not text.strip("0.,") else f"+{text}"
+
+
+def quantity(value: float | None, unit: str) -> str:
+    """A driver's value with its unit; fractions as per cent."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    if unit == "fraction":
+        shown = 100 * value
+        return f"{compact(shown, figures=2) if abs(shown) < 10 else fixed(shown, 0)}%"
+    if unit.startswith("USD bn"):
+        text = compact(value)
+        amount = f"{MINUS}USD {text[1:]} bn" if text.startswith(MINUS) else f"USD {text} bn"
+        return amount + unit.removeprefix("USD bn")
+    if unit in ("", "0 or 1", "indicator", "grade", "count", "rank"):
+        return compact(value)
+    return f"{compact(value)} {unit}"
+
+
+MONTHS = (
+    "January February March April May June July August September October November December"
+).split()
+
+
+def long_date(date: str | dt.date) -> str:
+    """``2025-06-12`` as 12 June 2025."""
+    day = date if isinstance(date, dt.date) else dt.date.fromisoformat(str(date)[:10])
+    return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
+
+
+def spell_dates(text: str) -> str:
+    """Every ISO date inside a sentence spelled out."""
+
+    def spell(match: re.Match[str]) -> str:
+        try:
+            return long_date(match.group())
+        except ValueError:
+            return match.group()
+
+    return re.sub(r"\b\d{4}-\d{2}-\d{2}\b", spell, text)
+
+
+def listed(items: Sequence[str]) -> str:
+    """``a, b and c``."""
+    if len(items) < 2:
+        return "".join(items)
+    return f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def lower_first(text: str) -> str:
+    """A label inside a sentence; abbreviations such as NPV keep their capitals."""
+    return text if len(text) > 1 and text[1].isupper() else text[:1].lower() + text[1:]
+
+
+def upper_first(text: str) -> str:
+    """A phrase at the start of a sentence."""
+    return text[:1].upper() + text[1:]
+
+
+def sentence(text: str) -> str:
+    """The same words with one full stop at the end."""
+    stripped = text.strip()
+    return stripped if not stripped or stripped[-1] in ".!?" else f"{stripped}."
+
+
+# How exactly the simulation knows the money.
+
+
+def effective_draws(headline: Mapping[str, Any]) -> float:
+    """Independent draws that the stated Monte Carlo error of P is worth."""
+    chance, error = float(headline["probability"]), float(headline["mcse"])
+    if error > 0 and 0 < chance < 1:
+        return max(10.0, chance * (1 - chance) / error**2)
+    return 1000.0
+
+
+def npv_digits(headline: Mapping[str, Any], which: str) -> int:
+    """Decimals of ``npv_mean``, ``npv_median``, ``npv_lower`` or ``npv_upper`` worth showing.
+
+    A stated ``<which>_mcse`` is used; else the error of a normal with the same interval.
+    """
+    stated = headline.get(f"{which}_mcse")
+    if stated is None:
+        spread = (float(headline["npv_upper"]) - float(headline["npv_lower"])) / 3.29
+        factor = {"npv_mean": 1.0, "npv_median": 1.25}.get(which, 2.1)
+        stated = factor * spread / math.sqrt(effective_draws(headline))
+    return decimals(float(stated), most=1)
+
+
+def bin_digits(headline: Mapping[str, Any]) -> int:
+    """Decimals worth showing of a mean over a tenth of the futures."""
+    spread = (float(headline["npv_upper"]) - float(headline["npv_lower"])) / 3.29
+    return decimals(spread / math.sqrt(effective_draws(headline) / 10), most=1)
+
+
+def npv_money(headline: Mapping[str, Any], which: str) -> str:
+    """One of the headline's values of NPV in prose."""
+    return money(float(headline[which]), npv_digits(headline, which))
+
+
+def npv_range(headline: Mapping[str, Any]) -> str:
+    """``−USD 9.9 bn to USD 9.8 bn``."""
+    return f"{npv_money(headline, 'npv_lower')} to {npv_money(headline, 'npv_upper')}"

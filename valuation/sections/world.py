@@ -1,0 +1,328 @@
+"""People, customers and the evidence: what is known of the world behind the money."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from valuation import plots
+from valuation.sections import words
+from valuation.sections.parts import (
+    Html,
+    Section,
+    columns,
+    details,
+    esc,
+    figure,
+    get,
+    join,
+    link,
+    paragraph,
+    section,
+    table,
+    tag,
+)
+
+Results = Mapping[str, Any]
+
+
+def _chances(
+    id: str,
+    heading: str,
+    rows: Sequence[Results],
+    key: str,
+    *,
+    group: str,
+    what: str,
+) -> Section:
+    dates = sorted({date for row in rows for date in row[key]})
+    first, last = dates[0], dates[-1]
+    later = [row for row in rows if row[key].get(last) is not None]
+    ranked = sorted(later, key=lambda row: -row[key][last])
+    reading = (
+        f"By {words.long_date(last)}: {ranked[0]['subject']} is the most likely to {what} "
+        f"({words.percent(ranked[0][key][last])}), {ranked[-1]['subject']} the least "
+        f"({words.percent(ranked[-1][key][last])})."
+        if ranked
+        else "No chances are given."
+    )
+    drawing = figure(
+        f"figure-{id}",
+        lambda ax: plots.movement(
+            ax,
+            [row["subject"] for row in ranked],
+            [float(row[key].get(first, row[key][last])) for row in ranked],
+            [float(row[key][last]) for row in ranked],
+            first_name=words.long_date(first),
+            second_name=words.long_date(last),
+        ),
+        title=heading,
+        reading=(
+            f"Ring: {words.long_date(first)}. Dot: {words.long_date(last)}. {reading}"
+            if first != last
+            else reading
+        ),
+        heads=columns(
+            "Name",
+            group,
+            *(words.long_date(date) for date in dates),
+            numeric=range(2, 2 + len(dates)),
+        ),
+        rows=[
+            (
+                row["subject"],
+                _group(row),
+                *(
+                    words.percent(row[key][date]) if row[key].get(date) is not None else "–"
+                    for date in dates
+                ),
+            )
+            for row in ranked
+        ],
+        height=60 + 28 * len(ranked),
+        narrow_height=50 + 42 * len(ranked),
+    )
+    return section(id, heading, drawing, summary=reading)
+
+
+def _group(row: Results) -> str:
+    if "cohort" in row:
+        return str(row["cohort"]).replace("_", " ")
+    rival = ", rival" if row.get("rival") else ""
+    return f"{str(row['segment']).replace('_', ' ')}{rival}"
+
+
+def people(results: Results) -> Section:
+    """Who is likely to be in post on coming dates."""
+    return _chances(
+        "people",
+        "Who is still there",
+        get(results, "people"),
+        "probability_in_post",
+        group="Cohort",
+        what="be in post",
+    )
+
+
+def customers(results: Results) -> Section:
+    """Which customers are likely to be buying on coming dates."""
+    return _chances(
+        "customers",
+        "Who still buys",
+        get(results, "customers"),
+        "probability_active",
+        group="Segment",
+        what="be buying",
+    )
+
+
+def counted(row: Results) -> str:
+    """Whether a claim bears on the answer, and if not why."""
+    if row["scored"]:
+        return "Counted"
+    if not row["kind"]:
+        return "Background: shown, not counted"
+    return "Not counted: repeats or is replaced by another row"
+
+
+def _claim_rows(rows: Sequence[Results]) -> list[Sequence[str]]:
+    lines: list[Sequence[str]] = []
+    for row in rows:
+        reading = join(
+            [
+                part
+                for part in (
+                    str(row["kind"]).replace("_", " ") if row["kind"] else "",
+                    str(row["subject"] or ""),
+                    _value(row.get("value")),
+                )
+                if part
+            ],
+            " · ",
+        )
+        note = str(row.get("note") or "")
+        about = join(
+            [
+                tag("span", counted(row), class_="vl-yes" if row["scored"] else "vl-no"),
+                tag("span", reading, class_="vl-small") if reading else "",
+                tag("span", note, class_="vl-small") if note and not row["scored"] else "",
+            ]
+        )
+        credible = f"{row['credibility']} ({words.percent(float(row['c']))} true)"
+        lines.append(
+            (
+                Html(f'<time datetime="{esc(row["published"])}">{esc(row["published"])}</time>'),
+                Html(f"{esc(row['claim'])} <span class='vl-id'>{esc(row['id'])}</span>"),
+                link(row["address"], row["publisher"] or row["source"]),
+                credible,
+                about,
+            )
+        )
+    return lines
+
+
+def _value(value: object) -> str:
+    """A ledger value, without the trailing zeros of a float."""
+    if value is None or value == "" or value != value:
+        return ""
+    if isinstance(value, float):
+        return words.compact(value, figures=4)
+    return str(value)
+
+
+EVIDENCE_COLUMNS = ("Published", "Claim", "Source", "Grade", "Use")
+
+
+def _claims(caption: str, rows: Sequence[Results]) -> Html:
+    heads = columns(*EVIDENCE_COLUMNS)
+    return table(caption, heads, _claim_rows(rows), stack=True)
+
+
+def evidence(results: Results) -> Section:
+    """Every claim with its source and grade: first those that count, then the others."""
+    rows = sorted(
+        get(results, "evidence"), key=lambda row: (row["published"], row["id"]), reverse=True
+    )
+    counts = get(results, "evidence_counts")
+    used = [row for row in rows if row["scored"]]
+    repeats = [row for row in rows if row["kind"] and not row["scored"]]
+    background = [row for row in rows if not row["kind"]]
+    summary = (
+        f"{counts['total']} dated claims: {counts['scored']} bear on the answer, "
+        f"{counts['typed'] - counts['scored']} repeat or are replaced by another, and "
+        f"{counts['context']} are background."
+    )
+    intro = paragraph(
+        f"{summary} Grades run from A (filing or on-record act) to D (rumour); each stands for a "
+        "chance that the claim is true, and a claim that may be false moves the answer less. Stories "
+        "that go back to one report count once."
+    )
+    parts = [intro, _claims("Claims that count, newest first", used)]
+    if repeats:
+        parts.append(
+            details(
+                f"{len(repeats)} claims that repeat or are replaced",
+                _claims("Claims not counted, newest first", repeats),
+            )
+        )
+    if background:
+        parts.append(
+            details(
+                f"{len(background)} background claims",
+                _claims("Background claims, newest first", background),
+            )
+        )
+    return section("evidence", "The evidence", *parts, summary=summary)
+
+
+def shrinkage(results: Results, count: int = 12) -> Section:
+    """How far the evidence narrowed each prior."""
+    rows = sorted(get(results, "shrinkage"), key=lambda row: -row["contraction"])
+    moved = [row for row in rows if row["contraction"] >= 0.5]
+    summary = (
+        f"The evidence removes at least half of the prior's variance for {len(moved)} of {len(rows)} "
+        "quantities; for the others the answer is mostly prior."
+    )
+    shown = rows[:count]
+    drawing = figure(
+        "figure-shrinkage",
+        lambda ax: plots.chance_bars(
+            ax,
+            [row["label"] for row in shown],
+            [min(1.0, max(0.0, float(row["contraction"]))) for row in shown],
+            [f"{100 * max(0.0, float(row['contraction'])):.0f}%" for row in shown],
+            x_label="Share of the prior's variance that the evidence removes",
+        ),
+        title="What the evidence taught",
+        reading=summary,
+        heads=columns(
+            "Quantity",
+            "Prior mean",
+            "Prior sd",
+            "Mean",
+            "Sd",
+            "Variance removed",
+            numeric=[1, 2, 3, 4, 5],
+        ),
+        rows=[
+            (
+                row["label"],
+                *(words.compact(row[key]) for key in ("prior_mean", "prior_sd", "mean", "sd")),
+                f"{words.fixed(100 * row['contraction'], 0)}%",
+            )
+            for row in rows
+        ],
+        height=60 + 30 * len(shown),
+        narrow_height=50 + 44 * len(shown),
+    )
+    return section("shrinkage", "What the evidence taught", drawing, summary=summary)
+
+
+def diagnostics(results: Results) -> Section:
+    """The checks that had to pass before this page could be made."""
+    rows = list(get(results, "diagnostics"))
+    failed = [row for row in rows if not row["passed"]]
+    summary = (
+        f"All {len(rows)} checks pass."
+        if not failed
+        else f"{len(failed)} of {len(rows)} checks fail."
+    )
+    body = table(
+        "Checks of the sampler and the model",
+        columns("Check", "Value", "Limit", "Result", numeric=[1, 2]),
+        [
+            (
+                words.sentence(row["sentence"]),
+                words.compact(row["value"], figures=4),
+                words.compact(row["limit"], figures=4),
+                tag(
+                    "span",
+                    "pass" if row["passed"] else "FAIL",
+                    class_="vl-yes" if row["passed"] else "vl-fail",
+                ),
+            )
+            for row in rows
+        ],
+        stack=True,
+    )
+    return section(
+        "diagnostics",
+        "Can the numbers be trusted",
+        paragraph(f"{summary} A page whose checks fail is not published."),
+        body,
+        summary=summary,
+    )
+
+
+GLOSSARY: Mapping[str, str] = {
+    "As-of date": "Only what was published by this day is used.",
+    "Condition": "Something supposed to happen. Futures in which it does not are left out; the chance "
+    "that it happens is the model's own.",
+    "Draw or future": "One complete simulated course of events, consistent with the evidence.",
+    "Grade": "How believable the source of a claim is, A to D, each with a chance that the claim is "
+    "true.",
+    "Hurdle rate": "The yearly return that the money is asked to earn.",
+    "Interval": "The range that holds the stated share of the futures, with equal shares left out "
+    "below and above.",
+    "Net present value": "All later money discounted to the day the deal closed, less the outlay.",
+    "Prior and posterior": "What was believed before the evidence, and after it.",
+    "Set by assumption": "A quantity fixed by hand, whatever the evidence says. It is a what-if, not a "
+    "forecast.",
+    "Simulation error": "How much the number would move if the same simulation were run again.",
+    "Strategic value": "Value that no market prices: talent kept, better models, rivals held back.",
+    "Words for chances": "Very unlikely is under 10%, unlikely under 33%, about as likely as not 33 to "
+    "66%, likely over 66%, very likely over 90%.",
+}
+
+
+def glossary() -> Section:
+    """The words of the page."""
+    items = join(
+        [
+            join([tag("dt", term), tag("dd", meaning)])
+            for term, meaning in sorted(GLOSSARY.items())
+        ]
+    )
+    return section(
+        "glossary", "Words", tag("dl", items, class_="vl-words"), summary="What the words mean."
+    )
