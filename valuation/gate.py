@@ -339,8 +339,8 @@ class _PageReader(HTMLParser):
         ("path", "line", "rect", "circle", "ellipse", "polygon", "polyline", "text", "use")
     )
     MUTE = frozenset(("script", "style", "title", "desc", "defs", "template"))
-    # As Python and JavaScript print them; "Nan" may be somebody's name.
-    NOT_A_NUMBER = re.compile(r"(?<![\w-])(?:nan|NaN|-?inf|-?Infinity)(?![\w-])")
+    # As Python prints them; "Nan" may be somebody's name.
+    NOT_A_NUMBER = re.compile(r"(?<![\w-])(?:nan|NaN|-?inf)(?![\w-])")
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
