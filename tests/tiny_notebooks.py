@@ -13,7 +13,7 @@ FINISH = """
 import hashlib, json
 from IPython.display import display
 results = {"rate": rate, "name": name}
-text = json.dumps(results, sort_keys=True, separators=(",", ":"))
+text = json.dumps(results, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 display(
     {"application/vnd.valuation.results+json":
         {"results": results, "digest": hashlib.sha256(text.encode()).hexdigest()},

@@ -1,6 +1,5 @@
 """Run notebooks as checked functions and publish what they show, whole or not at all."""
 
-from valuation.report.kernel import MIME, digest_of
 from valuation.report.parameters import Declared, checked, declared
 from valuation.report.publish import read_manifest, read_results, run_folder
 from valuation.report.runs import (
@@ -23,7 +22,6 @@ from valuation.report.runs import (
 __all__ = [
     "DEFAULT_DEAL",
     "JOBS",
-    "MIME",
     "Declared",
     "Outcome",
     "Progress",
@@ -31,7 +29,6 @@ __all__ = [
     "Task",
     "checked",
     "declared",
-    "digest_of",
     "inputs_digest",
     "is_current",
     "model_task",

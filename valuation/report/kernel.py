@@ -6,8 +6,8 @@ that a dying run can leave behind: papermill calls ``SystemExit(0)`` and a kill 
 
 from __future__ import annotations
 
+import ast
 import asyncio
-import hashlib
 import json
 import os
 import sys
@@ -16,10 +16,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from valuation import errors
+from valuation import errors, gate
 from valuation.errors import RunError, ValuationError
+from valuation.sections.sentinel import RESULTS_MIME, digest_of
 
-MIME = "application/vnd.valuation.results+json"
 START_TRIES = 3
 START_SECONDS = 120
 CELL_SECONDS = 1800
@@ -132,56 +132,30 @@ async def _effective(client: Any, names: list[str]) -> dict[str, Any]:
 
 
 def _literal(text: str) -> str:
-    import ast
-
     value = ast.literal_eval(text)
     if not isinstance(value, str):
         raise ValueError("not text")
     return value
 
 
-def digest_of(results: Mapping[str, Any]) -> str:
-    """SHA-256 of results in their canonical spelling; not a number is refused."""
-    text = json.dumps(results, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def results_of(notebook: Any, name: str) -> dict[str, Any]:
-    """Results that the last code cell showed; :class:`RunError` unless the run is whole.
+    """Results that the last code cell showed.
 
-    Every cell must have been executed and none may show an error; the sentinel must be there once,
-    in the last code cell, and its digest must fit.
+    Raises what a cell raised, :class:`GateError` if a cell was not run or the results were not
+    shown once at the end, :class:`RunError` if they do not fit their digest.
     """
     cells = [c for c in notebook.cells if c.cell_type == "code" and c.source.strip()]
-    if not cells:
-        raise RunError(f"{name}: has no code; nothing was computed")
     for index, cell in enumerate(cells, 1):
-        if cell.get("execution_count") is None:
-            raise RunError(f"{name}: code cell {index} was not executed; the run was cut short")
         for output in cell.outputs:
             if output.output_type == "error":
                 raise _from_cell(name, index, output.ename, output.evalue)
-    shown = [
-        (cell, output.data[MIME])
-        for cell in cells
-        for output in cell.outputs
-        if MIME in output.get("data", {})
-    ]
-    if len(shown) != 1 or shown[0][0] is not cells[-1]:
-        raise RunError(
-            f"{name}: the last cell did not show the results once; "
-            "end the notebook with `sections.finish(results)`"
-        )
-    payload = shown[0][1]
-    results = payload.get("results") if isinstance(payload, dict) else None
-    try:
-        fits = isinstance(results, dict) and payload.get("digest") == digest_of(results)
-    except ValueError:
-        raise RunError(f"{name}: the results hold a number that is not finite") from None
-    if not fits:
+    gate.gate(gate.notebook(notebook, name=name)).raise_if_refused()
+    shown = next(
+        o.data[RESULTS_MIME] for o in cells[-1].outputs if RESULTS_MIME in o.get("data", {})
+    )
+    if digest_of(shown["results"]) != shown["digest"]:
         raise RunError(f"{name}: the results do not fit their digest; run it again")
-    assert isinstance(results, dict)
-    return results
+    return dict(shown["results"])
 
 
 async def execute(

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from valuation import __version__
 from valuation.errors import ParameterError, RunError, ValuationError
 from valuation.report import kernel, parameters, publish
+from valuation.sections.sentinel import digest_of
 
 DEFAULT_DEAL = "meta_scale"
 SCENARIO_NOTEBOOK = "scenario_report"
@@ -97,6 +98,9 @@ class Progress(Protocol):
     def fitting(self) -> None:
         """The one fit that the tasks share has begun."""
 
+    def fitted(self) -> None:
+        """The shared fit is there; notebooks begin."""
+
     def cell(self, task: Task, done: int, total: int) -> None:
         """``done`` of ``total`` code cells have run."""
 
@@ -112,6 +116,7 @@ class Silent:
 
     def begin(self, tasks: Sequence[Task]) -> None: ...
     def fitting(self) -> None: ...
+    def fitted(self) -> None: ...
     def cell(self, task: Task, done: int, total: int) -> None: ...
     def finished(self, outcome: Outcome) -> None: ...
     def end(self) -> None: ...
@@ -270,23 +275,13 @@ def model_task(
 
 
 def _render(notebook: Any, results: Mapping[str, Any], task: Task) -> str:
-    from valuation.page import to_html
+    """The page; :class:`GateError` if it lacks a section or a figure that the notebook showed."""
+    from valuation import gate, page
 
-    page = to_html(notebook)
-    shown = "".join(
-        "".join(output.data["text/html"])
-        for cell in notebook.cells
-        if cell.cell_type == "code"
-        for output in cell.outputs
-        if "text/html" in output.get("data", {})
-    )
-    figures = shown.count("<svg")
-    if page.count("<svg") < figures or shown.count("<figure") > figures:
-        raise RunError(
-            f"{task.name}: a figure is missing from the page ({page.count('<svg')} of "
-            f"{max(figures, shown.count('<figure'))}); run it again or look at the notebook"
-        )
-    return page
+    html = page.to_html(notebook, results)
+    expected = {section.id: section.figures for section in page.sections_of(notebook)}
+    gate.gate(gate.page(html, expected)).raise_if_refused()
+    return html
 
 
 async def _run(task: Task, inputs: str, on_cell: kernel.OnCell | None) -> None:
@@ -322,7 +317,7 @@ async def _run(task: Task, inputs: str, on_cell: kernel.OnCell | None) -> None:
     about = {
         "notebook": task.notebook.name,
         "parameters": values,
-        "results_digest": kernel.digest_of(results),
+        "results_digest": digest_of(results),
     }
     publish.publish(task.folder, files, inputs=inputs, about=about)
 
@@ -444,6 +439,8 @@ def run_tasks(
                         outcomes[task.key] = outcome
                         progress.finished(outcome)
                     stale = []
+                else:
+                    progress.fitted()
             for outcome in asyncio.run(_attempt_all(stale, jobs, progress)):
                 outcomes[outcome.task.key] = outcome
         finally:

@@ -1,0 +1,5 @@
+"""``python -m valuation``."""
+
+from valuation.cli import main
+
+main()

@@ -1,0 +1,147 @@
+"""What can be found wrong without a run: settings, ledger, notebooks, published reports."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from valuation.errors import ArtifactError, ValuationError
+from valuation.report import parameters, publish, runs
+
+FINISH = "finish("
+
+
+@dataclass(frozen=True)
+class Result:
+    """One named check. ``settings`` tells a setting that cannot be used from a check that fails."""
+
+    name: str
+    passed: bool
+    detail: str
+    settings: bool = False
+
+
+def _setting(name: str, read: Callable[[], str]) -> Result:
+    try:
+        return Result(name, True, read(), settings=True)
+    except ValuationError as error:
+        return Result(name, False, str(error), settings=True)
+
+
+def check_project(root: Path, *, deal: str, today: dt.date) -> list[Result]:
+    """Every check, in the order in which they are read; nothing is raised for a bad project."""
+    return [
+        *_settings(root, deal),
+        *_ledger(root, deal, today),
+        *_notebooks(root, deal),
+        *_published(root, deal),
+    ]
+
+
+def _settings(root: Path, deal: str) -> Iterator[Result]:
+    from valuation import params
+
+    def deals() -> str:
+        found = params.load_deals(root)
+        params.load_deal(deal, root)  # names the known ones if it is not among them
+        return listed(found)
+
+    def priors() -> str:
+        book = params.load_priors(root / params.load_deal(deal, root).priors)
+        return f"{len(book.get())} priors in {len(book.sets())} sets: {listed(book.sets())}"
+
+    def credibility() -> str:
+        grades = params.load_credibility(root / "params" / "credibility.yaml")
+        return listed(f"{grade} {chance:g}" for grade, chance in grades.items())
+
+    def gate() -> str:
+        limits = params.load_gate(root / "params" / "gate.yaml").model_dump()
+        return f"{len(limits)} limits, R-hat at most {limits['rhat_max']:g}"
+
+    def scenarios() -> str:
+        terms = params.load_deal(deal, root)
+        found = params.load_scenarios(root)
+        for scenario in found.values():
+            scenario.resolve(terms)
+        return f"{len(found)}: {listed(found)}"
+
+    yield _setting("params/deals", deals)
+    yield _setting("params/priors.yaml", priors)
+    yield _setting("params/credibility.yaml", credibility)
+    yield _setting("params/gate.yaml", gate)
+    yield _setting("params/scenarios", scenarios)
+
+
+def listed(names: Any) -> str:
+    """Names with commas."""
+    return ", ".join(str(name) for name in names)
+
+
+def _ledger(root: Path, deal: str, today: dt.date) -> Iterator[Result]:
+    from valuation.ledger import check_ledger
+    from valuation.models import KINDS
+    from valuation.params import load_deal
+
+    try:
+        folder = root / load_deal(deal, root).seeds
+    except ValuationError:
+        yield Result("ledger", False, f"not checked: the deal {deal!r} cannot be read")
+        return
+    for found in check_ledger(folder, kinds=KINDS, today=today):
+        yield Result(found.name, found.passed, found.detail)
+
+
+def _notebooks(root: Path, deal: str) -> Iterator[Result]:
+    found = runs.notebooks(root)
+    if not found:
+        yield Result("notebooks", False, "none in notebooks/; restore the folder from git")
+    for name, path in found.items():
+        yield _notebook(root, deal, name, path)
+
+
+def _notebook(root: Path, deal: str, name: str, path: Path) -> Result:
+    label = f"notebooks/{path.name}"
+    try:
+        known = parameters.declared(path)
+        cells = parameters.read_notebook(path)["cells"]
+        code = [c for c in cells if c["cell_type"] == "code"]
+        if any(c.get("outputs") or c.get("execution_count") for c in code):
+            return Result(label, False, "holds outputs; clear them with `nbstripout` before commit")
+        if FINISH not in "".join(code[-1]["source"]):
+            return Result(label, False, "its last cell does not finish(results)")
+        if name == runs.SCENARIO_NOTEBOOK:
+            from valuation.params import load_scenarios
+
+            for scenario in load_scenarios(root):
+                runs.scenario_task(root, scenario, deal=deal)
+    except ValuationError as error:
+        return Result(label, False, str(error))
+    return Result(label, True, f"takes {listed(known)}")
+
+
+def _published(root: Path, deal: str) -> Iterator[Result]:
+    """Reports that are in place must be whole, and their checks must have passed."""
+    base = runs.report_base(root, deal=deal)
+    folders = sorted(path.parent for path in base.glob(f"*/*/{publish.MANIFEST}"))
+    if not folders:
+        yield Result("published reports", True, "none yet; `valuation report` makes them")
+    for folder in folders:
+        label = folder.relative_to(root).as_posix()
+        try:
+            results = publish.read_results(folder)
+        except ArtifactError as error:
+            yield Result(label, False, str(error))
+            continue
+        rows = results.get("diagnostics", [])
+        failed = [row["sentence"] for row in rows if row.get("passed") is not True]
+        reason = results.get("run", {}).get("override", "")
+        if failed and not reason:
+            yield Result(label, False, "\n".join(failed))
+        else:
+            said = f"published in spite of {len(failed)} failed checks: {reason}" if failed else (
+                f"intact, {len(rows)} checks passed"
+            )  # fmt: skip
+            yield Result(label, True, said)

@@ -1,0 +1,113 @@
+"""Progress for people: bars on a terminal, plain lines elsewhere. Both write to stderr only."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from valuation.report.runs import Outcome, Task
+
+FITTING = "sampling the joint model"
+
+
+def _line(outcome: Outcome) -> str:
+    what = {"made": "made", "failed": "REFUSED"}[outcome.status]
+    return f"{outcome.task.name}: {what} in {outcome.seconds:.1f} s"
+
+
+class Lines:
+    """A line when something begins or ends, for logs."""
+
+    def __init__(self) -> None:
+        self.left = 0
+        self.start = self.fit_start = time.monotonic()
+        self.fit_seconds = 0.0
+
+    def _say(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    def begin(self, tasks: Sequence[Task]) -> None:
+        self.left = len(tasks)
+        self.start = time.monotonic()
+
+    def fitting(self) -> None:
+        self.fit_start = time.monotonic()
+        self._say(f"{FITTING} ...")
+
+    def fitted(self) -> None:
+        self.fit_seconds = time.monotonic() - self.fit_start
+        self._say(f"sampled in {self.fit_seconds:.1f} s; running {self.left} notebooks")
+
+    def cell(self, task: Task, done: int, total: int) -> None:
+        pass
+
+    def finished(self, outcome: Outcome) -> None:
+        self._say(_line(outcome))
+
+    def end(self) -> None:
+        if self.left:
+            total = time.monotonic() - self.start
+            self._say(
+                f"{total:.1f} s: sampling {self.fit_seconds:.1f} s, "
+                f"notebooks {total - self.fit_seconds:.1f} s"
+            )
+
+
+class Bars(Lines):
+    """A bar over all notebooks and one for each that runs, for a terminal."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        self.console = Console(stderr=True)
+        self.bars = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description:<26}", markup=False),
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}", markup=False),
+            TimeElapsedColumn(),
+            console=self.console,
+            transient=True,
+        )
+        self.rows: dict[tuple[str, str], Any] = {}
+        self.overall: Any = None
+        self.sampling: Any = None
+
+    def _say(self, text: str) -> None:
+        self.console.print(text, markup=False, highlight=False)
+
+    def begin(self, tasks: Sequence[Task]) -> None:
+        super().begin(tasks)
+        if tasks:
+            self.bars.start()
+
+    def fitting(self) -> None:
+        self.fit_start = time.monotonic()
+        self.sampling = self.bars.add_task(FITTING, total=None)
+
+    def fitted(self) -> None:
+        self.bars.remove_task(self.sampling)
+        super().fitted()
+        self.overall = self.bars.add_task("notebooks", total=self.left)
+
+    def cell(self, task: Task, done: int, total: int) -> None:
+        if task.key not in self.rows:
+            self.rows[task.key] = self.bars.add_task(f"  {task.name}", total=total)
+        self.bars.update(self.rows[task.key], completed=done)
+
+    def finished(self, outcome: Outcome) -> None:
+        row = self.rows.pop(outcome.task.key, None)
+        if row is not None:
+            self.bars.remove_task(row)
+        if self.overall is not None:
+            self.bars.advance(self.overall)
+        if outcome.error is not None:
+            super().finished(outcome)
+
+    def end(self) -> None:
+        self.bars.stop()
+        super().end()
