@@ -1,0 +1,570 @@
+"""What every sub-model is made of: a context, curves, and one log-likelihood per evidence row.
+
+A sub-model is a :class:`SubModel`: the names of its priors, its innovations, its curves and the
+likelihood of each evidence kind. Formulas take ``(parameters, curves, ops)`` and serve sampling and
+updating alike (see :mod:`valuation.ops`). Nothing here imports PyMC.
+
+**Credibility.** A row whose claim is true with probability *c* contributes
+``log(c p(y | theta) + (1 - c) p0(y))``, where ``p0`` is the prior-predictive probability of the
+observation: a false claim carries no information, and a row with c = 0 moves nothing.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from valuation.errors import LedgerError, ModelError
+from valuation.ops import Array, Ops, numpy_ops
+from valuation.schema import Kind, months_between
+
+MONTHS_BEFORE = 24  # the monthly grid starts this long before the close, to meet earlier accounts
+HALF_YEAR = 6  # months between the knots of the slow random walks
+
+Parameters = Mapping[str, Array]
+Curves = dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Context:
+    """Everything fixed that a sub-model may read: the deal, the priors and the rosters.
+
+    Attributes
+    ----------
+    deal
+        A :class:`valuation.params.Deal`.
+    priors
+        Prior by name, of one named set.
+    people, customers, vendors, entities
+        Rosters, one row a subject.
+    credibility
+        Grade → probability that a claim of that grade is true.
+    reach
+        Cut the curves after this many months, a multiple of six: sampling needs them only as far as
+        evidence goes, and what lies beyond follows its prior exactly. None: the whole horizon.
+    """
+
+    deal: Any
+    priors: Mapping[str, Any]
+    people: pd.DataFrame
+    customers: pd.DataFrame
+    vendors: pd.DataFrame
+    entities: pd.DataFrame
+    credibility: Mapping[str, float]
+    reach: int | None = None
+
+    @property
+    def horizon(self) -> int:
+        """Months from the close to the end of the grid: the deal's horizon, or ``reach`` if that is less."""
+        full = int(round(self.deal.horizon_years * 12))
+        return full if self.reach is None else min(full, self.reach)
+
+    @property
+    def months(self) -> np.ndarray:
+        """The monthly grid, ``0 … horizon``, months since the close."""
+        return np.arange(self.horizon + 1)
+
+    @property
+    def grid(self) -> np.ndarray:
+        """The monthly grid that also reaches back before the close."""
+        return np.arange(-MONTHS_BEFORE, self.horizon + 1)
+
+    @property
+    def knots(self) -> np.ndarray:
+        """Half-yearly knots ``0, 6, … horizon`` of the slow random walks."""
+        return np.arange(0, self.horizon + HALF_YEAR, HALF_YEAR)
+
+    def month(self, date: dt.date) -> float:
+        """Months from the close to ``date``."""
+        return months_between(self.deal.closed, date)
+
+    def prior(self, name: str) -> Any:
+        """The prior of that name; :class:`ModelError` names the known ones."""
+        try:
+            return self.priors[name]
+        except KeyError:
+            raise ModelError(
+                f"no prior named {name!r}; add it to the priors file. "
+                f"Known: {', '.join(sorted(self.priors))}"
+            ) from None
+
+    def subjects(self, roster: str) -> list[str]:
+        """Subjects of a roster in its canonical (alphabetical) order."""
+        column = "entity" if roster == "entities" else _SUBJECT[roster]
+        return sorted(getattr(self, roster)[column])
+
+    def probability_true(self, row: pd.Series) -> float:
+        """Probability that the claim of an evidence row is true."""
+        return float(self.credibility[row["credibility"]])
+
+
+_SUBJECT = {"people": "subject", "customers": "subject", "vendors": "subject"}
+
+
+class Term(Protocol):
+    """Rows that are evaluated together."""
+
+    ids: tuple[str, ...]
+
+    def bind(self, parameters: Parameters, curves: Curves) -> Bound:
+        """Fix ``p0`` from prior draws; returns what evaluates log-likelihoods."""
+
+
+class Bound(Protocol):
+    """A term with its credibility mixture fixed."""
+
+    ids: tuple[str, ...]
+
+    def log_likelihood(self, parameters: Parameters, curves: Curves, ops: Ops) -> Array:
+        """One log-likelihood per row, shape ``(..., rows)``."""
+
+    def replicate(
+        self, parameters: Parameters, curves: Curves, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Replicated observations ``(draw, rows)`` for predictive checks."""
+
+
+RowLogp = Callable[[Parameters, Curves, Ops], Array]
+Replicate = Callable[[Parameters, Curves, np.random.Generator], np.ndarray]
+
+
+def log_mean_exp(x: np.ndarray) -> np.ndarray:
+    """log of the mean of exp(x) over the first axis, without overflow."""
+    top = x.max(axis=0)
+    return top + np.log(np.mean(np.exp(x - top), axis=0))
+
+
+@dataclass(frozen=True)
+class Independent:
+    """Rows that are independent given the curves.
+
+    Attributes
+    ----------
+    ids
+        Row ids, in the order of the last axis of ``logp``.
+    truth
+        Probability that each row's claim is true, shape ``(rows,)``.
+    logp
+        Log-density of the rows if true.
+    replicate
+        Draws new observations.
+    """
+
+    ids: tuple[str, ...]
+    truth: np.ndarray
+    logp: RowLogp
+    simulate: Replicate
+
+    def bind(self, parameters: Parameters, curves: Curves) -> BoundIndependent:
+        plain = np.asarray(self.logp(parameters, curves, numpy_ops()), dtype=float)
+        return BoundIndependent(self, log_mean_exp(plain))
+
+
+@dataclass(frozen=True)
+class BoundIndependent:
+    """:class:`Independent` rows with their prior-predictive log-density ``log_p0``."""
+
+    term: Independent
+    log_p0: np.ndarray
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return self.term.ids
+
+    def log_likelihood(self, parameters: Parameters, curves: Curves, ops: Ops) -> Array:
+        plain = self.term.logp(parameters, curves, ops)
+        with np.errstate(divide="ignore"):
+            log_true, log_false = np.log(self.term.truth), np.log1p(-self.term.truth)
+        mixed = ops.logaddexp(
+            np.maximum(log_true, -745.0) + plain, np.maximum(log_false, -745.0) + self.log_p0
+        )
+        # Exact ends: certain rows are the plain likelihood, incredible ones a constant.
+        return ops.where(
+            self.term.truth >= 1.0, plain, ops.where(self.term.truth <= 0.0, self.log_p0, mixed)
+        )
+
+    def replicate(
+        self, parameters: Parameters, curves: Curves, rng: np.random.Generator
+    ) -> np.ndarray:
+        return self.term.simulate(parameters, curves, rng)
+
+
+# --- life courses: sightings and exits of one subject telescope -----------------------------------
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One row about a subject's life course.
+
+    ``exit`` says the subject left within ``(lower, upper]``, at exactly ``upper`` if ``lower`` is None;
+    otherwise it was seen in place at ``upper``. Times are on the subject's own clock, in months.
+    """
+
+    id: str
+    subject: int
+    exit: bool
+    upper: float
+    lower: float | None
+    truth: float
+
+
+@dataclass(frozen=True)
+class LifeProcess:
+    """Where a life course gets its hazard.
+
+    ``log_survival(parameters, curves, subject, t, ops)`` and ``log_hazard(...)`` return ``(..., n)``
+    for arrays ``subject`` and ``t`` of length n. ``log_no_return(parameters, elapsed, ops)`` is the log
+    probability of not having come back ``elapsed`` months after leaving; None if nobody comes back.
+    """
+
+    log_survival: Callable[[Parameters, Curves, np.ndarray, np.ndarray, Ops], Array]
+    log_hazard: Callable[[Parameters, Curves, np.ndarray, np.ndarray, Ops], Array]
+    log_no_return: Callable[[Parameters, np.ndarray, Ops], Array] | None = None
+
+
+# A state of a subject is (exit lower or None, exit upper or None, last seen): see ``_walk``.
+State = tuple[float | None, float | None, float, float | None]
+
+
+@dataclass(frozen=True)
+class LifeCourse:
+    """Rows about subjects whose sightings and exits telescope.
+
+    The likelihood of a subject's rows is the sum over which of them are true: with sightings at
+    ``t1 < t2`` both true it is ``S(t2)``, so the second row contributes ``S(t2)/S(t1)``; an exit after a
+    sighting contributes ``f(t)/S(t1)``; false rows contribute their prior-predictive probability. Every
+    state's weight is a constant, so the whole is a linear form in survival probabilities. The order in
+    which rows arrived plays no part: they are taken by their time on the subject's clock.
+    """
+
+    observations: tuple[Observation, ...]
+    process: LifeProcess
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return tuple(o.id for o in self.observations)
+
+    def bind(self, parameters: Parameters, curves: Curves) -> BoundLifeCourse:
+        ops = numpy_ops()
+        states = [_exit_state(o, 0.0) if o.exit else (None, None, o.upper, None) for o in self.observations]
+        marginal = _state_probability(
+            self.process, [o.subject for o in self.observations], states, parameters, curves, ops
+        )
+        p0 = np.asarray(marginal, dtype=float).mean(axis=0)
+        return BoundLifeCourse(self, p0, *_walk(self.observations, p0, self.process))
+
+
+def _exit_state(row: Observation, seen: float) -> State | None:
+    """The state after an exit of a subject last seen at ``seen``; None if impossible."""
+    if row.lower is None:
+        return None if seen > row.upper else (None, row.upper, seen, None)
+    lower = max(row.lower, seen)
+    return None if lower >= row.upper else (lower, row.upper, seen, None)
+
+
+def _walk(
+    observations: Sequence[Observation], p0: np.ndarray, process: LifeProcess
+) -> tuple[tuple[tuple[int, State], ...], np.ndarray, np.ndarray, dict[int, dict[State, float]]]:
+    """Weights of the states before and after each row.
+
+    Returns the distinct ``(subject, state)`` pairs, the weights after and before each row, shapes
+    ``(rows, states)``, and each subject's final weights by state.
+    """
+    start: State = (None, None, 0.0, None)
+    order = sorted(
+        range(len(observations)),
+        key=lambda i: (observations[i].subject, observations[i].upper, observations[i].id),
+    )
+    index: dict[tuple[int, State], int] = {}
+    before: list[dict[int, float]] = [{} for _ in observations]
+    after: list[dict[int, float]] = [{} for _ in observations]
+    final: dict[int, dict[State, float]] = {}
+
+    def position(subject: int, state: State) -> int:
+        return index.setdefault((subject, state), len(index))
+
+    for i in order:
+        row = observations[i]
+        weights = final.get(row.subject, {start: 1.0})
+        before[i] = {position(row.subject, s): w for s, w in weights.items()}
+        updated: dict[State, float] = {}
+        for state, weight in weights.items():
+            if row.truth < 1.0:
+                updated[state] = updated.get(state, 0.0) + weight * (1.0 - row.truth) * p0[i]
+            if row.truth > 0.0:
+                for new in _after_true_row(state, row, process):
+                    updated[new] = updated.get(new, 0.0) + weight * row.truth
+        total = sum(updated.values())
+        if not total > 0.0:
+            names = ", ".join(o.id for o in observations if o.subject == row.subject)
+            raise LedgerError(
+                f"rows {names} cannot all be true and none may be doubted; "
+                "supersede one of them or lower its credibility"
+            )
+        final[row.subject] = updated
+        after[i] = {position(row.subject, s): w for s, w in updated.items()}
+    current, previous = (np.zeros((len(observations), len(index))) for _ in range(2))
+    for i in range(len(observations)):
+        for j, w in after[i].items():
+            current[i, j] = w
+        for j, w in before[i].items():
+            previous[i, j] = w
+    return tuple(index), current, previous, final
+
+
+def _after_true_row(state: State, row: Observation, process: LifeProcess) -> list[State]:
+    lower, upper, seen, returned = state
+    if upper is None:  # still in place so far
+        if row.exit:
+            new = _exit_state(row, seen)
+            return [] if new is None else [new]
+        return [(None, None, max(seen, row.upper), None)]
+    if row.exit:  # a second report of an exit: the first date stands, nothing new is claimed
+        return [state]
+    if process.log_no_return is None:
+        return []  # seen in place after having left: both cannot be true
+    return [(lower, upper, seen, row.upper if returned is None else returned)]
+
+
+def _state_probability(
+    process: LifeProcess,
+    subjects: Sequence[int],
+    states: Sequence[State | None],
+    parameters: Parameters,
+    curves: Curves,
+    ops: Ops,
+) -> Array:
+    """Probability (or density) of each state given its subject's hazard, shape ``(..., states)``."""
+    who = np.asarray(subjects, dtype=int)
+    alive = np.array([s is not None and s[1] is None for s in states])
+    exact = np.array([s is not None and s[1] is not None and s[0] is None for s in states])
+    window = np.array([s is not None and s[1] is not None and s[0] is not None for s in states])
+    first = np.array([0.0 if s is None else (s[2] if s[1] is None else s[0] if s[0] is not None else s[1]) for s in states])
+    last = np.array([0.0 if s is None or s[1] is None else s[1] for s in states])
+    s_first = ops.exp(process.log_survival(parameters, curves, who, first, ops))
+    s_last = ops.exp(process.log_survival(parameters, curves, who, last, ops))
+    hazard = ops.exp(process.log_hazard(parameters, curves, who, last, ops))
+    # (alive) S(seen); (exact) h(t) S(t); (window) S(lower) - S(upper)
+    value = alive * s_first + exact * hazard * s_last + window * (s_first - s_last)
+    if process.log_no_return is not None:
+        returned = np.array([s is not None and s[3] is not None for s in states])
+        elapsed = np.array([0.0 if s is None or s[3] is None else max(s[3] - s[1], 0.0) for s in states])
+        back = -ops.expm1(process.log_no_return(parameters, elapsed, ops))
+        value = value * ops.where(returned, back, 1.0)
+    return value
+
+
+@dataclass(frozen=True)
+class BoundLifeCourse:
+    """A :class:`LifeCourse` whose state weights are fixed."""
+
+    term: LifeCourse
+    p0: np.ndarray
+    states: tuple[tuple[int, State], ...]
+    current: np.ndarray
+    previous: np.ndarray
+    final: dict[int, dict[State, float]] = field(repr=False)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return self.term.ids
+
+    def probabilities(self, parameters: Parameters, curves: Curves, ops: Ops) -> Array:
+        """Probability of every state, shape ``(..., states)``."""
+        return _state_probability(
+            self.term.process,
+            [subject for subject, _ in self.states],
+            [state for _, state in self.states],
+            parameters,
+            curves,
+            ops,
+        )
+
+    def log_likelihood(self, parameters: Parameters, curves: Curves, ops: Ops) -> Array:
+        value = self.probabilities(parameters, curves, ops)
+        tiny = 1e-300
+        return ops.log(ops.dot(value, self.current.T) + tiny) - ops.log(
+            ops.dot(value, self.previous.T) + tiny
+        )
+
+    def replicate(
+        self, parameters: Parameters, curves: Curves, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Probability of each row's event by its date, before any row about its subject is seen."""
+        del rng
+        rows = self.term.observations
+        who = np.array([o.subject for o in rows])
+        upper = np.array([o.upper for o in rows])
+        survival = np.exp(
+            self.term.process.log_survival(parameters, curves, who, upper, numpy_ops())
+        )
+        return np.where(np.array([o.exit for o in rows]), 1.0 - survival, survival)
+
+    def weights(
+        self, parameters: Parameters, curves: Curves
+    ) -> dict[int, tuple[list[State], np.ndarray]]:
+        """Posterior probability of each subject's states, ``{subject: (states, (draw, states))}``."""
+        value = np.asarray(self.probabilities(parameters, curves, numpy_ops()))
+        out: dict[int, tuple[list[State], np.ndarray]] = {}
+        position = {pair: j for j, pair in enumerate(self.states)}
+        for subject, weights in self.final.items():
+            states = list(weights)
+            columns = [position[(subject, s)] for s in states]
+            mass = value[:, columns] * np.array([weights[s] for s in states])
+            out[subject] = (states, mass / mass.sum(axis=1, keepdims=True))
+        return out
+
+    def occupancy(
+        self, parameters: Parameters, curves: Curves, subject: int, times: np.ndarray, ops: Ops
+    ) -> Array:
+        """P(subject in place at each of ``times`` | its rows), shape ``(..., times)``.
+
+        Before a sighting the subject is in place; a returned customer counts as in place from its return.
+        """
+        weights = self.final[subject]
+        states = list(weights)
+        value = _state_probability(
+            self.term.process, [subject] * len(states), states, parameters, curves, ops
+        )
+        mass = value * np.array([weights[s] for s in states])
+        total = mass.sum(axis=-1)
+        process, n = self.term.process, len(times)
+        who = np.full(n, subject)
+        log_s = process.log_survival(parameters, curves, who, times, ops)
+        result: Array = 0.0
+        for j, (lower, upper, seen, returned) in enumerate(states):
+            share = (mass[..., j] / total)[..., None]
+            if upper is None:
+                ahead = process.log_survival(
+                    parameters, curves, who, np.maximum(times, seen), ops
+                ) - process.log_survival(parameters, curves, who, np.full(n, seen), ops)
+                result = result + share * ops.exp(ahead)
+                continue
+            # Within the window the exit time is spread in proportion to the hazard.
+            if lower is None:
+                here = 1.0 * (times < upper) + 0.0 * log_s
+            else:
+                s = ops.exp(
+                    process.log_survival(
+                        parameters, curves, who, np.clip(times, lower, upper), ops
+                    )
+                )
+                a = ops.exp(process.log_survival(parameters, curves, who, np.full(n, lower), ops))
+                b = ops.exp(process.log_survival(parameters, curves, who, np.full(n, upper), ops))
+                here = (s - b) / ops.maximum(a - b, 1e-12)
+            if process.log_no_return is not None:
+                # Back by ``returned`` for sure if seen then; otherwise at the return rate after leaving.
+                if returned is not None:
+                    here = ops.where(times >= returned, 1.0, here)
+                else:
+                    away = process.log_no_return(parameters, np.maximum(times - upper, 0.0), ops)
+                    here = here + (1.0 - here) * -ops.expm1(away) * (times > upper)
+            result = result + share * here
+        return result
+
+
+# --- the record that registers a sub-model --------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SubModel:
+    """A sub-model: what it declares, what it derives and what evidence it reads.
+
+    Attributes
+    ----------
+    scalars
+        ``context -> names`` of the priors it uses.
+    innovations
+        ``context -> {name: (dim, labels)}`` of its standard-normal vectors (non-centred throughout).
+    curves
+        ``(context, parameters, curves so far, bound terms so far, ops) -> new curves``.
+    terms
+        ``(context, scored rows of its kinds) -> terms``.
+    """
+
+    name: str
+    title: str
+    equation: tuple[str, ...]
+    requires: tuple[str, ...]
+    kinds: tuple[Kind, ...]
+    scalars: Callable[[Context], list[str]]
+    innovations: Callable[[Context], dict[str, tuple[str, list[Any]]]]
+    curves: Callable[[Context, Parameters, Curves, Mapping[str, Bound], Ops], Curves]
+    terms: Callable[[Context, pd.DataFrame], list[tuple[str, Term]]]
+
+
+def graded_logp(
+    grade: np.ndarray, latent: Array, informativeness: Array, cut: Array, width: Array, ops: Ops
+) -> Array:
+    """Ordered logit of reports graded -1, 0, +1 on one latent quantity, shape ``(..., rows)``.
+
+    ``P(-1) = sigmoid(cut - b x)``, ``P(+1) = sigmoid(b x - cut - width)``: ``cut`` > 0 says that the
+    press dwells on trouble, ``b`` how much a report reveals.
+    """
+    score = (informativeness * latent)[..., None]
+    low = ops.log_sigmoid(cut[..., None] - score + 0.0 * grade)
+    high = ops.log_sigmoid(score - cut[..., None] - width[..., None] + 0.0 * grade)
+    middle = ops.log(ops.maximum(1.0 - ops.exp(low) - ops.exp(high), 1e-12))
+    return ops.where(grade < 0, low, ops.where(grade > 0, high, middle))
+
+
+def graded_draws(
+    n: int,
+    latent: np.ndarray,
+    informativeness: np.ndarray,
+    cut: np.ndarray,
+    width: np.ndarray,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Replicated grades, shape ``(draw, n)``."""
+    ops = numpy_ops()
+    low = np.exp(graded_logp(np.full(1, -1.0), latent, informativeness, cut, width, ops))
+    high = np.exp(graded_logp(np.full(1, 1.0), latent, informativeness, cut, width, ops))
+    u = rng.random((latent.shape[0], n))
+    return np.where(u < low, -1.0, np.where(u > 1.0 - high, 1.0, 0.0))
+
+
+def need_grade(value: float | None, sd: float | None) -> str | None:
+    if value not in (-1.0, 0.0, 1.0):
+        return "value must be -1, 0 or 1; write the report's grade"
+    return None if sd is None else "a graded report takes no sd; leave it blank"
+
+
+def need_indicator(value: float | None, sd: float | None) -> str | None:
+    if value not in (0.0, 1.0):
+        return "value must be 0 or 1"
+    return None if sd is None else "an indicator takes no sd; leave it blank"
+
+
+def need_nothing(value: float | None, sd: float | None) -> str | None:
+    if value is not None or sd is not None:
+        return "this kind takes neither value nor sd; leave both blank"
+    return None
+
+
+def need_window(value: float | None, sd: float | None) -> str | None:
+    if value is not None and not 0.0 < value <= 120.0:
+        return "value is the width of the window in months, above 0 and at most 120 (blank: exact day)"
+    return None if sd is None else "this kind takes no sd; leave it blank"
+
+
+def need_count(value: float | None, sd: float | None) -> str | None:
+    if value is None or value < 0 or value != int(value):
+        return "value must be a whole number, 0 or more"
+    return None if sd is None else "a count takes no sd; leave it blank"
+
+
+def need_positive(most: float, sd_least: float, sd_most: float) -> Callable[..., str | None]:
+    def check(value: float | None, sd: float | None) -> str | None:
+        if value is None or not 0.0 < value <= most:
+            return f"value must be above 0 and at most {most:g}; check the unit"
+        if sd is None or not sd_least <= sd <= sd_most:
+            return f"sd must be between {sd_least:g} and {sd_most:g}; state the error of the figure"
+        return None
+
+    return check

@@ -1,0 +1,226 @@
+"""Churn: which of the target's customers stay, leave or come back.
+
+Customer i of a segment has, in months since the close, the hazard
+
+    h_i(t) = exp(log m_seg + σ u_i - λ_C z) · (1 + (e^β - 1) c_i e^(-t/τ))
+
+with ``m_seg`` the ordinary monthly hazard of the segment, ``u_i ~ N(0, 1)``, z integration and ``c_i`` = 1 for a customer
+that competes with the acquirer: the conflict multiplies its hazard by ``e^β`` on the day of the deal and fades with τ.
+Its cumulative hazard has a closed form. A customer that left comes back at a constant rate ω. Pooled rows of the
+roster ("Other …") are populations: no ``u_i``, and their survival is the share that stays.
+
+Evidence: endings (within a window of at least a month) and sightings telescope; a report of an unconfirmed cut enters through
+its credibility. New customers named in public are ``Poisson(ν ρ t)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from valuation.errors import LedgerError
+from valuation.models.base import (
+    Bound,
+    BoundLifeCourse,
+    Context,
+    Curves,
+    Independent,
+    LifeCourse,
+    LifeProcess,
+    Observation,
+    Parameters,
+    SubModel,
+    Term,
+    need_count,
+    need_nothing,
+    need_window,
+)
+from valuation.ops import Array, Ops, numpy_ops
+from valuation.schema import Kind
+
+CUSTOMER_ENDED = Kind(
+    name="customer_ended",
+    model="churn",
+    roster="customers",
+    unit="months",
+    meaning="stopped buying in the window of `value` months (at least one) that ends on event_date",
+    check=need_window,
+)
+CUSTOMER_ACTIVE = Kind(
+    name="customer_active",
+    model="churn",
+    roster="customers",
+    unit="",
+    meaning="buying on event_date",
+    check=need_nothing,
+)
+# Deciding to leave and ceasing to pay lie about a notice period apart, so no report dates an ending to better than
+# a month: an exact day would claim that the hazard on that day, not in that month, was high.
+RESOLUTION_MONTHS = 1.0
+
+NEW_CUSTOMERS = Kind(
+    name="new_customers",
+    model="churn",
+    roster="entities",
+    unit="count",
+    meaning="value = new customers named in public from the close to event_date",
+    check=need_count,
+)
+
+
+def segments(context: Context) -> list[str]:
+    """Segments in alphabetical order."""
+    return sorted(set(context.customers["segment"]))
+
+
+def _scalars(context: Context) -> list[str]:
+    return [
+        *(f"churn_hazard_{s}" for s in segments(context)),
+        "churn_heterogeneity",
+        "loading_churn",
+        "conflict_effect",
+        "conflict_decay_months",
+        "return_rate",
+        "new_customer_rate",
+        "new_customer_reporting",
+    ]
+
+
+def _innovations(context: Context) -> dict[str, tuple[str, list[Any]]]:
+    return {"customer_effect": ("customer", context.subjects("customers"))}
+
+
+def _curves(
+    context: Context, parameters: Parameters, curves: Curves, bound: Mapping[str, Bound], ops: Ops
+) -> Curves:
+    names = segments(context)
+    roster = context.customers.set_index("subject").loc[context.subjects("customers")]
+    segment = np.array([names.index(s) for s in roster["segment"]])
+    own = 1.0 - roster["pooled"].to_numpy(float)
+    level = ops.stack([ops.log(parameters[f"churn_hazard_{s}"]) for s in names])
+    base = (
+        level[..., segment]
+        + parameters["churn_heterogeneity"][..., None] * parameters["customer_effect"] * own
+        - (parameters["loading_churn"] * parameters["integration"])[..., None]
+    )
+    new: Curves = {"log_churn_hazard": base}
+    months = context.months.astype(float)
+    life = bound.get("life_customers")
+    hazards = process(context)
+    active = []
+    for i in range(len(roster)):
+        who = np.full(len(months), i)
+        if isinstance(life, BoundLifeCourse) and i in life.final:
+            active.append(life.occupancy(parameters, new, i, months, ops))
+        else:
+            stay = ops.exp(hazards.log_survival(parameters, new, who, months, ops))
+            active.append(stay)
+    new["customer_active"] = ops.stack(active)  # (..., month, customer)
+    rival = roster["rival"].to_numpy(float) * roster["revenue_share"].to_numpy(float)
+    if rival.sum() > 0:
+        new["rivals_active"] = ops.dot(new["customer_active"], rival / rival.sum())
+    return new
+
+
+def process(context: Context) -> LifeProcess:
+    """The hazard of each customer in months since the close."""
+    roster = context.customers.set_index("subject").loc[context.subjects("customers")]
+    conflict = roster["rival"].to_numpy(float)
+
+    def surge(parameters: Parameters) -> Array:
+        return parameters["conflict_effect"][..., None]
+
+    def log_survival(
+        parameters: Parameters, curves: Curves, who: np.ndarray, t: np.ndarray, ops: Ops
+    ) -> Array:
+        base = ops.exp(curves["log_churn_hazard"][..., who])
+        tau = parameters["conflict_decay_months"][..., None]
+        extra = ops.expm1(surge(parameters)) * conflict[who] * tau * -ops.expm1(-t / tau)
+        return -base * (t + extra)
+
+    def log_hazard(
+        parameters: Parameters, curves: Curves, who: np.ndarray, t: np.ndarray, ops: Ops
+    ) -> Array:
+        tau = parameters["conflict_decay_months"][..., None]
+        extra = ops.expm1(surge(parameters)) * conflict[who] * ops.exp(-t / tau)
+        return curves["log_churn_hazard"][..., who] + ops.log1p(extra)
+
+    def log_no_return(parameters: Parameters, elapsed: np.ndarray, ops: Ops) -> Array:
+        return -parameters["return_rate"][..., None] * elapsed
+
+    return LifeProcess(log_survival, log_hazard, log_no_return)
+
+
+def _terms(context: Context, rows: pd.DataFrame) -> list[tuple[str, Term]]:
+    terms: list[tuple[str, Term]] = []
+    subjects = context.subjects("customers")
+    observations = []
+    for _, row in rows[rows["kind"].isin([CUSTOMER_ENDED.name, CUSTOMER_ACTIVE.name])].iterrows():
+        t = context.month(row["event_date"])
+        ending = row["kind"] == CUSTOMER_ENDED.name
+        if t < 0.0 or (ending and t == 0.0):
+            raise LedgerError(
+                f"row {row['id']}: {row['kind']} of {row['subject']!r} on {row['event_date']} is not after the "
+                f"close on {context.deal.closed}; correct event_date or leave kind empty"
+            )
+        width = RESOLUTION_MONTHS if pd.isna(row["value"]) else float(row["value"])
+        lower = None
+        if ending:
+            t = max(t, RESOLUTION_MONTHS)
+            lower = max(t - max(width, RESOLUTION_MONTHS), 0.0)
+        observations.append(
+            Observation(
+                row["id"], subjects.index(row["subject"]), ending, t, lower, context.probability_true(row)
+            )
+        )
+    if observations:
+        terms.append(("life_customers", LifeCourse(tuple(observations), process(context))))
+
+    won = rows[rows["kind"] == NEW_CUSTOMERS.name].sort_values(["event_date", "id"])
+    if not won.empty:
+        end = np.array([context.month(d) for d in won["event_date"]])
+        total = won["value"].to_numpy(float)
+        start, earlier = np.append(0.0, end[:-1]), np.append(0.0, total[:-1])
+        new = total - earlier
+        if (end <= start).any() or (new < 0).any():
+            raise LedgerError(
+                f"rows {', '.join(won['id'])}: new customers are counted from the close, so dates and counts "
+                "must rise; supersede the row that does not"
+            )
+
+        def rate(parameters: Parameters, ops: Ops) -> Array:
+            seen = parameters["new_customer_rate"] * parameters["new_customer_reporting"]
+            return seen[..., None] * (end - start)
+
+        def logp(parameters: Parameters, curves: Curves, ops: Ops) -> Array:
+            expected = rate(parameters, ops)
+            return new * ops.log(expected) - expected - ops.gammaln(new + 1.0)
+
+        def simulate(
+            parameters: Parameters, curves: Curves, rng: np.random.Generator
+        ) -> np.ndarray:
+            return earlier + rng.poisson(rate(parameters, numpy_ops()))
+
+        truth = np.array([context.probability_true(r) for _, r in won.iterrows()])
+        terms.append(("new_customers", Independent(tuple(won["id"]), truth, logp, simulate)))
+    return terms
+
+
+MODEL = SubModel(
+    name="churn",
+    title="Do the target's customers stay when a rival owns half of it?",
+    equation=(
+        "h_i(t) = exp(log m_seg + σ u_i − λ_C z) · (1 + (e^β − 1) c_i e^(−t/τ))",
+        "H_i(t) = exp(…) · (t + (e^β − 1) c_i τ (1 − e^(−t/τ)))",
+        "comes back after leaving at rate ω;  new customers named ~ Poisson(ν ρ t)",
+    ),
+    requires=("integration",),
+    kinds=(CUSTOMER_ENDED, CUSTOMER_ACTIVE, NEW_CUSTOMERS),
+    scalars=_scalars,
+    innovations=_innovations,
+    curves=_curves,
+    terms=_terms,
+)

@@ -1,0 +1,317 @@
+"""Retention: who of the people that came with the deal is still in post.
+
+Each cohort g (data: the ``cohort`` column of the people roster) has a piecewise-constant monthly hazard
+of voluntary exit on the person's own clock, which starts at the later of the close and the person's start:
+
+    log h[g, k] = log m[g] + s + w[k] - λ_R z,     breaks at 6, 12, 24 and 48 months
+
+``m[g]`` is the cohort's first-half-year hazard (prior from base rates), ``s`` a shift that the cohorts of
+one deal share (partial pooling), ``w`` a random walk over the pieces that starts at 0 with standard
+deviation τ, z integration. Cut jobs are another event with their own constant hazard.
+
+Evidence: named exits and sightings telescope (:class:`valuation.models.base.LifeCourse`): silence is not
+a sighting, so nobody counts as in post after the last time somebody saw them there. Groups enter as counts
+with under-reporting, ``k ~ Binomial(n, ρ_g F_g(t))``, because the press misses quiet exits; further counts of
+one group telescope too. Layoffs come in lumps, hence beta-binomial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from valuation.errors import LedgerError
+from valuation.models.base import (
+    Bound,
+    BoundLifeCourse,
+    Context,
+    Curves,
+    Independent,
+    LifeCourse,
+    LifeProcess,
+    Observation,
+    Parameters,
+    SubModel,
+    Term,
+    need_count,
+    need_nothing,
+    need_window,
+)
+from valuation.ops import Array, Ops
+from valuation.schema import Kind
+
+BREAKS = np.array([0.0, 6.0, 12.0, 24.0, 48.0])  # months; the last piece is open
+
+DEPARTURE = Kind(
+    name="departure",
+    model="retention",
+    roster="people",
+    unit="months",
+    meaning="left of their own will on event_date, or in the window of `value` months that ends then",
+    check=need_window,
+)
+SIGHTING = Kind(
+    name="sighting",
+    model="retention",
+    roster="people",
+    unit="",
+    meaning="seen in post on event_date",
+    check=need_nothing,
+)
+GROUP_EXITS = Kind(
+    name="group_exits",
+    model="retention",
+    roster="people",
+    unit="count",
+    meaning="value = voluntary exits of a group that were reported by event_date",
+    check=need_count,
+)
+LAYOFF = Kind(
+    name="layoff",
+    model="retention",
+    roster="people",
+    unit="count",
+    meaning="value = people of a group whose jobs were cut by event_date",
+    check=need_count,
+)
+
+
+def cohorts(context: Context) -> list[str]:
+    """Cohorts in alphabetical order."""
+    return sorted(set(context.people["cohort"]))
+
+
+def _scalars(context: Context) -> list[str]:
+    named = [f"exit_hazard_{c}" for c in cohorts(context)]
+    grouped = sorted(set(context.people.loc[context.people["size"] > 1, "cohort"]))
+    return [
+        *named,
+        *(f"reporting_rate_{c}" for c in grouped),
+        "exit_hazard_shift",
+        "exit_hazard_drift",
+        "loading_retention",
+        "layoff_hazard",
+        "layoff_concentration",
+    ]
+
+
+def _innovations(context: Context) -> dict[str, tuple[str, list[Any]]]:
+    return {"exit_hazard_steps": ("piece", [f"from month {b:g}" for b in BREAKS[1:]])}
+
+
+def exposure(durations: np.ndarray) -> np.ndarray:
+    """Months spent in each piece by the given durations, shape ``(n, pieces)``."""
+    upper = np.append(BREAKS[1:], np.inf)
+    return np.clip(np.asarray(durations, float)[:, None] - BREAKS, 0.0, upper - BREAKS)
+
+
+def _curves(
+    context: Context, parameters: Parameters, curves: Curves, bound: Mapping[str, Bound], ops: Ops
+) -> Curves:
+    level = ops.stack([ops.log(parameters[f"exit_hazard_{c}"]) for c in cohorts(context)])
+    shift = parameters["exit_hazard_shift"] - (
+        parameters["loading_retention"] * parameters["integration"]
+    )
+    steps = parameters["exit_hazard_drift"][..., None] * parameters["exit_hazard_steps"]
+    pieces = len(BREAKS)
+    # w = cumulative sum of the steps, starting at 0: a product with a fixed triangle
+    walk = ops.dot(steps, np.tril(np.ones((pieces, pieces - 1)), -1).T)
+    log_hazard = level[..., :, None] + shift[..., None, None] + walk[..., None, :]
+    new: Curves = {"log_exit_hazard": log_hazard}
+    months = context.months.astype(float)
+    names = cohorts(context)
+    new["cohort_survival"] = ops.exp(
+        -_matrix(ops.exp(log_hazard), exposure(months), ops, len(names))
+    )
+    new["talent_retained"] = _talent(context, parameters, new | dict(curves), bound, ops)
+    return new
+
+
+def _matrix(hazard: Array, weights: np.ndarray, ops: Ops, n: int) -> Array:
+    """``(..., g, k)`` hazards times ``(m, k)`` exposures → ``(..., g, m)``."""
+    return ops.dot(hazard, weights.T) if n else hazard
+
+
+def _talent(
+    context: Context, parameters: Parameters, curves: Curves, bound: Mapping[str, Bound], ops: Ops
+) -> Array:
+    """Expected retained share of the talent's value on the monthly grid, given what is known of each person."""
+    names, subjects = cohorts(context), context.subjects("people")
+    roster = context.people.set_index("subject")
+    life = bound.get("life_people")
+    total: Array = 0.0
+    for i, subject in enumerate(subjects):
+        person = roster.loc[subject]
+        if not person["talent"]:
+            continue
+        clock = np.maximum(context.months - max(context.month(person["entry"]), 0.0), 0.0)
+        if isinstance(life, BoundLifeCourse) and i in life.final:
+            here = life.occupancy(parameters, curves, i, clock, ops)
+        else:
+            g = names.index(person["cohort"])
+            hazard = ops.exp(curves["log_exit_hazard"][..., g, :])
+            here = ops.exp(-ops.dot(hazard, exposure(clock).T))
+        total = total + float(person["weight"]) * here
+    return total
+
+
+def process(context: Context) -> LifeProcess:
+    """The hazard of each named subject on its own clock."""
+    names, roster = cohorts(context), context.people.set_index("subject")
+    cohort_of = np.array([names.index(roster.loc[s, "cohort"]) for s in context.subjects("people")])
+
+    def log_survival(
+        parameters: Parameters, curves: Curves, who: np.ndarray, t: np.ndarray, ops: Ops
+    ) -> Array:
+        hazard = ops.exp(curves["log_exit_hazard"][..., cohort_of[who], :])
+        return -(hazard * exposure(t)).sum(axis=-1)
+
+    def log_hazard(
+        parameters: Parameters, curves: Curves, who: np.ndarray, t: np.ndarray, ops: Ops
+    ) -> Array:
+        piece = np.searchsorted(BREAKS, t, side="right") - 1
+        return curves["log_exit_hazard"][..., cohort_of[who], np.maximum(piece, 0)]
+
+    return LifeProcess(log_survival, log_hazard)
+
+
+def clock(context: Context, subject: str, row: pd.Series) -> float:
+    """Months on the subject's own clock at the row's event date."""
+    roster = context.people.set_index("subject")
+    start = max(context.month(roster.loc[subject, "entry"]), 0.0)
+    return context.month(row["event_date"]) - start
+
+
+def _terms(context: Context, rows: pd.DataFrame) -> list[tuple[str, Term]]:
+    terms: list[tuple[str, Term]] = []
+    subjects = context.subjects("people")
+    roster = context.people.set_index("subject")
+    life = rows[rows["kind"].isin([DEPARTURE.name, SIGHTING.name])]
+    observations = []
+    for _, row in life.iterrows():
+        t = clock(context, row["subject"], row)
+        leaving = row["kind"] == DEPARTURE.name
+        if t < 0.0 or (leaving and t == 0.0):
+            raise LedgerError(
+                f"row {row['id']}: {row['kind']} of {row['subject']!r} on {row['event_date']} is not after the "
+                "start of their clock; correct event_date or the roster's entry"
+            )
+        width = row["value"]
+        lower = max(t - float(width), 0.0) if leaving and not pd.isna(width) else None
+        observations.append(
+            Observation(
+                row["id"], subjects.index(row["subject"]), leaving, t, lower, context.probability_true(row)
+            )
+        )
+    if observations:
+        terms.append(("life_people", LifeCourse(tuple(observations), process(context))))
+    for kind, build in ((GROUP_EXITS.name, _group_exits), (LAYOFF.name, _layoffs)):
+        counted = rows[rows["kind"] == kind].sort_values(["subject", "event_date", "id"])
+        if not counted.empty:
+            terms.append((kind, build(context, counted, roster)))
+    return terms
+
+
+def _increments(
+    context: Context, rows: pd.DataFrame, roster: pd.DataFrame
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Per row: start and end of its window on the group's clock, new exits, and people still at risk."""
+    start, end, new, risk = [], [], [], []
+    last: dict[str, tuple[float, float]] = {}
+    for _, row in rows.iterrows():
+        subject, k = row["subject"], float(row["value"])
+        t, size = clock(context, subject, row), float(roster.loc[subject, "size"])
+        t0, k0 = last.get(subject, (0.0, 0.0))
+        if t <= t0 or k < k0 or k > size:
+            raise LedgerError(
+                f"row {row['id']}: {k:g} of {size:g} by {row['event_date']} does not follow {k0:g} before it; "
+                "counts of one group are cumulative, so correct or supersede a row"
+            )
+        start.append(t0), end.append(t), new.append(k - k0), risk.append(size - k0)
+        last[subject] = (t, k)
+    return np.array(start), np.array(end), np.array(new), np.array(risk)
+
+
+def _group_exits(context: Context, rows: pd.DataFrame, roster: pd.DataFrame) -> Independent:
+    start, end, new, risk = _increments(context, rows, roster)
+    names = cohorts(context)
+    of = [roster.loc[s, "cohort"] for s in rows["subject"]]
+    cohort = np.array([names.index(c) for c in of])
+
+    def chance(parameters: Parameters, curves: Curves, ops: Ops) -> Array:
+        hazard = ops.exp(curves["log_exit_hazard"][..., cohort, :])
+        left = -ops.expm1(-(hazard * (exposure(end) - exposure(start))).sum(axis=-1))
+        reported = ops.stack([parameters[f"reporting_rate_{c}"] for c in of])
+        return ops.minimum(ops.maximum(reported * left, 1e-12), 1.0 - 1e-12)
+
+    def logp(parameters: Parameters, curves: Curves, ops: Ops) -> Array:
+        p = chance(parameters, curves, ops)
+        return _log_choose(risk, new, ops) + new * ops.log(p) + (risk - new) * ops.log1p(-p)
+
+    def simulate(
+        parameters: Parameters, curves: Curves, rng: np.random.Generator
+    ) -> np.ndarray:
+        from valuation.ops import numpy_ops
+
+        p = chance(parameters, curves, numpy_ops())
+        return rng.binomial(risk.astype(int), p).astype(float)
+
+    truth = np.array([context.probability_true(r) for _, r in rows.iterrows()])
+    return Independent(tuple(rows["id"]), truth, logp, simulate)
+
+
+def _layoffs(context: Context, rows: pd.DataFrame, roster: pd.DataFrame) -> Independent:
+    start, end, new, risk = _increments(context, rows, roster)
+
+    def shapes(parameters: Parameters, ops: Ops) -> tuple[Array, Array]:
+        p = -ops.expm1(-parameters["layoff_hazard"][..., None] * (end - start))
+        p = ops.minimum(ops.maximum(p, 1e-9), 1.0 - 1e-9)
+        weight = parameters["layoff_concentration"][..., None]
+        return p * weight, (1.0 - p) * weight
+
+    def logp(parameters: Parameters, curves: Curves, ops: Ops) -> Array:
+        a, b = shapes(parameters, ops)
+        return (
+            _log_choose(risk, new, ops)
+            + _log_beta(new + a, risk - new + b, ops)
+            - _log_beta(a, b, ops)
+        )
+
+    def simulate(
+        parameters: Parameters, curves: Curves, rng: np.random.Generator
+    ) -> np.ndarray:
+        from valuation.ops import numpy_ops
+
+        a, b = shapes(parameters, numpy_ops())
+        return rng.binomial(risk.astype(int), rng.beta(a, b)).astype(float)
+
+    truth = np.array([context.probability_true(r) for _, r in rows.iterrows()])
+    return Independent(tuple(rows["id"]), truth, logp, simulate)
+
+
+def _log_choose(n: Array, k: Array, ops: Ops) -> Array:
+    return ops.gammaln(n + 1.0) - ops.gammaln(k + 1.0) - ops.gammaln(n - k + 1.0)
+
+
+def _log_beta(a: Array, b: Array, ops: Ops) -> Array:
+    return ops.gammaln(a) + ops.gammaln(b) - ops.gammaln(a + b)
+
+
+MODEL = SubModel(
+    name="retention",
+    title="Will the talent stay?",
+    equation=(
+        "log h[g,k] = log m[g] + s + w[k] − λ_R z   (months 0, 6, 12, 24, 48)",
+        "named people: S(t) if last seen at t, f(t)/S(last seen) if they left at t",
+        "groups: k ~ Binomial(n, ρ_g · (1 − S_g(t)));  layoffs: k ~ BetaBinomial(n, 1 − exp(−h_L t), κ)",
+    ),
+    requires=("integration",),
+    kinds=(DEPARTURE, SIGHTING, GROUP_EXITS, LAYOFF),
+    scalars=_scalars,
+    innovations=_innovations,
+    curves=_curves,
+    terms=_terms,
+)
