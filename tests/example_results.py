@@ -193,7 +193,9 @@ def example_results() -> dict[str, Any]:
         "npv_quantiles": quantiles,
         "npv_dots": dots.round(3).tolist(),
         "components": [
-            dict(zip(("component", "label", "strategic", "mean", "lower", "upper"), row, strict=True))
+            dict(
+                zip(("component", "label", "strategic", "mean", "lower", "upper"), row, strict=True)
+            )
             for row in COMPONENTS
         ],
         "cash": _fan("Cumulative cash", "USD bn", -14.3, -4.0, 9.0),
@@ -210,8 +212,12 @@ def example_results() -> dict[str, Any]:
             for r in rates
         ],
         "tornado": [
-            _tornado("uplift_at_frontier", "Uplift at the frontier", "fraction", 0.002, 0.03, -8.1, 4.3),
-            _tornado("share_due_to_deal", "Share due to this deal", "fraction", 0.02, 0.3, -7.4, 1.9),
+            _tornado(
+                "uplift_at_frontier", "Uplift at the frontier", "fraction", 0.002, 0.03, -8.1, 4.3
+            ),
+            _tornado(
+                "share_due_to_deal", "Share due to this deal", "fraction", 0.02, 0.3, -7.4, 1.9
+            ),
             _tornado("talent_retained", "Talent retained", "fraction", 0.18, 0.62, -6.5, -0.9),
             _tornado("capability_gap", "Gap to the frontier", "index points", 2, 24, -0.8, -6.2),
             _tornado("exit_multiple", "Exit multiple", "x revenue", 1.1, 7.9, -5.4, -1.7),
@@ -275,7 +281,9 @@ def example_results() -> dict[str, Any]:
         "outside_view": {"successes": 17, "n": 56, "rate": 0.304, "lower": 0.20, "upper": 0.43},
         "diagnostics": [
             _check("rhat", 1.004, 1.01, "Largest R-hat is 1.004; the limit is 1.01."),
-            _check("ess_bulk", 812.0, 400.0, "Smallest bulk effective sample is 812; at least 400."),
+            _check(
+                "ess_bulk", 812.0, 400.0, "Smallest bulk effective sample is 812; at least 400."
+            ),
             _check("divergences", 0.0, 0.0, "No divergent transitions."),
         ],
     }
@@ -321,8 +329,11 @@ def conditional_results() -> dict[str, Any]:
         "story": "The founder goes and rivals stay away.",
         "probability": 0.231,
         "probability_mcse": 0.007,
-        "conditions": ["the founder has left before 2027-06-12"],
-        "sets": ["share of the acquirer's data spending multiplied by 0.5 from 2026-06-12"],
+        "conditions": ["The founder leaves before 12 June 2027."],
+        "sets": [
+            "From 12 June 2026 the acquirer's expert-data spending is multiplied by 0.5 "
+            "(set, not predicted)."
+        ],
         "prior_set": "house",
     }
     return results
@@ -349,7 +360,11 @@ def example_model_results() -> dict[str, Any]:
             "sd": sd,
         }
         for index, (label, mean, sd) in enumerate(
-            [("Hazard, movers", 0.6, 0.4), ("Hazard, stars", -0.4, 0.6), ("Mesh loading", 0.0, 0.95)]
+            [
+                ("Hazard, movers", 0.6, 0.4),
+                ("Hazard, stars", -0.4, 0.6),
+                ("Mesh loading", 0.0, 0.95),
+            ]
         )
     ]
     months = np.arange(0, 61, 2)
@@ -385,7 +400,12 @@ def example_model_results() -> dict[str, Any]:
             ]
         )
     ]
+    base = example_results()
     return {
+        "schema": 1,
+        "deal": base["deal"],
+        "as_of": base["as_of"],
+        "run": base["run"],
         "model": "retention",
         "title": "Retention",
         "equation": [

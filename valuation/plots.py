@@ -1,9 +1,9 @@
 """Pictures: arrays in, marks on an ``Axes`` out. Nothing here computes a result.
 
-Every function takes the ``Axes`` to draw on, then plain arrays, and returns the ``Axes``. Each looks
-at the width of its figure: a narrow one (a phone) puts row labels above their bars instead of beside
-them. Matplotlib is imported when a figure is made, never its ``pyplot``, and no setting of it is left
-changed.
+Every function takes the ``Axes`` to draw on, then plain arrays, and returns the ``Axes``. Each
+looks at the width of its figure: a narrow one (a phone) puts row labels above their bars instead of
+beside them. Matplotlib is imported when a figure is made, never its ``pyplot``, and no setting of
+it is left changed.
 
 :func:`to_svg` turns a figure into an SVG for a page: text stays text, ids carry a prefix, nothing
 depends on the clock, and each colour of :data:`PALETTE` becomes a CSS variable, so that a page can
@@ -26,6 +26,7 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike
 
 # Each colour stands for a role and is used for nothing else: :func:`to_svg` finds a role by its
 # colour. Blue and orange differ for every common kind of colour blindness and in grey print.
@@ -56,13 +57,12 @@ def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
     """An empty figure of ``width`` × ``height`` CSS pixels and its one ``Axes``."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(width / 72, height / 72), dpi=72, layout="constrained")
+    layout = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.04)
+    figure = Figure(figsize=(width / 72, height / 72), dpi=72, layout=layout)
     FigureCanvasSVG(figure)
     figure.patch.set_visible(False)
-    engine = figure.get_layout_engine()
-    if engine is not None:
-        engine.set(w_pad=0.03, h_pad=0.04)
     axes = figure.add_subplot()
     axes.patch.set_visible(False)
     return figure, axes
@@ -78,7 +78,7 @@ def to_svg(figure: Figure, id: str, title: str, desc: str) -> str:
     import matplotlib
 
     sheet = io.StringIO()
-    settings = {"svg.fonttype": "none", "svg.hashsalt": id, "path.simplify": True}
+    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": id, "path.simplify": True}
     with matplotlib.rc_context(settings):
         figure.savefig(sheet, format="svg", metadata={"Date": None, "Creator": None})
     return _adapt(ElementTree.fromstring(sheet.getvalue()), id, title, desc)
@@ -173,13 +173,22 @@ def _adapt(root: ElementTree.Element, id: str, title: str, desc: str) -> str:
 # Shared dress.
 
 
+def size_of(ax: Axes) -> tuple[float, float]:
+    """Width and height of the figure in pixels."""
+    figure = ax.get_figure(root=True)
+    if figure is None:
+        raise ValueError("these axes have left their figure; make them with new_figure()")
+    width, height = figure.get_size_inches()
+    return 72 * float(width), 72 * float(height)
+
+
 def is_narrow(ax: Axes) -> bool:
     """Whether the figure is meant for a phone."""
-    return bool(ax.get_figure(root=True).get_size_inches()[0] * 72 < 500)
+    return size_of(ax)[0] < 500
 
 
 def _text(ax: Axes, x: float, y: float, text: str, **style: Any) -> Any:
-    style = {"color": PALETTE["ink"], "fontsize": TEXT, "parse_math": False} | style
+    style = {"color": PALETTE["ink"], "fontsize": TEXT, "parse_math": False, **style}
     return ax.text(x, y, plain(text), **style)
 
 
@@ -208,9 +217,10 @@ def _dress(
     if not left:
         ax.tick_params(axis="y", length=0)
     ax.set_axisbelow(True)
-    for axis, on in (("x", x_grid), ("y", y_grid)):
-        if on:
-            ax.grid(True, axis=axis, color=PALETTE["grid"], linewidth=1)
+    if x_grid:
+        ax.grid(True, axis="x", color=PALETTE["grid"], linewidth=1)
+    if y_grid:
+        ax.grid(True, axis="y", color=PALETTE["grid"], linewidth=1)
     if x_label:
         ax.set_xlabel(
             plain(x_label), color=PALETTE["muted"], fontsize=TEXT, labelpad=5, parse_math=False
@@ -270,13 +280,12 @@ def _rows(ax: Axes, labels: Sequence[str], *, bold: Sequence[bool] = ()) -> floa
     """Lay out labelled rows from the top; returns the bar height in row units."""
     count = len(labels)
     ax.set_ylim(count - 0.45, -0.62)
-    weights = [
-        "bold" if index < len(bold) and bold[index] else "normal" for index in range(count)
-    ]
+    weights = ["bold" if index < len(bold) and bold[index] else "normal" for index in range(count)]
     if is_narrow(ax):
         ax.set_yticks([])
         for row, (label, weight) in enumerate(zip(labels, weights, strict=True)):
-            shown = textwrap.shorten(plain(label), 54, placeholder=" …")
+            room = 46 if weight == "bold" else 52
+            shown = textwrap.shorten(plain(label), room, placeholder=" …")
             _text(
                 ax,
                 0,
@@ -288,6 +297,7 @@ def _rows(ax: Axes, labels: Sequence[str], *, bold: Sequence[bool] = ()) -> floa
                 fontweight=weight,
                 bbox={"facecolor": PALETTE["ground"], "edgecolor": "none", "pad": 0.6},
                 zorder=5,
+                in_layout=False,
             )
         return 0.36
     shown_labels = [textwrap.shorten(plain(label), 54, placeholder=" …") for label in labels]
@@ -341,8 +351,8 @@ def _flag(ax: Axes, x: float, text: str, *, at: float = 1.0) -> None:
 def quantile_dots(ax: Axes, values: Sequence[float], *, unit: str, threshold: float = 0.0) -> Axes:
     """100 equally likely outcomes as dots, blue above ``threshold``, orange below.
 
-    The few that lie far out on either side are stacked at the edge and counted there, so that a long
-    tail does not flatten the rest.
+    The few that lie far out on either side are stacked at the edge and counted there, so that a
+    long tail does not flatten the rest.
     """
     ordered = np.sort(np.asarray(values, float))
     q10, q50, q90 = np.quantile(ordered, [0.10, 0.50, 0.90])
@@ -351,7 +361,7 @@ def quantile_dots(ax: Axes, values: Sequence[float], *, unit: str, threshold: fl
     low, high = min(low, threshold), max(high, threshold)
     if high <= low:
         low, high = low - 1, high + 1
-    figure_width = float(ax.get_figure(root=True).get_size_inches()[0]) * 72
+    figure_width = size_of(ax)[0]
     narrow = is_narrow(ax)
     bins = 27 if narrow else 41
     width = (high - low) / bins
@@ -502,7 +512,7 @@ def fan(
 def _end_labels(ax: Axes, x: float, labels: Sequence[tuple[float, str, float]]) -> None:
     """Name lines at their right ends; the earlier label wins where two would touch."""
     bottom, top = ax.get_ylim()
-    height = float(ax.get_figure(root=True).get_size_inches()[1]) * 72 * 0.72
+    height = size_of(ax)[1] * 0.72
     gap = abs(top - bottom) * 13.0 / height
     taken: list[float] = []
     for y, text, _ in labels:
@@ -539,13 +549,8 @@ def tornado(
     ends = [*low, *high, centre]
     span = (max(ends) - min(ends)) or 1.0
     for row, (at_low, at_high) in enumerate(zip(low, high, strict=True)):
-        for value, role, notes in (
-            (at_low, "loss", low_notes),
-            (at_high, "gain", high_notes),
-        ):
-            ax.barh(
-                row, value - centre, left=centre, height=height, color=PALETTE[role], zorder=4
-            )
+        for value, role in ((at_low, "loss"), (at_high, "gain")):
+            ax.barh(row, value - centre, left=centre, height=height, color=PALETTE[role], zorder=4)
         same_side = (at_low - centre) * (at_high - centre) > 0
         for value, notes in ((at_low, low_notes), (at_high, high_notes)):
             if not notes or same_side:
@@ -588,7 +593,7 @@ def break_even(
     ax: Axes,
     x: Sequence[float],
     y: Sequence[float],
-    probability: Sequence[Sequence[float]],
+    probability: ArrayLike,
     *,
     x_label: str,
     y_label: str,
@@ -614,9 +619,7 @@ def break_even(
     for level, line in ((25, 1.0), (50, 2.2), (75, 1.0)):
         if not lowest < level < highest:
             continue
-        drawn = ax.contour(
-            x, y, grid, levels=[level], colors=[PALETTE["ink"]], linewidths=[line]
-        )
+        drawn = ax.contour(x, y, grid, levels=[level], colors=[PALETTE["ink"]], linewidths=[line])
         pieces = [piece for piece in drawn.allsegs[0] if len(piece) > 1]
         if pieces:
             longest = max(pieces, key=len)
@@ -639,8 +642,8 @@ def break_even(
 
 def chance_curve(
     ax: Axes,
-    x: Sequence[float],
-    probability: Sequence[float],
+    x: ArrayLike,
+    probability: ArrayLike,
     *,
     x_label: str,
     y_label: str = "Chance that it pays off",
@@ -761,11 +764,12 @@ def prior_posterior(
     prior: Sequence[float],
     posterior: Sequence[float],
     *,
-    x_label: str,
+    name: str,
+    x_label: str = "",
 ) -> Axes:
     """What was believed before the evidence (grey) and after it (blue)."""
     place = np.asarray(grid, float)
-    for density, role, name in ((prior, "neutral", "prior"), (posterior, "gain", "posterior")):
+    for density, role in ((prior, "neutral"), (posterior, "gain")):
         height = np.asarray(density, float)
         ax.fill_between(place, 0, height, color=PALETTE[role], alpha=0.25, linewidth=0)
         ax.plot(place, height, color=PALETTE[role], linewidth=1.8)
@@ -776,7 +780,7 @@ def prior_posterior(
     ax.set_xlim(low, high)
     ax.set_ylim(0, 1.22 * top)
     posterior_right = peaks[1] >= peaks[0]
-    for name, role, peak, level, right in (
+    for curve, role, peak, level, right in (
         ("prior", "muted", peaks[0], tops[0], not posterior_right),
         ("posterior", "gain", peaks[1], tops[1], posterior_right),
     ):
@@ -784,7 +788,7 @@ def prior_posterior(
         share = (peak - low) / (high - low)
         goes_right = right if 0.22 < share < 0.78 else share <= 0.22
         ax.annotate(
-            name,
+            curve,
             (peak, level),
             xytext=(4 if goes_right else -4, 2),
             textcoords="offset points",
@@ -795,7 +799,7 @@ def prior_posterior(
             fontweight="bold",
         )
     ax.set_yticks([])
-    _dress(ax, x_label=x_label)
+    _dress(ax, x_label=x_label, y_label=textwrap.shorten(name, 50, placeholder=" …"))
     _ticks(ax, "x", 5)
     return ax
 
@@ -835,7 +839,7 @@ def curves(
         (scale * float(prior["median"][-1]), "prior"),
     ]
     bottom, top = ax.get_ylim()
-    height = float(ax.get_figure(root=True).get_size_inches()[1]) * 72 * 0.7
+    height = size_of(ax)[1] * 0.7
     if abs(ends[0][0] - ends[1][0]) < (top - bottom) * 14 / height:
         nudge = (top - bottom) * 7 / height
         up = 1 if ends[0][0] >= ends[1][0] else -1
@@ -853,7 +857,7 @@ def curves(
             annotation_clip=False,
         )
     shapes = {"exit": ("D", "loss"), "seen": ("o", "ground"), "reported": ("s", "ink")}
-    for month, name, status in marks:
+    for month, _, status in marks:
         shape, role = shapes[status]
         y = scale * float(np.interp(month, place, np.asarray(posterior["median"], float)))
         ax.plot(
@@ -932,8 +936,8 @@ def movement(
     for row, (now, later) in enumerate(zip(first, second, strict=True)):
         ends = [100 * now, 100 * later]
         ax.plot(ends, [row, row], color=PALETTE["rule"], linewidth=3, zorder=3)
-        ring = {"markeredgecolor": PALETTE["gain"], "markeredgewidth": 2}
-        dots = {"clip_on": False, "zorder": 5}
+        ring: dict[str, Any] = {"markeredgecolor": PALETTE["gain"], "markeredgewidth": 2}
+        dots: dict[str, Any] = {"clip_on": False, "zorder": 5}
         ax.plot(ends[:1], [row], "o", color=PALETTE["ground"], markersize=8, **ring, **dots)
         ax.plot(ends[1:], [row], "o", color=PALETTE["gain"], markersize=9, **dots)
     _dress(ax, x_grid=True)
@@ -941,8 +945,8 @@ def movement(
     apart = [abs(now - later) for now, later in zip(first, second, strict=True)]
     widest = max(range(len(apart)), key=lambda row: apart[row], default=-1)
     if widest >= 0 and apart[widest] > 0.12 and not is_narrow(ax):
-        ends = [(100 * first[widest], first_name), (100 * second[widest], second_name)]
-        (left, left_name), (right, right_name) = sorted(ends)
+        named = [(100 * first[widest], first_name), (100 * second[widest], second_name)]
+        (left, left_name), (right, right_name) = sorted(named)
         for x, name, side in ((left, left_name, "right"), (right, right_name, "left")):
             ax.annotate(
                 plain(name),
@@ -958,12 +962,34 @@ def movement(
     return ax
 
 
+def counts(
+    ax: Axes, labels: Sequence[str], counted: Sequence[int], others: Sequence[int], *, x_label: str
+) -> Axes:
+    """How many of each kind count (blue), and how many do not (grey) after them."""
+    height = _rows(ax, labels)
+    for row, (first, second) in enumerate(zip(counted, others, strict=True)):
+        ax.barh(row, first, height=height, color=PALETTE["gain"], zorder=4)
+        ax.barh(row, second, left=first, height=height, color=PALETTE["rule"], zorder=4)
+        ax.annotate(
+            f"{first} of {first + second}",
+            (first + second, row),
+            xytext=(6, 0),
+            textcoords="offset points",
+            va="center_baseline",
+            fontsize=TEXT,
+            color=PALETTE["ink"],
+        )
+    most = max((a + b for a, b in zip(counted, others, strict=True)), default=1)
+    ax.set_xlim(0, most * 1.18)
+    _dress(ax, x_label=x_label, x_grid=True)
+    _ticks(ax, "x", 6)
+    return ax
+
+
 Draw = Callable[["Axes"], Any]
 
 
-def draw_svg(
-    draw: Draw, id: str, title: str, desc: str, *, width: float, height: float
-) -> str:
+def draw_svg(draw: Draw, id: str, title: str, desc: str, *, width: float, height: float) -> str:
     """Make a figure of the given size, let ``draw`` fill its ``Axes``, and return the SVG."""
     import warnings
 

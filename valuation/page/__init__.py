@@ -1,8 +1,8 @@
 """An executed notebook as one HTML file: own skeleton, no script, nothing asked of any network.
 
 Inputs are left out unless asked for. Outputs of :mod:`valuation.sections` appear as they are; any
-other output appears as escaped text, or as a picture if it is one. Markdown passes with its raw HTML
-escaped and its links held to web addresses. A content security policy forbids everything else.
+other output appears as escaped text, or as a picture if it is one. Markdown passes with its raw
+HTML escaped and its links held to web addresses. A content security policy forbids all else.
 """
 
 from __future__ import annotations
@@ -180,7 +180,9 @@ def _output(output: Mapping[str, Any]) -> Iterator[Section | Html]:
     if mark is not None:
         markup = _joined(data["text/html"]).removeprefix(notebook_style())
         said = _joined(data.get("text/plain", "")).removeprefix(f"{mark['title']}: ")
-        yield Section(mark["id"], mark["title"], markup, said, "vl-half" in markup[:60], mark["figures"])
+        yield Section(
+            mark["id"], mark["title"], markup, said, "vl-half" in markup[:60], mark["figures"]
+        )
         return
     if any(key.startswith("application/vnd.valuation.") for key in data):
         return

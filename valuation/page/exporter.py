@@ -10,7 +10,7 @@ from valuation.page import to_html
 from valuation.sections.sentinel import RESULTS_MIME
 
 
-class PageExporter(Exporter):  # type: ignore[misc]
+class PageExporter(Exporter):
     """One HTML file from an executed notebook; reads the results from its last cell."""
 
     file_extension = ".html"

@@ -35,19 +35,24 @@ def pays_off_sentence(results: Results) -> str:
         f"{words.about(head['natural'].replace(' in ', ' of '))} simulated futures."
     )
     given = _givens(results["scenario"])
-    return f"{given} {words.lower_first(lead)}" if given else lead
+    return f"{given}, {words.clause(lead)}." if given else lead
+
+
+_BY_HAND = " (set, not predicted)"
 
 
 def _givens(scenario: Results) -> str:
-    held = [words.spell_dates(text) for text in scenario.get("conditions", ())]
-    made = [words.spell_dates(text) for text in scenario.get("sets", ())]
-    parts = []
-    if held:
-        parts.append(f"If {words.listed(held)}")
-    if made:
-        joiner = "and with" if held else "With"
-        parts.append(f"{joiner} {words.listed(made)} (an assumption, not a prediction)")
-    return f"{' '.join(parts)}:" if parts else ""
+    """What the scenario supposes, short enough to begin a sentence; its name if it is long."""
+    held = [words.clause(text) for text in scenario.get("conditions", ())]
+    made = list(scenario.get("sets", ()))
+    if not held and not made:
+        return ""
+    supposed = words.listed(held)
+    if made or len(supposed) > 110:
+        note = ", which is partly set by assumption and not predicted" if held and made else ""
+        note = ", which is set by assumption and not predicted" if made and not held else note
+        return f"In the scenario “{scenario['title']}”{note}"
+    return f"If {supposed}"
 
 
 def _card(name: str, value: str, note: str) -> Html:
@@ -73,9 +78,9 @@ def _cards(results: Results) -> Html:
             f"simulation error {words.points(error)}",
         ),
         _card(
-            "Same evidence, other priors",
+            "With other priors",
             f"{words.percent(low)} to {words.percent(high)}",
-            "lowest and highest of the prior sets",
+            "same evidence, lowest and highest set",
         ),
         _card(
             "Median net present value",
@@ -141,11 +146,10 @@ def main_drivers(results: Results, count: int = 3) -> list[str]:
     said = []
     digits = words.bin_digits(results["headline"])
     for row in list(get(results, "tornado"))[:count]:
-        low, high = (
-            words.quantity(row[key], row["unit"]) for key in ("low_value", "high_value")
-        )
+        low, high = (words.quantity(row[key], row["unit"]) for key in ("low_value", "high_value"))
         said.append(
-            f"{row['label']}: mean value {words.money(row['npv_low'], digits)} where it is low ({low}), "
+            f"{row['label']}: mean value {words.money(row['npv_low'], digits)} where it is low "
+            f"({low}), "
             f"{words.money(row['npv_high'], digits)} where it is high ({high})."
         )
     return said
@@ -202,27 +206,30 @@ def scenario_banner(results: Results) -> Section:
     lines: list[Html] = []
     if scenario.get("story"):
         lines.append(paragraph(words.sentence(words.spell_dates(scenario["story"])), "vl-lead"))
-    held = [words.spell_dates(text) for text in scenario.get("conditions", ())]
-    made = [words.spell_dates(text) for text in scenario.get("sets", ())]
+    held = [words.sentence(words.spell_dates(text)) for text in scenario.get("conditions", ())]
+    made = [
+        words.sentence(words.spell_dates(text).replace(_BY_HAND, ""))
+        for text in scenario.get("sets", ())
+    ]
     summary = "Nothing is supposed beyond the evidence and the priors."
     if held:
         chance, error = scenario["probability"], scenario["probability_mcse"]
         summary = (
             f"The condition has a chance of {words.percent(chance, error)} in the model itself "
-            f"(about {words.in_hundred(chance)}, simulation error {words.points(error)})."
+            f"({words.about(words.in_hundred(chance))}, simulation error {words.points(error)})."
         )
         lines += [
-            paragraph(f"Condition: {words.sentence(words.listed(held))}"),
+            paragraph("Condition:"),
+            tag("ul", join([tag("li", text) for text in held]), class_="vl-list"),
             paragraph(
                 f"{summary} Futures in which it does not hold are left out; nothing is refitted."
             ),
         ]
     if made:
         said = "Set by assumption, not predicted:"
-        lines.append(
-            tag("p", tag("strong", said), f" {words.sentence(words.listed(made))}", class_="vl-do")
-        )
-        summary = f"{summary} {said} {words.listed(made)}." if held else f"{said} {made[0]}."
+        items = tag("ul", join([tag("li", text) for text in made]), class_="vl-list")
+        lines.append(tag("div", tag("p", tag("strong", said)), items, class_="vl-do"))
+        summary = f"{summary} {said} {' '.join(made)}" if held else f"{said} {' '.join(made)}"
     if not held and not made:
         lines.append(paragraph(summary))
     lines.append(paragraph(f"Prior set: {scenario['prior_set']}.", "vl-meta"))
@@ -258,11 +265,14 @@ def definitions(results: Results) -> Section:
         narrow_height=60 + plots.row_height(True) * len(rows),
     )
     intro = paragraph(
-        "What counts as paying off is a choice, and it moves the answer more than most evidence does."
+        "What counts as paying off is a choice, and it moves the answer more than most evidence "
+        "does."
         if max(chances) - min(chances) > 0.2
         else "What counts as paying off is a choice; here the definitions lie close together."
     )
-    return section("definitions", "By each definition of paying off", intro, drawing, summary=reading)
+    return section(
+        "definitions", "By each definition of paying off", intro, drawing, summary=reading
+    )
 
 
 def npv(results: Results) -> Section:
@@ -277,7 +287,8 @@ def npv(results: Results) -> Section:
     quantiles = {float(q): float(v) for q, v in get(results, "npv_quantiles").items()}
     skewed = head["npv_mean"] > head["npv_median"] + 0.1 * (head["npv_upper"] - head["npv_lower"])
     reading = (
-        f"The chance of ending at least this well. The mean is {words.npv_money(head, 'npv_mean')}, "
+        "The chance of ending at least this well. The mean is "
+        f"{words.npv_money(head, 'npv_mean')}, "
         f"the median {words.npv_money(head, 'npv_median')}"
         + (": a few very good futures pull the mean up." if skewed else ".")
     )
@@ -311,7 +322,8 @@ def opinion(results: Results) -> Section:
     used = results["scenario"]["prior_set"]
     names = [row["prior_set"] for row in rows]
     reading = (
-        f"The same evidence under {len(rows)} sets of priors gives {words.percent(min(chances))} to "
+        f"The same evidence under {len(rows)} sets of priors gives {words.percent(min(chances))} "
+        "to "
         f"{words.percent(max(chances))}, a range of {round(100 * (max(chances) - min(chances)))} "
         "points."
     )
@@ -368,7 +380,8 @@ def outside_view(results: Results) -> Section:
     reading = (
         f"Of {view['n']} comparable deals, {view['successes']} did well: "
         f"{words.percent(view['rate'])} (90% interval {words.percent(view['lower'])} to "
-        f"{words.percent(view['upper'])}). This answer, {words.percent(head['probability'], head['mcse'])}, "
+        f"{words.percent(view['upper'])}). This answer, "
+        f"{words.percent(head['probability'], head['mcse'])}, "
         f"is {side} that record."
     )
     labels = ["This answer", "Comparable deals"]
@@ -380,7 +393,8 @@ def outside_view(results: Results) -> Section:
             labels,
             chances,
             [
-                f"{words.percent(chances[0], head['mcse'])} ({words.percent(head['opinion_low'])} to "
+                f"{words.percent(chances[0], head['mcse'])} "
+                f"({words.percent(head['opinion_low'])} to "
                 f"{words.percent(head['opinion_high'])})",
                 f"{words.percent(view['rate'])} ({words.percent(view['lower'])} to "
                 f"{words.percent(view['upper'])})",
@@ -440,7 +454,8 @@ def provenance(results: Results) -> Section:
         paragraph(said),
         table("Provenance", columns("Item", "Value"), rows, hidden_caption=True),
         paragraph(
-            "Every number in the prose is in results.json beside this page. This is an estimate from "
+            "Every number in the prose is in results.json beside this page. This is an estimate "
+            "from "
             "public reports, not investment advice.",
             "vl-meta",
         ),

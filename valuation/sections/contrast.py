@@ -44,7 +44,8 @@ def scenario_figure(comparison: Comparison) -> Section:
     ranked = sorted(rows, key=lambda row: -row["headline"]["probability"])
     best, worst = ranked[0], ranked[-1]
     reading = (
-        f"“{best['scenario']['title']}” is the best for the deal, {best['headline']['natural']} to pay "
+        f"“{best['scenario']['title']}” is the best for the deal, {best['headline']['natural']} "
+        "to pay "
         f"off; “{worst['scenario']['title']}” the worst, {worst['headline']['natural']}."
     )
     titles = [row["scenario"]["title"] for row in rows]
@@ -57,7 +58,9 @@ def scenario_figure(comparison: Comparison) -> Section:
             [float(head["npv_lower"]) for head in heads],
             [float(head["npv_median"]) for head in heads],
             [float(head["npv_upper"]) for head in heads],
-            notes=[f"{words.percent(head['probability'], head['mcse'])} pays off" for head in heads],
+            notes=[
+                f"{words.percent(head['probability'], head['mcse'])} pays off" for head in heads
+            ],
             x_label=f"Net present value, USD bn: median and {mass} interval",
         ),
         title="Net present value by scenario",
@@ -110,7 +113,9 @@ def scenario_table(
         lines,
         stack=True,
     )
-    return section("table", "What each scenario supposes", paragraph(summary), body, summary=summary)
+    return section(
+        "table", "What each scenario supposes", paragraph(summary), body, summary=summary
+    )
 
 
 def _titled(scenario: Mapping[str, Any], address: str) -> str:

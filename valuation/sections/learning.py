@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from valuation import plots
@@ -11,6 +12,7 @@ from valuation.sections import words
 from valuation.sections.parts import (
     Html,
     Section,
+    anchor,
     columns,
     esc,
     figure,
@@ -26,6 +28,11 @@ from valuation.sections.world import EVIDENCE_COLUMNS, _claim_rows
 Model = Mapping[str, Any]
 
 
+def _id(model: Model, part: str) -> str:
+    """An anchor that two models on one page do not share."""
+    return f"{anchor(get(model, 'model'))}-{part}"
+
+
 def model_header(model: Model) -> Section:
     """The equation and the kinds of evidence that the model reads."""
     kinds = [str(kind).replace("_", " ") for kind in get(model, "reads")]
@@ -37,7 +44,7 @@ def model_header(model: Model) -> Section:
     )
     equations = Html("\n".join(esc(line) for line in get(model, "equation")))
     return section(
-        "model",
+        _id(model, "model"),
         f"The model: {words.lower_first(str(get(model, 'title')))}",
         tag("pre", tag("code", equations), class_="vl-equation"),
         paragraph(summary),
@@ -54,20 +61,21 @@ def prior_posterior(model: Model) -> Section:
         kept = row["sd"] / row["prior_sd"] if row["prior_sd"] else 1.0
         moved += kept < 0.8
         reading = (
-            f"{row['label']}: {words.compact(row['prior_mean'])} (sd {words.compact(row['prior_sd'])}) "
+            f"{row['label']}: {words.compact(row['prior_mean'])} (sd "
+            f"{words.compact(row['prior_sd'])}) "
             f"before, {words.compact(row['mean'])} (sd {words.compact(row['sd'])}) after."
         )
-        unit = f", {row['unit']}" if row["unit"] else ""
         step = max(1, len(row["grid"]) // 12)
         drawings.append(
             figure(
-                f"figure-density-{str(row['name']).replace('_', '-')}",
-                lambda ax, row=row, unit=unit: plots.prior_posterior(
-                    ax,
-                    row["grid"],
-                    row["prior"],
-                    row["posterior"],
-                    x_label=f"{row['label']}{unit}",
+                f"figure-{_id(model, 'density')}-{anchor(row['name'])}",
+                partial(
+                    plots.prior_posterior,
+                    grid=row["grid"],
+                    prior=row["prior"],
+                    posterior=row["posterior"],
+                    name=str(row["label"]),
+                    x_label=str(row["unit"]),
                 ),
                 title=f"{row['label']} before and after the evidence",
                 reading=reading,
@@ -85,11 +93,11 @@ def prior_posterior(model: Model) -> Section:
             )
         )
     summary = (
-        f"The evidence narrows {moved} of {len(rows)} parameters by a fifth or more; where grey and "
-        "blue coincide the answer is the prior."
+        f"The evidence narrows {moved} of {len(rows)} parameters by a fifth or more; where "
+        "grey and blue coincide the answer is the prior."
     )
     return section(
-        "prior-posterior",
+        _id(model, "prior-posterior"),
         "Before and after the evidence",
         paragraph(summary),
         tag("div", join(drawings), class_="vl-grid"),
@@ -105,7 +113,7 @@ def predictive(model: Model) -> Section:
         groups[(str(row["kind"]), str(row["unit"]))].append(row)
     inside = [row for row in rows if _inside(row, "posterior")]
     before = [row for row in rows if _inside(row, "prior")]
-    drawings = []
+    drawings: list[Html] = []
     for (kind, unit), members in groups.items():
         name = kind.replace("_", " ")
         within = sum(1 for row in members if _inside(row, "posterior"))
@@ -115,15 +123,19 @@ def predictive(model: Model) -> Section:
         )
         drawings.append(
             figure(
-                f"figure-check-{kind.replace('_', '-')}-{abs(len(drawings))}",
-                lambda ax, members=members, unit=unit: plots.predictive(
-                    ax,
-                    [row["label"] for row in members],
-                    [float(row["observed"]) for row in members],
-                    [(float(row["prior_lower"]), float(row["prior_upper"])) for row in members],
-                    [
-                        tuple(  # type: ignore[misc]
-                            float(row[f"posterior_{key}"]) for key in ("lower", "median", "upper")
+                f"figure-{_id(model, 'check')}-{anchor(kind)}-{len(drawings)}",
+                partial(
+                    plots.predictive,
+                    labels=[str(row["label"]) for row in members],
+                    observed=[float(row["observed"]) for row in members],
+                    prior=[
+                        (float(row["prior_lower"]), float(row["prior_upper"])) for row in members
+                    ],
+                    posterior=[
+                        (
+                            float(row["posterior_lower"]),
+                            float(row["posterior_median"]),
+                            float(row["posterior_upper"]),
                         )
                         for row in members
                     ],
@@ -149,7 +161,8 @@ def predictive(model: Model) -> Section:
             )
         )
     summary = (
-        f"{len(inside)} of {len(rows)} observations lie inside the model's 90% interval after seeing "
+        f"{len(inside)} of {len(rows)} observations lie inside the model's 90% interval after "
+        "seeing "
         f"the evidence, {len(before)} did before. About nine in ten are expected."
     )
     key = paragraph(
@@ -157,7 +170,12 @@ def predictive(model: Model) -> Section:
         "expected before any evidence. Lines span 90%."
     )
     return section(
-        "checks", "What the model expected", paragraph(summary), key, *drawings, summary=summary
+        _id(model, "checks"),
+        "What the model expected",
+        paragraph(summary),
+        key,
+        *drawings,
+        summary=summary,
     )
 
 
@@ -182,7 +200,8 @@ def curves(model: Model) -> Section:
             for key in ("median", "lower", "upper")
         )
         reading = (
-            f"{row['label']}: after {words.compact(float(row['months'][last]))} months the median is "
+            f"{row['label']}: after {words.compact(float(row['months'][last]))} months the "
+            "median is "
             f"{mid}, the 90% interval {low} to {high}."
         )
         marks = [(float(m["month"]), str(m["label"]), m["status"]) for m in row["marks"]]
@@ -201,12 +220,12 @@ def curves(model: Model) -> Section:
         label = row["label"] if units == "fraction" else f"{row['label']}, {units}"
         drawings.append(
             figure(
-                f"figure-curve-{str(row['name']).replace('_', '-')}",
-                lambda ax, row=row, label=label, marks=marks, units=units: plots.curves(
-                    ax,
-                    row["months"],
-                    row["prior"],
-                    row["posterior"],
+                f"figure-{_id(model, 'curve')}-{anchor(row['name'])}",
+                partial(
+                    plots.curves,
+                    months=row["months"],
+                    prior=row["prior"],
+                    posterior=row["posterior"],
                     label=label,
                     percent=units == "fraction",
                     marks=marks,
@@ -235,7 +254,7 @@ def curves(model: Model) -> Section:
         )
         readings.append(reading)
     return section(
-        "curves",
+        _id(model, "curves"),
         "What the model says over time",
         paragraph(
             "Blue: after the evidence. Grey, dashed: before. Bands hold nine in ten of the futures."
@@ -272,7 +291,9 @@ def model_rows(model: Model) -> Section:
         _claim_rows(rows),
         stack=True,
     )
-    return section("rows", "What it was told", paragraph(summary), body, summary=summary)
+    return section(
+        _id(model, "rows"), "What it was told", paragraph(summary), body, summary=summary
+    )
 
 
 def model_summary(model: Model) -> Section:
@@ -308,4 +329,6 @@ def model_summary(model: Model) -> Section:
             for row in rows
         ],
     )
-    return section("parameters", "The parameters", paragraph(summary), body, summary=summary)
+    return section(
+        _id(model, "parameters"), "The parameters", paragraph(summary), body, summary=summary
+    )

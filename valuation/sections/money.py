@@ -10,7 +10,17 @@ import numpy as np
 from valuation import plots
 from valuation.errors import RunError
 from valuation.sections import words
-from valuation.sections.parts import Section, columns, figure, get, join, paragraph, section, tag
+from valuation.sections.parts import (
+    Section,
+    anchor,
+    columns,
+    figure,
+    get,
+    join,
+    paragraph,
+    section,
+    tag,
+)
 
 Results = Mapping[str, Any]
 
@@ -43,7 +53,8 @@ def waterfall(results: Results) -> Section:
     digits = words.npv_digits(head, "npv_mean")
     best = max(parts, key=lambda part: part["mean"])
     reading = (
-        f"Means add up, medians do not. Financial parts alone come to {words.money(hard_sum, digits)}; "
+        "Means add up, medians do not. Financial parts alone come to "
+        f"{words.money(hard_sum, digits)}; "
         f"with strategic value the mean is {words.money(total, digits)}. The largest gain is "
         f"{words.lower_first(best['label'])}, {words.money(best['mean'])}."
     )
@@ -134,7 +145,7 @@ def drivers(results: Results) -> Section:
     readings = []
     for name, fan in fans.items():
         drawing, reading = _fan_figure(
-            f"figure-driver-{name.replace('_', '-')}",
+            f"figure-driver-{anchor(name)}",
             fan["label"],
             fan,
             today=results["as_of"],
@@ -143,8 +154,10 @@ def drivers(results: Results) -> Section:
         drawings.append(drawing)
         readings.append(reading)
     intro = paragraph(
-        "The line is the median, the dark band holds half of the futures and the light band nine in "
-        f"ten. The dotted line is {words.long_date(results['as_of'])}: to its right nothing is known."
+        "The line is the median, the dark band holds half of the futures and the light band nine "
+        "in "
+        f"ten. The dotted line is {words.long_date(results['as_of'])}: to its right nothing is "
+        "known."
     )
     return section(
         "drivers",
@@ -205,7 +218,10 @@ def hurdle(results: Results) -> Section:
     asked = deal.get("discount_per_year")
     first = f"With no discounting at all the chance is {words.percent(chance[0], head['mcse'])}"
     if rates[0] > 0:
-        first = f"At {words.quantity(rates[0], 'fraction')} a year the chance is {words.percent(chance[0], head['mcse'])}"
+        first = (
+            f"At {words.quantity(rates[0], 'fraction')} a year the chance is "
+            f"{words.percent(chance[0], head['mcse'])}"
+        )
     reading = (
         f"{first}; at {words.quantity(rates[-1], 'fraction')} a year it is "
         f"{words.percent(chance[-1], head['mcse'])}."
@@ -245,9 +261,12 @@ def tornado(results: Results) -> Section:
     top = rows[0]
     digits = words.bin_digits(head)
     reading = (
-        f"{words.upper_first(top['label'])} moves the mean most: {words.money(top['npv_low'], digits)} where it is "
-        f"low ({words.quantity(top['low_value'], top['unit'])}), {words.money(top['npv_high'], digits)} where "
-        f"it is high ({words.quantity(top['high_value'], top['unit'])}). The centre line is the mean "
+        f"{words.upper_first(top['label'])} moves the mean most: "
+        f"{words.money(top['npv_low'], digits)} where it is "
+        f"low ({words.quantity(top['low_value'], top['unit'])}), "
+        f"{words.money(top['npv_high'], digits)} where "
+        f"it is high ({words.quantity(top['high_value'], top['unit'])}). The centre line is the "
+        "mean "
         f"over all futures, {words.npv_money(head, 'npv_mean')}."
     )
     labels = [row["label"] for row in rows]
@@ -339,6 +358,4 @@ def break_even(results: Results) -> Section:
         height=400,
         narrow_height=340,
     )
-    return section(
-        "break-even", "What would have to be true", drawing, summary=reading
-    )
+    return section("break-even", "What would have to be true", drawing, summary=reading)

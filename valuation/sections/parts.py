@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -35,7 +36,7 @@ def join(parts: Sequence[str], between: str = "") -> Html:
 
 
 def tag(name: str, *children: str, **attributes: str) -> Html:
-    """An element; a trailing underscore in an attribute's name is dropped, inner ones are hyphens."""
+    """An element. In an attribute's name a trailing underscore is dropped, others are hyphens."""
     shown = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{html.escape(value, quote=True)}"'
         for key, value in attributes.items()
@@ -91,14 +92,17 @@ class Section:
     def _repr_html_(self) -> str:
         return notebook_style() + self.html
 
-    def _repr_mimebundle_(
-        self, include: object = None, exclude: object = None
-    ) -> dict[str, Any]:
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         return {
             "text/plain": f"{self.title}: {self.summary}" if self.summary else self.title,
             "text/html": self._repr_html_(),
             SECTION_MIME: {"id": self.id, "title": self.title, "figures": self.figures},
         }
+
+
+def anchor(name: object) -> str:
+    """A name as a part of an id: lower case, digits and hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", str(name).lower()).strip("-")
 
 
 def section(
@@ -144,10 +148,7 @@ def table(
 ) -> Html:
     """An accessible table; ``stack`` turns rows into cards on a phone instead of scrolling."""
     head = join(
-        [
-            Html(f'<th scope="col"{_numeric(column)}>{esc(column.name)}</th>')
-            for column in heads
-        ]
+        [Html(f'<th scope="col"{_numeric(column)}>{esc(column.name)}</th>') for column in heads]
     )
     lines = []
     for row in rows:
@@ -165,7 +166,8 @@ def table(
         f"<tbody>{''.join(lines)}</tbody></table>"
     )
     return Html(
-        f'<div class="vl-scroll" role="region" tabindex="0" aria-label="{esc(caption)}">{inner}</div>'
+        f'<div class="vl-scroll" role="region" tabindex="0" aria-label="{esc(caption)}">'
+        f"{inner}</div>"
     )
 
 
@@ -192,7 +194,7 @@ def figure(
     width: float = plots.WIDE,
     half: bool = False,
     alt: str = "",
-    more: Html = Html(""),
+    more: str = "",
 ) -> Html:
     """A drawing, one sentence that reads it, and the numbers behind it.
 
@@ -218,7 +220,7 @@ def figure(
     return Html(
         f'<figure id="{id}">{drawings}'
         f"<figcaption>{esc(reading)}</figcaption>"
-        f"{details('Data behind this figure', data, more)}</figure>"
+        f"{details('Data behind this figure', data, Html(more))}</figure>"
     )
 
 

@@ -47,15 +47,17 @@ class Sentinel:
     results: Mapping[str, Any]
     digest: str
 
-    def _repr_mimebundle_(
-        self, include: object = None, exclude: object = None
-    ) -> dict[str, Any]:
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         return {
             "text/plain": f"complete; results {self.digest[:12]}",
             RESULTS_MIME: {"results": json.loads(canonical(self.results)), "digest": self.digest},
         }
 
 
-def finish(results: Mapping[str, Any]) -> Sentinel:
-    """Close a notebook. A notebook without this output is taken for a failed run."""
-    return Sentinel(results, digest_of(results))
+def finish(results: Mapping[str, Any], **more: Mapping[str, Any]) -> Sentinel:
+    """Close a notebook. A notebook without this output is taken for a failed run.
+
+    ``more`` adds what a second model gave, under its name.
+    """
+    whole = {**results, **more}
+    return Sentinel(whole, digest_of(whole))

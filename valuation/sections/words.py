@@ -1,4 +1,4 @@
-"""Numbers, dates and chances as a reader wants them: no digit that the simulation cannot support."""
+"""Numbers, dates and chances in words: no digit that the simulation cannot support."""
 
 from __future__ import annotations
 
@@ -117,8 +117,19 @@ def quantity(value: float | None, unit: str) -> str:
 
 
 MONTHS = (
-    "January February March April May June July August September October November December"
-).split()
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
 
 
 def long_date(date: str | dt.date) -> str:
@@ -149,6 +160,16 @@ def listed(items: Sequence[str]) -> str:
 def lower_first(text: str) -> str:
     """A label inside a sentence; abbreviations such as NPV keep their capitals."""
     return text if len(text) > 1 and text[1].isupper() else text[:1].lower() + text[1:]
+
+
+_SMALL = ("a", "an", "if", "in", "no", "of", "on", "the", "from", "what", "whether", "with")
+
+
+def clause(text: str) -> str:
+    """A sentence as a part of a longer one: no full stop, a capital only where it begins a name."""
+    cut = spell_dates(text.strip().rstrip("."))
+    first = cut.partition(" ")[0]
+    return lower_first(cut) if first.lower() in _SMALL else cut
 
 
 def upper_first(text: str) -> str:

@@ -178,6 +178,42 @@ def _claims(caption: str, rows: Sequence[Results]) -> Html:
     return table(caption, heads, _claim_rows(rows), stack=True)
 
 
+def evidence_overview(results: Results) -> Section:
+    """How much evidence of each kind there is, and how much of it counts."""
+    rows = list(get(results, "evidence"))
+    kinds = sorted({str(row["kind"]) for row in rows if row["kind"]})
+    used = {kind: sum(1 for r in rows if r["kind"] == kind and r["scored"]) for kind in kinds}
+    rest = {kind: sum(1 for r in rows if r["kind"] == kind and not r["scored"]) for kind in kinds}
+    kinds.sort(key=lambda kind: (-used[kind], kind))
+    roots = {row["root"] for row in rows if row["scored"]}
+    reading = (
+        f"{sum(used.values())} rows of {len(kinds)} kinds count; they go back to {len(roots)} "
+        "original "
+        f"reports. {sum(rest.values())} rows repeat one of these or are replaced."
+    )
+    labels = [words.upper_first(kind.replace("_", " ")) for kind in kinds]
+    drawing = figure(
+        "figure-kinds",
+        lambda ax: plots.counts(
+            ax,
+            labels,
+            [used[kind] for kind in kinds],
+            [rest[kind] for kind in kinds],
+            x_label="Rows of the ledger: those that count in blue",
+        ),
+        title="Evidence by kind",
+        reading=reading,
+        heads=columns("Kind", "Count", "Do not count", numeric=[1, 2]),
+        rows=[
+            (label, str(used[kind]), str(rest[kind]))
+            for label, kind in zip(labels, kinds, strict=True)
+        ],
+        height=60 + 28 * len(kinds),
+        narrow_height=56 + 44 * len(kinds),
+    )
+    return section("kinds", "What kinds of evidence there are", drawing, summary=reading)
+
+
 def evidence(results: Results) -> Section:
     """Every claim with its source and grade: first those that count, then the others."""
     rows = sorted(
@@ -194,7 +230,8 @@ def evidence(results: Results) -> Section:
     )
     intro = paragraph(
         f"{summary} Grades run from A (filing or on-record act) to D (rumour); each stands for a "
-        "chance that the claim is true, and a claim that may be false moves the answer less. Stories "
+        "chance that the claim is true, and a claim that may be false moves the answer less. "
+        "Stories "
         "that go back to one report count once."
     )
     parts = [intro, _claims("Claims that count, newest first", used)]
@@ -220,7 +257,8 @@ def shrinkage(results: Results, count: int = 12) -> Section:
     rows = sorted(get(results, "shrinkage"), key=lambda row: -row["contraction"])
     moved = [row for row in rows if row["contraction"] >= 0.5]
     summary = (
-        f"The evidence removes at least half of the prior's variance for {len(moved)} of {len(rows)} "
+        f"The evidence removes at least half of the prior's variance for {len(moved)} of "
+        f"{len(rows)} "
         "quantities; for the others the answer is mostly prior."
     )
     shown = rows[:count]
@@ -296,32 +334,37 @@ def diagnostics(results: Results) -> Section:
 
 GLOSSARY: Mapping[str, str] = {
     "As-of date": "Only what was published by this day is used.",
-    "Condition": "Something supposed to happen. Futures in which it does not are left out; the chance "
-    "that it happens is the model's own.",
+    "Condition": (
+        "Something supposed to happen. Futures in which it does not are left out; the chance that "
+        "it happens is the model's own."
+    ),
     "Draw or future": "One complete simulated course of events, consistent with the evidence.",
-    "Grade": "How believable the source of a claim is, A to D, each with a chance that the claim is "
-    "true.",
+    "Grade": (
+        "How believable the source of a claim is, A to D, each standing for a chance that it is true."
+    ),
     "Hurdle rate": "The yearly return that the money is asked to earn.",
-    "Interval": "The range that holds the stated share of the futures, with equal shares left out "
-    "below and above.",
+    "Interval": (
+        "The range that holds the stated share of the futures, with equal shares left out below "
+        "and above."
+    ),
     "Net present value": "All later money discounted to the day the deal closed, less the outlay.",
     "Prior and posterior": "What was believed before the evidence, and after it.",
-    "Set by assumption": "A quantity fixed by hand, whatever the evidence says. It is a what-if, not a "
-    "forecast.",
+    "Set by assumption": (
+        "A quantity fixed by hand, whatever the evidence says. It is a what-if, not a forecast."
+    ),
     "Simulation error": "How much the number would move if the same simulation were run again.",
     "Strategic value": "Value that no market prices: talent kept, better models, rivals held back.",
-    "Words for chances": "Very unlikely is under 10%, unlikely under 33%, about as likely as not 33 to "
-    "66%, likely over 66%, very likely over 90%.",
+    "Words for chances": (
+        "Very unlikely is under 10%, unlikely under 33%, about as likely as not 33 to 66%, likely "
+        "over 66%, very likely over 90%."
+    ),
 }
 
 
 def glossary() -> Section:
     """The words of the page."""
     items = join(
-        [
-            join([tag("dt", term), tag("dd", meaning)])
-            for term, meaning in sorted(GLOSSARY.items())
-        ]
+        [join([tag("dt", term), tag("dd", meaning)]) for term, meaning in sorted(GLOSSARY.items())]
     )
     return section(
         "glossary", "Words", tag("dl", items, class_="vl-words"), summary="What the words mean."
