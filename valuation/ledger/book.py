@@ -1,0 +1,364 @@
+"""The ledger: what was known on a day, which of it is scored, and what-ifs on it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from valuation.errors import LedgerError
+from valuation.ledger.reading import at, read_record
+from valuation.ledger.rules import check_evidence, read_folder, subjects_of
+from valuation.ledger.tables import (
+    SUBJECT,
+    TABLES,
+    Record,
+    Table,
+    read_date,
+    read_flag,
+    read_fraction,
+    read_not_negative,
+    read_number,
+    read_whole,
+)
+from valuation.schema import Kinds
+
+
+def _frame(name: str, records: Sequence[Record], *, lines: bool = False) -> pd.DataFrame:
+    """Records as a frame: numbers as float, texts and dates as objects, blanks NaN or None."""
+    columns: dict[str, pd.Series] = {}
+    for column in TABLES[name].columns:
+        values = [r[column.name] for r in records]
+        if column.read in (read_flag, read_whole) and column.required:
+            columns[column.name] = pd.Series(values, dtype="int64")
+        elif column.read in (read_number, read_not_negative, read_fraction, read_flag, read_whole):
+            columns[column.name] = pd.Series(values, dtype="float64")
+        else:
+            columns[column.name] = pd.Series(values, dtype=object)
+    if lines:
+        columns["line"] = pd.Series([r["line"] for r in records], dtype="int64")
+    return pd.DataFrame(columns)
+
+
+def _records(frame: pd.DataFrame) -> list[Record]:
+    return [
+        {str(k): None if pd.isna(v) else v for k, v in row.items()}
+        for row in frame.to_dict(orient="records")
+    ]
+
+
+def _canonical(value: Any) -> Any:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    # One spelling for a number, so that 1 and 1.0 are the same cell.
+    return value if isinstance(value, str) else float(value)
+
+
+def _digest(tables: Mapping[str, pd.DataFrame]) -> str:
+    """SHA-256 of every cell of every table; the order of rows plays no part."""
+    content = {
+        name: sorted(
+            json.dumps([_canonical(row[c]) for c in TABLES[name].header], ensure_ascii=True)
+            for row in frame.to_dict(orient="records")
+        )
+        for name, frame in tables.items()
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class Ledger:
+    """What was known on ``as_of``: evidence, rosters, reference classes and questions.
+
+    Attributes
+    ----------
+    evidence
+        Rows sorted by id; columns of ``evidence.csv`` and ``line``. Dates are ``datetime.date``,
+        blank texts None, blank numbers NaN.
+    people, customers, vendors, entities
+        Rosters. They name who and what the evidence is about and are not cut by date.
+    financials, base_rates, reference_deals, questions, sources
+        As in ``seeds/``. Of questions, an outcome that was not known on ``as_of`` is blank.
+    as_of
+        Only rows published by this day are here.
+    digest
+        SHA-256 of the content; equal content in another order has the same digest.
+    kinds
+        The evidence kinds that rows were checked against.
+    hidden
+        Number of evidence rows that were cut off as published later.
+    """
+
+    evidence: pd.DataFrame
+    people: pd.DataFrame
+    customers: pd.DataFrame
+    vendors: pd.DataFrame
+    entities: pd.DataFrame
+    financials: pd.DataFrame
+    base_rates: pd.DataFrame
+    reference_deals: pd.DataFrame
+    questions: pd.DataFrame
+    sources: pd.DataFrame
+    as_of: dt.date
+    digest: str
+    kinds: Kinds = field(repr=False)
+    hidden: int = 0
+
+    def __repr__(self) -> str:
+        return (
+            f"Ledger(as_of={self.as_of}, rows={len(self.evidence)}, scored={len(self.scored())}, "
+            f"digest={self.digest[:12]})"
+        )
+
+    def cut(self, as_of: dt.date | str) -> Ledger:
+        """What was visible on ``as_of``: rows published, questions opened and resolved by then.
+
+        Raises
+        ------
+        LedgerError
+            If no row was published by then, or if this ledger has already hidden rows that the
+            later date should see.
+        """
+        day = _day(as_of)
+        if day > self.as_of and self.hidden:
+            raise LedgerError(
+                f"the ledger is already cut at {self.as_of} and cannot be cut at the later {day}; "
+                "load it again as of that date"
+            )
+        published = self.evidence["published"]
+        if not (published <= day).any():
+            raise LedgerError(
+                f"no row of evidence.csv was published by {day}; the first is of {min(published)}: "
+                "choose an as-of date on or after it"
+            )
+        evidence = self.evidence[published <= day].reset_index(drop=True)
+        hidden = self.hidden + len(self.evidence) - len(evidence)
+        financials = self.financials
+        if len(financials):
+            financials = financials[financials["published"] <= day].reset_index(drop=True)
+        return _assemble(
+            replace(
+                self,
+                evidence=evidence,
+                financials=financials,
+                questions=_cut_questions(self.questions, day, set(evidence["id"])),
+                as_of=day,
+                hidden=hidden,
+            )
+        )
+
+    def scored(self) -> pd.DataFrame:
+        """Rows that enter a likelihood, sorted by id.
+
+        A typed row is scored unless a visible row supersedes it, or another row of the same root,
+        subject and kind is more credible (ties: the smaller id).
+        """
+        typed = self.evidence["kind"].notna()
+        return self.evidence[typed & self._reasons().isna()].reset_index(drop=True)
+
+    def dropped(self) -> pd.DataFrame:
+        """Typed rows that are shown but not scored, with the ``reason``, sorted by id."""
+        reasons = self._reasons()
+        return self.evidence.assign(reason=reasons)[reasons.notna()].reset_index(drop=True)
+
+    def _reasons(self) -> pd.Series:
+        """Why each typed row is not scored; None for scored rows and for context rows."""
+        rows = _records(self.evidence)
+        newer: dict[str, str] = {}
+        for row in rows:
+            if row["supersedes"] is not None:
+                newer.setdefault(row["supersedes"], row["id"])
+        reasons: list[str | None] = [None] * len(rows)
+        candidates: list[tuple[str, str, int]] = []  # the best comes first
+        for i, row in enumerate(rows):
+            if row["kind"] is None:
+                continue
+            if row["id"] in newer:
+                reasons[i] = f"superseded by {newer[row['id']]}"
+            else:
+                candidates.append((row["credibility"], row["id"], i))
+        counted: dict[tuple[str, str, str], str] = {}
+        for _, row_id, i in sorted(candidates):
+            key = (rows[i]["root"], rows[i]["subject"], rows[i]["kind"])
+            if key in counted:
+                reasons[i] = f"same root as {counted[key]}"
+            else:
+                counted[key] = row_id
+        return pd.Series(reasons, dtype=object, index=self.evidence.index)
+
+    def without(self, *ids: str) -> Ledger:
+        """The ledger as if these evidence rows had never been seen, for what-ifs.
+
+        Raises
+        ------
+        LedgerError
+            If an id is not among the visible rows, or no row would be left.
+        """
+        known = set(self.evidence["id"])
+        unknown = [i for i in ids if i not in known]
+        if unknown:
+            raise LedgerError(
+                [
+                    f"evidence row {i!r} is not visible on {self.as_of}; {_suggest(i, known)}"
+                    for i in unknown
+                ]
+            )
+        kept = self.evidence[~self.evidence["id"].isin(ids)].reset_index(drop=True)
+        if kept.empty:
+            raise LedgerError("no evidence row would be left; keep at least one")
+        return _assemble(replace(self, evidence=kept))
+
+    def adding(self, rows: pd.DataFrame | Sequence[Mapping[str, Any]]) -> Ledger:
+        """The ledger with further evidence rows, checked like those of the file.
+
+        Optional columns may be left out. The as-of date moves forward to the last row added, unless
+        this ledger hides rows that the later date should see.
+
+        Raises
+        ------
+        LedgerError
+            Listing every problem; ``added:n`` is the n-th row given.
+        """
+        given: list[Mapping[Any, Any]] = (
+            list(rows.to_dict(orient="records")) if isinstance(rows, pd.DataFrame) else list(rows)
+        )
+        table = TABLES["evidence"]
+        added: list[Record] = []
+        problems: list[str] = []
+        for line, row in enumerate(given, start=1):
+            unknown = [k for k in row if k not in table.header and k != "line"]
+            problems += [
+                at("added", line, f"unknown column {k!r}; known: {', '.join(table.header)}")
+                for k in unknown
+            ]
+            cells = {name: _spell(row.get(name)) for name in table.header}
+            record, wrong = read_record(table, cells, line, "added")
+            added.append(record)
+            problems += wrong
+        old = _records(self.evidence)
+        taken = {r["id"] for r in old}
+        for r in added:
+            if r["id"] in taken:
+                problems.append(
+                    at("added", r["line"], f"id {r['id']!r} is already taken; give the row its own")
+                )
+            taken.add(r["id"])
+            if r["published"] and self.hidden and r["published"] > self.as_of:
+                problems.append(
+                    at(
+                        "added",
+                        r["line"],
+                        f"published {r['published']}, after the cut at {self.as_of}; "
+                        "load the ledger as of a later date or date the row earlier",
+                    )
+                )
+        problems += check_evidence(
+            added,
+            known=old + added,
+            sources=set(self.sources["source"]),
+            rosters=subjects_of({name: _records(getattr(self, name)) for name in SUBJECT}),
+            kinds=self.kinds,
+            file="added",
+        )
+        if problems:
+            raise LedgerError(problems)
+        evidence = _evidence_frame(old + added)
+        return _assemble(
+            replace(
+                self, evidence=evidence, as_of=max([self.as_of, *(r["published"] for r in added)])
+            )
+        )
+
+
+def _suggest(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, sorted(known), n=1)
+    return f"did you mean {close[0]!r}?" if close else "see the ids in evidence.csv"
+
+
+def _spell(value: Any) -> str:
+    """A cell's text for a value given by a caller."""
+    if value is None or (not isinstance(value, str) and pd.isna(value)):
+        return ""
+    if isinstance(value, dt.datetime):
+        return value.date().isoformat()
+    return value.isoformat() if isinstance(value, dt.date) else str(value)
+
+
+def _day(as_of: dt.date | str) -> dt.date:
+    if isinstance(as_of, dt.datetime):
+        return as_of.date()
+    if isinstance(as_of, dt.date):
+        return as_of
+    try:
+        return read_date(as_of)
+    except ValueError as error:
+        raise LedgerError(f"as-of date: {error}") from None
+
+
+def _evidence_frame(records: Sequence[Record]) -> pd.DataFrame:
+    return _frame("evidence", sorted(records, key=lambda r: r["id"]), lines=True)
+
+
+def _cut_questions(questions: pd.DataFrame, day: dt.date, visible: set[str]) -> pd.DataFrame:
+    """Questions open by ``day``, with outcomes only where date and evidence were known."""
+    records = []
+    for r in _records(questions):
+        if r["opens"] > day:
+            continue
+        row_unknown = r["resolution_row"] is not None and r["resolution_row"] not in visible
+        if r["resolved"] is None or r["resolved"] > day or row_unknown:
+            r = {**r, "outcome": None, "resolved": None, "resolution_row": None}
+        records.append(r)
+    return _frame("questions", records)
+
+
+def _assemble(ledger: Ledger) -> Ledger:
+    """The same ledger with the digest of its content."""
+    return replace(ledger, digest=_digest({name: getattr(ledger, name) for name in TABLES}))
+
+
+def load_ledger(folder: str | Path, *, kinds: Kinds, as_of: dt.date | str | None = None) -> Ledger:
+    """Read ``seeds/`` strictly and cut it at ``as_of``.
+
+    Every row is checked, also those published later than ``as_of``.
+
+    Parameters
+    ----------
+    folder
+        Holds the CSV files.
+    kinds
+        Evidence kinds by name, with what their rows must look like.
+    as_of
+        Only rows published by this day are kept. Default (None or empty): the latest ``published``
+        in the file, never today's date.
+
+    Raises
+    ------
+    LedgerError
+        Listing every problem as ``file:line: what; remedy``.
+    """
+    folder = Path(folder)
+    tables, problems = read_folder(folder, kinds)
+    if problems:
+        raise LedgerError(problems)
+    evidence = _evidence_frame(tables.pop("evidence"))
+    others: dict[str, Any] = {
+        name: _frame(name, _in_order(TABLES[name], records)) for name, records in tables.items()
+    }
+    latest = max(evidence["published"])
+    whole = Ledger(evidence=evidence, **others, as_of=latest, digest="", kinds=kinds)
+    return whole.cut(as_of if as_of else latest)
+
+
+def _in_order(table: Table, records: Sequence[Record]) -> list[Record]:
+    return sorted(records, key=lambda record: tuple(str(record[name]) for name in table.key))

@@ -1,0 +1,192 @@
+"""One CSV file of ``seeds/``, read strictly: its rows with their lines, and every problem in it."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from valuation.ledger.tables import Cell, Column, Record, Table
+
+MOST_BYTES = 20_000_000
+MOST_CHARACTERS = 2_000  # of one cell
+
+
+def at(file: str, line: int, problem: str) -> str:
+    """``file:line: what; remedy``, on one line whatever the cell held."""
+    return f"{file}:{line}: " + " ".join(problem.split())
+
+
+def _read_text(path: Path) -> tuple[str, list[str]]:
+    """The file's text and its problems; an unreadable file gives no text."""
+    file = path.name
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return "", [at(file, 1, f"no such file in {path.parent}; add it with its header line")]
+    except OSError as error:
+        return "", [at(file, 1, f"cannot be read ({error.strerror}); check the permissions")]
+    if len(data) > MOST_BYTES:
+        return "", [
+            at(file, 1, f"larger than {MOST_BYTES:,} bytes; split off what is not evidence")
+        ]
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        return "", [at(file, line, "not UTF-8; save the file as CSV with encoding UTF-8")]
+    if not text.strip():
+        return "", [at(file, 1, "the file is empty; add its header line and rows")]
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        return "", [
+            at(file, line, "holds a NUL character; restore the file from its last good copy")
+        ]
+    problems = []
+    if not text.endswith("\n"):
+        line = text.count("\n") + 1
+        problems.append(
+            at(
+                file,
+                line,
+                "the last line is cut short (no line end); check it and end it with a line break",
+            )
+        )
+    return text, problems
+
+
+def _read_header(table: Table, header: Sequence[str]) -> list[str]:
+    problems = []
+    for name, count in Counter(header).items():
+        if count > 1:
+            problems.append(at(table.file, 1, f"column {name!r} appears {count} times; keep one"))
+        if name not in table.header:
+            close = difflib.get_close_matches(name, table.header, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else "remove it"
+            problems.append(
+                at(
+                    table.file,
+                    1,
+                    f"unknown column {name!r}; {hint} Known: {', '.join(table.header)}",
+                )
+            )
+    missing = [name for name in table.header if name not in header]
+    if missing:
+        problems.append(
+            at(
+                table.file,
+                1,
+                f"missing column {', '.join(map(repr, missing))}; add it, blank cells are allowed "
+                "where a column is optional",
+            )
+        )
+    return problems
+
+
+def _read_cell(column: Column, cell: str) -> Cell:
+    """The cell's value, None if blank; ValueError with "what; remedy"."""
+    if cell == "":
+        if column.required:
+            raise ValueError(f"{column.name} is blank; fill it in")
+        return None
+    if len(cell) > MOST_CHARACTERS:
+        raise ValueError(f"{column.name} is longer than {MOST_CHARACTERS:,} characters; shorten it")
+    if "\n" in cell or "\r" in cell:
+        raise ValueError(f"{column.name} holds a line break; one row is one line, remove it")
+    if any(unicodedata.category(character) in ("Cc", "Cf") for character in cell):
+        raise ValueError(f"{column.name} holds an invisible control character; type it again")
+    if cell != cell.strip():
+        raise ValueError(f"{column.name} has space around {cell.strip()!r}; remove it")
+    try:
+        return column.read(cell)
+    except ValueError as error:
+        raise ValueError(f"{column.name}: {error}") from None
+
+
+def read_record(
+    table: Table, cells: Mapping[str, str], line: int, file: str
+) -> tuple[Record, list[str]]:
+    record: Record = {}
+    problems: list[str] = []
+    for column in table.columns:
+        try:
+            record[column.name] = _read_cell(column, cells[column.name])
+        except ValueError as error:
+            record[column.name] = None
+            problems.append(at(file, line, str(error)))
+    record["line"] = line
+    return record, problems
+
+
+def read_table(table: Table, folder: Path) -> tuple[list[Record], list[str]]:
+    """Every record of a file with its line, and every problem found in it."""
+    text, problems = _read_text(folder / table.file)
+    if not text:
+        return [], problems
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    records: list[Record] = []
+    header: list[str] = []
+    before = 0
+    try:
+        for cells in reader:
+            line, before = before + 1, reader.line_num
+            if not header:
+                header = cells
+                problems += _read_header(table, header)
+                if sorted(header) != sorted(table.header):
+                    return [], problems
+                continue
+            if not any(cells):
+                problems.append(at(table.file, line, "a blank line; delete it"))
+                continue
+            if len(cells) != len(header):
+                problems.append(
+                    at(
+                        table.file,
+                        line,
+                        f"{len(cells)} cells where the header has {len(header)}; "
+                        "quote text that holds a comma, and keep every column",
+                    )
+                )
+                continue
+            record, wrong = read_record(
+                table, dict(zip(header, cells, strict=True)), line, table.file
+            )
+            records.append(record)
+            problems += wrong
+    except csv.Error as error:
+        problems.append(
+            at(
+                table.file,
+                before + 1,
+                f"broken quoting from here on ({error}); close the quotes, double inner ones",
+            )
+        )
+        return records, problems
+    problems += _duplicates(table, records)
+    return records, problems
+
+
+def _duplicates(table: Table, records: Sequence[Record]) -> list[str]:
+    problems: list[str] = []
+    first: dict[tuple[Cell, ...], int] = {}
+    for record in records:
+        key = tuple(record[name] for name in table.key)
+        if None in key:
+            continue
+        if key in first:
+            shown = ", ".join(map(str, key))
+            problems.append(
+                at(
+                    table.file,
+                    record["line"],
+                    f"{'/'.join(table.key)} {shown!r} is already on line {first[key]}; "
+                    "give the row its own or delete it",
+                )
+            )
+        first.setdefault(key, record["line"])
+    return problems

@@ -1,0 +1,284 @@
+"""What the rows of one file must satisfy given the others; every problem is a sentence."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from valuation.ledger.reading import at, read_table
+from valuation.ledger.tables import CLOCK, SUBJECT, TABLES, Record
+from valuation.schema import Kinds
+
+SHARE_TOLERANCE = 1e-6  # on weights and shares that must sum to 1
+
+Tables = Mapping[str, list[Record]]
+
+
+def _check_people(records: Sequence[Record]) -> list[str]:
+    problems = []
+    for r in records:
+        if r["size"] == 0:
+            problems.append(at("people.csv", r["line"], "size is 0; write 1 for a named person"))
+        if r["talent"] == 1 and r["weight"] is None:
+            problems.append(
+                at("people.csv", r["line"], "talent is 1 but weight is blank; state its share")
+            )
+        if r["talent"] == 0 and r["weight"] is not None:
+            problems.append(
+                at("people.csv", r["line"], "talent is 0, so weight must be blank; clear it")
+            )
+    total = sum(r["weight"] or 0.0 for r in records if r["talent"] == 1)
+    if records and not problems and abs(total - 1.0) > SHARE_TOLERANCE:
+        problems.append(
+            at(
+                "people.csv",
+                records[0]["line"],
+                f"weights of the rows with talent 1 sum to {total:.6g}, not 1; adjust them",
+            )
+        )
+    return problems
+
+
+def _check_customers(records: Sequence[Record]) -> list[str]:
+    problems = []
+    for r in records:
+        if r["new"] == 1 and r["revenue_share"]:
+            problems.append(
+                at(
+                    "customers.csv",
+                    r["line"],
+                    "a customer won after the close has revenue_share 0; set it, or set new to 0",
+                )
+            )
+    total = sum(r["revenue_share"] or 0.0 for r in records if r["new"] == 0)
+    if records and not problems and abs(total - 1.0) > SHARE_TOLERANCE:
+        problems.append(
+            at(
+                "customers.csv",
+                records[0]["line"],
+                f"revenue_share where new is 0 sums to {total:.6g}, not 1; adjust the pooled rows",
+            )
+        )
+    return problems
+
+
+def _check_roles(file: str, records: Sequence[Record], once: Sequence[str]) -> list[str]:
+    counts = Counter(r["role"] for r in records)
+    return [
+        at(file, 1, f"{counts[role]} rows with role {role!r}; there must be exactly one")
+        for role in once
+        if records and counts[role] != 1
+    ]
+
+
+def _check_periods(records: Sequence[Record]) -> list[str]:
+    return [
+        at("financials.csv", r["line"], "period_start is after period_end; swap or correct them")
+        for r in records
+        if r["period_start"] and r["period_end"] and r["period_start"] > r["period_end"]
+    ]
+
+
+def _check_questions(records: Sequence[Record], evidence: set[str] | None) -> list[str]:
+    problems = []
+    for r in records:
+        line = r["line"]
+        if r["opens"] and r["closes"] and r["opens"] > r["closes"]:
+            problems.append(at("questions.csv", line, "opens after it closes; correct the dates"))
+        if (r["outcome"] is None) != (r["resolved"] is None):
+            problems.append(
+                at("questions.csv", line, "outcome and resolved go together; fill both or neither")
+            )
+        row = r["resolution_row"]
+        if row is not None and evidence is not None and row not in evidence:
+            problems.append(
+                at(
+                    "questions.csv",
+                    line,
+                    f"resolution_row {row!r} is not in evidence.csv; add the row or correct the id",
+                )
+            )
+    return problems
+
+
+def _check_sources(name: str, records: Sequence[Record], known: set[str], file: str) -> list[str]:
+    problems = []
+    for r in records:
+        source = r["source"]
+        if source is not None and source not in known:
+            close = difflib.get_close_matches(source, sorted(known), n=1)
+            hint = f"did you mean {close[0]!r}?" if close else "add it there first"
+            problems.append(at(file, r["line"], f"source {source!r} is not in sources.csv; {hint}"))
+    return problems
+
+
+def _check_typed(
+    record: Record, kinds: Kinds, rosters: Mapping[str, Mapping[str, Record]]
+) -> list[str]:
+    """What is wrong with the typed part of one evidence row, each "what; remedy"."""
+    name, subject, value, sd, unit = (record[k] for k in ("kind", "subject", "value", "sd", "unit"))
+    everyone = {s for roster in rosters.values() for s in roster}
+    if name is None:
+        stated = [k for k in ("value", "sd", "unit") if record[k] is not None]
+        problems = []
+        if stated:
+            problems.append(
+                f"a context row (kind blank) states {', '.join(stated)}; "
+                "clear them, or name the evidence kind"
+            )
+        if subject is not None and rosters and subject not in everyone:
+            problems.append(f"subject {subject!r} is in no roster; add it there or clear it")
+        return problems
+    kind = kinds.get(name)
+    if kind is None:
+        close = difflib.get_close_matches(name, list(kinds), n=1)
+        hint = f"did you mean {close[0]!r}?" if close else "use a known one."
+        return [f"unknown kind {name!r}; {hint} Known: {', '.join(sorted(kinds))}"]
+    problems = []
+    wrong = kind.check(value, sd)
+    if wrong:
+        problems.append(f"{name}: {wrong}" if ";" in wrong else f"{name}: {wrong}; {kind.meaning}")
+    if unit != (kind.unit or None) and not (unit is None and value is None):
+        found = "no unit" if unit is None else f"unit {unit!r}"
+        remedy = f"write {kind.unit!r}" if kind.unit else "leave it blank"
+        problems.append(f"{name} with {found}; {remedy}")
+    if kind.roster not in rosters:
+        return problems
+    roster = rosters[kind.roster]
+    if subject is None:
+        return [*problems, f"{name} needs a subject; name one of {kind.roster}.csv"]
+    if subject not in roster:
+        close = difflib.get_close_matches(subject, list(roster), n=1)
+        hint = f"did you mean {close[0]!r}?" if close else "add it there first"
+        return [*problems, f"subject {subject!r} is not in {kind.roster}.csv; {hint}"]
+    entry = roster[subject]
+    clock = entry.get(CLOCK.get(kind.roster, ""))
+    if clock and record["event_date"] and record["event_date"] < clock:
+        problems.append(
+            f"event_date {record['event_date']} is before {subject!r} starts on {clock}; "
+            f"correct either, in {kind.roster}.csv or here"
+        )
+    if kind.roster == "people" and entry["size"]:
+        group = entry["size"] > 1
+        if group != (kind.unit == "count"):
+            what = "a group" if group else "one person"
+            other = "a kind counted in people" if group else "departure or sighting"
+            problems.append(f"{name} about {subject!r}, which is {what}; use {other}")
+        elif group and value is not None and value > entry["size"]:
+            problems.append(
+                f"{value:g} of {subject!r}, whose size is {entry['size']}; correct one of them"
+            )
+    return problems
+
+
+def _check_supersedes(records: Sequence[Record], known: Sequence[Record], file: str) -> list[str]:
+    """Problems of the ``supersedes`` column of ``records``, which are among the ``known`` rows."""
+    by_id = {r["id"]: r for r in known if r["id"] is not None}
+    problems = []
+    for r in records:
+        target = r["supersedes"]
+        if target is None:
+            continue
+        if target == r["id"]:
+            problems.append(at(file, r["line"], "the row supersedes itself; name the older row"))
+        elif target not in by_id:
+            problems.append(
+                at(file, r["line"], f"supersedes {target!r}, which is no row; correct the id")
+            )
+        else:
+            older = by_id[target]
+            if r["published"] and older["published"] and older["published"] > r["published"]:
+                problems.append(
+                    at(
+                        file,
+                        r["line"],
+                        f"supersedes {target!r}, which was published later; swap the two",
+                    )
+                )
+            seen, step = {r["id"]}, target
+            while step in by_id and step not in seen:
+                seen.add(step)
+                step = by_id[step]["supersedes"]
+            if step is not None and step == r["id"]:
+                problems.append(
+                    at(
+                        file,
+                        r["line"],
+                        f"{r['id']!r} and {target!r} supersede each other; break the circle",
+                    )
+                )
+    return problems
+
+
+def check_evidence(
+    records: Sequence[Record],
+    *,
+    known: Sequence[Record],
+    sources: set[str] | None,
+    rosters: Mapping[str, Mapping[str, Record]],
+    kinds: Kinds,
+    file: str,
+) -> list[str]:
+    problems = []
+    if sources is not None:
+        problems += _check_sources("evidence", records, sources, file)
+    for record in records:
+        problems += [
+            at(file, record["line"], what) for what in _check_typed(record, kinds, rosters)
+        ]
+    return problems + _check_supersedes(records, known, file)
+
+
+def subjects_of(tables: Tables) -> dict[str, dict[str, Record]]:
+    """Rosters that could be read, as subject → row."""
+    return {
+        name: {r[column]: r for r in tables[name] if r[column] is not None}
+        for name, column in SUBJECT.items()
+        if tables[name]
+    }
+
+
+def _check_tables(tables: Tables, kinds: Kinds) -> list[str]:
+    """Everything that one file's rows must satisfy given the others."""
+    problems = []
+    problems += _check_people(tables["people"])
+    problems += _check_customers(tables["customers"])
+    problems += _check_roles("vendors.csv", tables["vendors"], ["target"])
+    problems += _check_roles("entities.csv", tables["entities"], ["acquirer", "target"])
+    problems += _check_periods(tables["financials"])
+    ids = {r["id"] for r in tables["evidence"]} if tables["evidence"] else None
+    problems += _check_questions(tables["questions"], ids)
+    sources = {r["source"] for r in tables["sources"]} if tables["sources"] else None
+    if sources is not None:
+        for name in ("financials", "base_rates", "reference_deals"):
+            problems += _check_sources(name, tables[name], sources, f"{name}.csv")
+    problems += check_evidence(
+        tables["evidence"],
+        known=tables["evidence"],
+        sources=sources,
+        rosters=subjects_of(tables),
+        kinds=kinds,
+        file="evidence.csv",
+    )
+    return problems
+
+
+_MAY_BE_EMPTY = ("financials", "base_rates", "reference_deals", "questions")
+
+
+def read_folder(folder: Path, kinds: Kinds) -> tuple[dict[str, list[Record]], list[str]]:
+    tables, problems = {}, []
+    for name, table in TABLES.items():
+        records, wrong = read_table(table, folder)
+        tables[name] = records
+        if not records and not wrong and name not in _MAY_BE_EMPTY:
+            remedy = (
+                "add at least one row of evidence"
+                if name == "evidence"
+                else "add the rows that the evidence refers to"
+            )
+            wrong = [at(table.file, 1, f"no row below the header; {remedy}")]
+        problems += wrong
+    return tables, problems + _check_tables(tables, kinds)
