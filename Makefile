@@ -31,20 +31,22 @@ check: setup ## style, types, layers, clean notebooks, settings and ledger
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/nbstripout --verify --extra-keys "metadata.papermill cell.metadata.papermill" notebooks/*.ipynb
-	@$(BIN)/python -m valuation.params --check-schemas params/schema
+	@$(MAKE) --no-print-directory --silent schemas
+	@git diff --exit-code --stat -- params/schema || \
+		{ echo "params/schema/ was out of date and is renewed now: commit it"; exit 1; }
 	@$(BIN)/check-jsonschema --schemafile params/schema/scenario.json params/scenarios/*.yaml
 	@$(BIN)/check-jsonschema --schemafile params/schema/deal.json params/deals/*.yaml
 	@$(BIN)/valuation check
 
 example: setup ## renew reports/example/ from the base scenario, with its picture
-	@$(BIN)/valuation report base --no-index $(ARGS)
-	@$(BIN)/python -m valuation.picture reports/scenarios/base reports/example
+	@$(BIN)/valuation report base $(ARGS)
+	@.ci/example
 
 lab: setup ## open the notebooks in JupyterLab
 	@$(BIN)/valuation lab
 
 schemas: setup ## renew params/schema/ from the code
-	@$(BIN)/python -m valuation.params --write-schemas params/schema
+	@$(BIN)/python -c "from valuation.params import write_json_schemas as w; w('params/schema')"
 
 format: setup ## rewrite the code in the house style
 	@$(BIN)/ruff check --fix .

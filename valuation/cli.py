@@ -163,7 +163,7 @@ def cli() -> None:
 
     \b
     Examples:
-      valuation report                      every scenario, then reports/index.html
+      valuation report                      every scenario and model
       valuation report base founder_leaves  two scenarios
       valuation report base --as-of 2025-09-01 --json
       valuation check                       ledger, settings, notebooks, reports
@@ -332,7 +332,7 @@ def check(deal: str, as_json: bool, debug: bool) -> int:
 @cli.command()
 @_options(json_option, debug_option)
 def scenarios(as_json: bool, debug: bool) -> None:
-    """List the scenarios."""
+    """List the scenarios of params/scenarios/."""
     from valuation.params import load_scenarios
 
     found = load_scenarios(_root())
@@ -346,7 +346,7 @@ def scenarios(as_json: bool, debug: bool) -> None:
 @cli.command()
 @_options(json_option, debug_option)
 def deals(as_json: bool, debug: bool) -> None:
-    """List the deals."""
+    """List the deals of params/deals/."""
     from valuation.params import load_deals
 
     found = load_deals(_root())

@@ -36,6 +36,7 @@ def check_project(root: Path, *, deal: str, today: dt.date) -> list[Result]:
     return [
         *_settings(root, deal),
         *_ledger(root, deal, today),
+        _priors_used(root, deal),
         *_notebooks(root, deal),
         *_published(root, deal),
     ]
@@ -92,6 +93,31 @@ def _ledger(root: Path, deal: str, today: dt.date) -> Iterator[Result]:
         return
     for found in check_ledger(folder, kinds=KINDS, today=today):
         yield Result(found.name, found.passed, found.detail)
+
+
+def _priors_used(root: Path, deal: str) -> Result:
+    """Every prior that the models read is there, and none is there for nothing."""
+    from valuation import params
+    from valuation.ledger import load_ledger
+    from valuation.models import KINDS, closure, joint
+
+    name = "every prior is read by a model"
+    try:
+        terms = params.load_deal(deal, root)
+        book = params.load_priors(root / terms.priors)
+        context = joint.context_of(
+            load_ledger(root / terms.seeds, kinds=KINDS),
+            terms,
+            book.get(),
+            params.load_credibility(root / "params" / "credibility.yaml"),
+        )
+        read = set(joint.scalars(context, closure(None)))
+    except ValuationError:
+        return Result(name, False, "not checked: a file above cannot be used")
+    given = set(book.get())
+    problems = [f"{p}: read by a model but not in {terms.priors}; add it" for p in read - given]
+    problems += [f"{p}: in {terms.priors} but read by no model; remove it" for p in given - read]
+    return Result(name, not problems, "\n".join(sorted(problems)) or f"{len(read)} read")
 
 
 def _notebooks(root: Path, deal: str) -> Iterator[Result]:

@@ -1,0 +1,394 @@
+"""The command: what it says, where it says it, and the code it ends with."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from example_results import conditional_results, example_results
+from tiny_notebooks import notebook
+
+from valuation import cli
+from valuation.errors import (
+    ArtifactError,
+    GateError,
+    LedgerError,
+    ModelError,
+    ParameterError,
+    RunError,
+)
+from valuation.report import Outcome, Task, publish, runs
+from valuation.report.summary import WIDTH, summary
+
+SCENARIO_PARAMETERS = """deal: str = 'meta_scale'
+scenario: str = 'base'
+title: str = ''
+story: str = ''
+conditions: list = []
+sets: list = []
+prior_set: str = ''
+terms: dict = {}
+as_of: str = ''
+random_seed: int = 1
+override: str = ''
+"""
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, project: Path) -> Run:
+    """Run the command in a copy of the project; returns exit code, stdout, stderr."""
+    monkeypatch.setenv("VALUATION_HOME", str(project))
+    notebook(project / "notebooks", name="scenario_report", parameters=SCENARIO_PARAMETERS)
+
+    def run(*words: str) -> tuple[int, str, str]:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            cli.main(words)
+        out, err = capfd.readouterr()
+        code = stopped.value.code
+        assert isinstance(code, int)
+        return code, out, err
+
+    return run
+
+
+@pytest.fixture
+def published(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs publish invented results instead of starting kernels."""
+
+    def run_tasks(tasks: list[Task], **options: Any) -> list[Outcome]:
+        outcomes = []
+        for task in tasks:
+            results = conditional_results() if task.name != "base" else example_results()
+            results["scenario"] = {**results["scenario"], "scenario": task.name}
+            files = {"results.json": json.dumps(results).encode(), "index.html": b"<p>page</p>"}
+            publish.publish(task.folder, files, inputs="x", about={})
+            outcomes.append(Outcome(task, "made", 1.0))
+        return outcomes
+
+    monkeypatch.setattr("valuation.report.run_tasks", run_tasks)
+
+
+def refusing(error: Exception) -> Callable[..., list[Outcome]]:
+    """A run in which every task fails with ``error``."""
+
+    def run_tasks(tasks: list[Task], **options: Any) -> list[Outcome]:
+        for task in tasks:
+            publish.write_failure(task.folder, task.title, [str(error)])
+        return [Outcome(task, "failed", 1.0, error) for task in tasks]  # type: ignore[arg-type]
+
+    return run_tasks
+
+
+# Help.
+
+
+def commands() -> Mapping[str, click.Command]:
+    return cli.cli.commands
+
+
+@pytest.mark.parametrize("name", [None, *commands()])
+def test_every_command_explains_itself_in_eighty_columns(run: Run, name: str | None) -> None:
+    code, out, err = run(*([name] if name else []), "--help")
+    assert (code, err) == (0, "")
+    assert max(len(line) for line in out.splitlines()) <= 80
+    assert len(out.split("Usage:")[1].splitlines()[2].strip()) > 15
+    for line in out.split("Options:")[1].split("Commands:")[0].splitlines():
+        if line.strip().startswith("-"):
+            assert len(line.split()) > 2, f"no help: {line}"
+
+
+def test_help_documents_every_exit_code(run: Run) -> None:
+    _, out, _ = run("report", "--help")
+    for code in (cli.OK, cli.FAILED, cli.USAGE, cli.REFUSED, cli.INTERRUPTED):
+        assert f"\n    {code:<4} " in out
+
+
+def test_every_command_is_in_the_readme(root: Path) -> None:
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    assert [name for name in commands() if f"valuation {name}" not in readme] == []
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys\n"
+        "from valuation.cli import main\n"
+        "try: main(['report', '--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'pymc', 'pytensor', 'papermill', 'matplotlib', 'pandas', 'xarray', 'arviz',\n"
+        "         'nbconvert', 'nbclient', 'rich', 'pydantic', 'numpy'}\n"
+        "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=Path(cli.__file__).parents[1],
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_check_and_evidence_load_no_sampler_and_no_notebook_runner(root: Path) -> None:
+    code = (
+        "import sys\n"
+        "from valuation.cli import main\n"
+        "for words in (['check'], ['evidence'], ['scenarios', '--json']):\n"
+        "    try: main(words)\n"
+        "    except SystemExit: pass\n"
+        "heavy = {'pymc', 'pytensor', 'papermill', 'matplotlib.pyplot', 'nbconvert', 'nbclient'}\n"
+        "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root)
+    assert done.returncode == 0, done.stderr
+
+
+# Exit codes and errors.
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ParameterError("a"), 2),
+        (click.UsageError("a"), 2),
+        (GateError("a"), 3),
+        (LedgerError("a"), 3),
+        (RunError("a"), 3),
+        (ModelError("a"), 1),
+        (ArtifactError("a"), 1),
+        (OSError("disk full"), 1),
+        (KeyboardInterrupt(), 130),
+        (click.Abort(), 130),
+    ],
+)
+def test_an_exit_code_says_whose_turn_it_is(error: BaseException, code: int) -> None:
+    assert cli.exit_code(error) == code
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["report", "nope"], "unknown scenario 'nope'; available: acqui_kill, base"),
+        (["report", "../base"], "not a scenario file; give a .yaml file or a name"),
+        (["report", "base", "--deal", "nope"], "unknown deal 'nope'"),
+        (["report", "base", "--as-of", "1 September"], "is not a date; write YYYY-MM-DD"),
+        (["report", "base", "--as-of", "2999-01-01"], "is in the future"),
+        (["report", "base", "--override", " "], "needs a reason in words"),
+        (["report", "base", "--all"], "give scenarios or --all, not both"),
+        (["report", "base", "--jobs", "0"], "0 is not in the range"),
+        (["report", "--frobnicate"], "No such option"),
+        (["model", "nope"], "no notebook 'nope'; notebooks/ holds scenario_report"),
+        (["model", "scenario_report"], "needs a scenario"),
+        (["evidence", "--kind", "nope"], "no kind 'nope'; there are"),
+        (["frobnicate"], "No such command"),
+    ],
+)
+def test_a_slip_is_one_line_that_says_what_to_do(run: Run, words: list[str], said: str) -> None:
+    code, out, err = run(*words)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert said.lower() in err.lower()
+    assert len(err.splitlines()) == 1
+
+
+def test_an_unknown_scenario_lists_the_known_ones(run: Run, root: Path) -> None:
+    _, _, err = run("report", "nope")
+    for path in (root / "params" / "scenarios").glob("*.yaml"):
+        assert path.stem in err
+
+
+def test_a_slip_writes_nothing(run: Run, project: Path) -> None:
+    run("report", "nope")
+    run("report", "base", "--deal", "nope")
+    assert list((project / "reports").iterdir()) == []
+
+
+def test_debug_shows_where_an_error_came_from(run: Run) -> None:
+    _, _, err = run("report", "nope", "--debug")
+    assert "Traceback" in err
+    assert "Traceback" not in run("report", "nope")[2]
+
+
+def test_a_fault_that_nobody_foresaw_is_one_line_and_code_1(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: object, **options: object) -> None:
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr("valuation.report.run_tasks", broken)
+    code, out, err = run("report", "base")
+    assert (code, out) == (1, "")
+    assert err == "error: ZeroDivisionError: oh; run it with --debug to see where\n"
+
+
+def test_ctrl_c_is_code_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*args: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("valuation.report.run_tasks", stopped)
+    code, _, err = run("report", "base")
+    assert (code, err.strip()) == (130, "interrupted; nothing was half-written")
+
+
+def test_a_refused_report_is_code_3_and_says_which_check_and_where(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = GateError("R-hat: 1.2 of mu, at most 1.01; sample longer")
+    monkeypatch.setattr("valuation.report.run_tasks", refusing(error))
+    code, out, err = run("report", "base")
+    assert (code, out) == (3, "")
+    assert "error: base: R-hat: 1.2 of mu, at most 1.01; sample longer" in err
+    assert "reports/scenarios/base/FAILED.html" in err
+    assert "Open" not in err
+
+
+# What a run prints.
+
+
+def test_json_is_all_that_goes_to_stdout(run: Run, published: None) -> None:
+    code, out, _ = run("report", "base", "--json")
+    assert code == 0
+    assert json.loads(out)["scenario"]["scenario"] == "base"
+    _, out, _ = run("report", "base", "founder_leaves", "--json")
+    assert [r["scenario"]["scenario"] for r in json.loads(out)] == ["base", "founder_leaves"]
+
+
+def test_a_run_answers_the_question_in_eighty_columns_and_says_where_to_look(
+    run: Run, published: None
+) -> None:
+    code, out, err = run("report", "base", "founder_leaves")
+    assert code == 0
+    assert out.startswith("Does Meta's USD 14.3 bn")
+    assert "16 in 100" in out or "16 of 100" in out
+    assert "\n  founder_leaves" in out
+    assert "reports/index.html" in err
+    assert max(map(len, out.splitlines())) <= WIDTH
+
+
+def test_a_long_scenario_name_does_not_widen_the_summary() -> None:
+    results = example_results()
+    results["scenario"] = {**results["scenario"], "scenario": "a" * 60, "title": "b " * 80}
+    assert max(map(len, summary([results, results]).splitlines())) <= WIDTH
+
+
+def test_quiet_says_nothing_when_all_is_well(run: Run, published: None) -> None:
+    assert run("report", "base", "--quiet") == (0, "", "")
+
+
+def test_an_as_of_report_leaves_the_current_one_alone(
+    run: Run, published: None, project: Path
+) -> None:
+    run("report", "base")
+    current = (project / "reports" / "index.html").read_bytes()
+    run("report", "base", "--as-of", "2025-09-01")
+    assert (project / "reports" / "as-of-2025-09-01" / "scenarios" / "base").is_dir()
+    assert (project / "reports" / "index.html").read_bytes() == current
+
+
+def test_without_names_every_scenario_runs_and_every_other_notebook(
+    run: Run, monkeypatch: pytest.MonkeyPatch, project: Path
+) -> None:
+    notebook(project / "notebooks", name="retention", parameters="deal: str = 'meta_scale'")
+    seen: list[tuple[str, str]] = []
+
+    def run_tasks(tasks: list[Task], **options: Any) -> list[Outcome]:
+        seen.extend(task.key for task in tasks)
+        return refusing(RunError("x"))(tasks)
+
+    monkeypatch.setattr("valuation.report.run_tasks", run_tasks)
+    run("report")
+    names = sorted(path.stem for path in (project / "params" / "scenarios").glob("*.yaml"))
+    assert sorted(name for group, name in seen if group == "scenarios") == names
+    assert [name for group, name in seen if group == "models"] == ["retention"]
+
+
+def test_every_key_of_a_scenario_file_reaches_the_notebook_as_it_stands(
+    run: Run, project: Path
+) -> None:
+    task = runs.scenario_task(project, "founder_leaves", as_of="2025-09-01", seed=7)
+    assert task.values["conditions"] == [{"event": "founder_exit", "before": "2027-06-12"}]
+    assert (task.values["as_of"], task.values["random_seed"]) == ("2025-09-01", 7)
+
+
+# Lists and checks.
+
+
+def test_lists_are_data_on_stdout(run: Run) -> None:
+    for name in ("scenarios", "deals", "evidence"):
+        code, out, err = run(name)
+        assert (code, err) == (0, ""), name
+        assert out.strip()
+        assert json.loads(run(name, "--json")[1])
+
+
+def test_evidence_as_of_a_date_shows_nothing_published_later(run: Run) -> None:
+    everything = json.loads(run("evidence", "--json")[1])
+    early = json.loads(run("evidence", "--as-of", "2025-09-01", "--json")[1])
+    assert {row["id"] for row in early} == {
+        row["id"] for row in everything if row["published"] <= "2025-09-01"
+    }
+    assert 0 < len(early) < len(everything)
+
+
+def test_check_names_every_check_and_passes_on_the_shipped_project(
+    run: Run, monkeypatch: pytest.MonkeyPatch, root: Path
+) -> None:
+    monkeypatch.setenv("VALUATION_HOME", str(root))
+    code, out, err = run("check")
+    assert code == 0, out
+    for name in ("params/priors.yaml", "params/gate.yaml", "seeds/evidence.csv", "notebooks/"):
+        assert f"pass  {name}" in out
+    assert "checks pass" in err
+
+
+def test_check_tells_a_bad_setting_from_a_bad_ledger(run: Run, project: Path) -> None:
+    gate = project / "params" / "gate.yaml"
+    good = gate.read_text()
+    gate.write_text(good + "rhat_mx: 1\n")
+    code, out, _ = run("check")
+    assert code == 2
+    assert "FAIL  params/gate.yaml" in out
+    assert "rhat_mx" in out
+    gate.write_text(good)
+    with (project / "seeds" / "evidence.csv").open("a", encoding="utf-8") as file:
+        file.write("broken\n")
+    code, out, _ = run("check")
+    assert code == 3
+    assert "FAIL  seeds/evidence.csv" in out
+    rows = {row["name"]: row["passed"] for row in json.loads(run("check", "--json")[1])}
+    assert rows["seeds/evidence.csv"] is False
+
+
+def test_check_finds_a_damaged_report(run: Run, published: None, project: Path) -> None:
+    run("report", "base")
+    folder = project / "reports" / "scenarios" / "base"
+    (folder / "results.json").write_text("{}")
+    _, out, _ = run("check")
+    assert "FAIL  reports/scenarios/base" in out
+    assert "missing or damaged" in out
+
+
+def test_check_finds_a_notebook_with_outputs(run: Run, project: Path) -> None:
+    path = project / "notebooks" / "scenario_report.ipynb"
+    content = json.loads(path.read_text())
+    content["cells"][0]["execution_count"] = 3
+    path.write_text(json.dumps(content))
+    assert "holds outputs; clear them" in run("check")[1]
+
+
+def test_lab_starts_jupyterlab_on_this_interpreter_in_the_notebooks_folder(
+    run: Run, monkeypatch: pytest.MonkeyPatch, project: Path
+) -> None:
+    called: list[Any] = []
+    monkeypatch.setattr(subprocess, "call", lambda *words, **options: called.append(words) or 0)
+    assert run("lab", "--no-browser", "--port", "8890")[0] == 0
+    (command,) = called[0]
+    assert command[:3] == [sys.executable, "-m", "jupyterlab"]
+    assert command[3:] == [str(project / "notebooks"), "--no-browser", "--port", "8890"]
