@@ -112,19 +112,6 @@ SCALARS: dict[str, tuple[str, str, float]] = {
 }
 
 
-if not {"denial", "integration"} <= set(Deal.model_fields):
-    from valuation.params.reading import Record
-
-    class _Span(Record):
-        years: float
-
-    class Deal(Deal):  # type: ignore[no-redef]
-        """A deal with the terms that value.py reads and the shipped record lacks."""
-
-        denial: _Span
-        integration: _Span
-
-
 def _merged(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     for key, item in changes.items():
         if isinstance(item, Mapping) and isinstance(base.get(key), dict):

@@ -30,10 +30,10 @@ Ada Founder,founder,2025-06-12,1,0.6,1,
 Ben Mover,movers,2025-06-15,1,0.4,1,came along
 Old staff,legacy,2025-06-12,100,,0,
 """,
-    "customers": """subject,segment,rival,revenue_share,start,new,note
-Rival Lab,rival_lab,1,0.25,2025-06-12,0,
-"Others, pooled",technology,0,0.75,2025-06-12,0,
-Late Client,enterprise,0,0,2026-01-21,1,
+    "customers": """subject,segment,rival,revenue_share,start,new,pooled,note
+Rival Lab,rival_lab,1,0.25,2025-06-12,0,0,
+"Others, pooled",technology,0,0.75,2025-06-12,0,1,
+Late Client,enterprise,0,0,2026-01-21,1,0,
 """,
     "vendors": """subject,role,note
 Target Co,target,

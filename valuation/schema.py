@@ -5,6 +5,7 @@ Nothing here computes. A dim or a unit that two modules must agree on is spelled
 
 from __future__ import annotations
 
+import calendar
 import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -46,6 +47,13 @@ DAYS_PER_MONTH = 365.25 / 12
 def months_between(start: dt.date, end: dt.date) -> float:
     """Months from ``start`` to ``end``, a month being 365.25/12 days; negative if reversed."""
     return (end - start).days / DAYS_PER_MONTH
+
+
+def date_after(start: dt.date, months: int) -> dt.date:
+    """The same day of the month ``months`` calendar months later; a missing day is the last one."""
+    year, month = divmod(start.month - 1 + months, 12)
+    year, month = start.year + year, month + 1
+    return dt.date(year, month, min(start.day, calendar.monthrange(year, month)[1]))
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ Draws stay paired: nothing here takes a mean over draws.
 
 from __future__ import annotations
 
-import calendar
 import datetime as dt
 import math
 from collections.abc import Callable, Sequence
@@ -40,6 +39,7 @@ from valuation.schema import (
     MONTH,
     QUARTER,
     USD_BN,
+    date_after,
     months_between,
 )
 
@@ -59,13 +59,6 @@ LOWEST_RATE, HIGHEST_RATE = -0.99, 10.0
 
 
 # Dates and quarters
-
-
-def date_after(start: dt.date, months: int) -> dt.date:
-    """The same day of the month ``months`` calendar months later; a missing day is the last one."""
-    year, month = divmod(start.month - 1 + months, 12)
-    year, month = start.year + year, month + 1
-    return dt.date(year, month, min(start.day, calendar.monthrange(year, month)[1]))
 
 
 def last_quarter(deal: Deal) -> int:

@@ -180,6 +180,7 @@ TABLES: dict[str, Table] = {
             revenue_share=read_fraction,
             start=read_date,
             new=read_flag,
+            pooled=read_flag,
             note=(read_text,),
         ),
         _table(

@@ -129,6 +129,7 @@ def process(context: Context) -> LifeProcess:
     """The hazard of each customer in months since the close."""
     roster = context.customers.set_index("subject").loc[context.subjects("customers")]
     conflict = roster["rival"].to_numpy(float)
+    since = np.array([max(context.month(d), 0.0) for d in roster["start"]])  # won after the close
 
     def surge(parameters: Parameters) -> Array:
         return parameters["conflict_effect"][..., None]
@@ -138,8 +139,10 @@ def process(context: Context) -> LifeProcess:
     ) -> Array:
         base = ops.exp(curves["log_churn_hazard"][..., who])
         tau = parameters["conflict_decay_months"][..., None]
-        extra = ops.expm1(surge(parameters)) * conflict[who] * tau * -ops.expm1(-t / tau)
-        return -base * (t + extra)
+        begin, end = since[who], np.maximum(t, since[who])
+        faded = ops.exp(-begin / tau) - ops.exp(-end / tau)
+        extra = ops.expm1(surge(parameters)) * conflict[who] * tau * faded
+        return -base * (end - begin + extra)
 
     def log_hazard(
         parameters: Parameters, curves: Curves, who: np.ndarray, t: np.ndarray, ops: Ops

@@ -89,6 +89,18 @@ class Talent(Record):
     value_months: Months
 
 
+class Denial(Record):
+    """Years over which harm to rivals is worth something."""
+
+    years: Years
+
+
+class Integration(Record):
+    """Years over which the cost of integrating is spread."""
+
+    years: Years
+
+
 class Frontier(Record):
     """Points of the index within which a model counts as at the frontier."""
 
@@ -140,6 +152,8 @@ class Deal(Record):
     services: Services
     acquirer_revenue: AcquirerRevenue
     talent: Talent
+    denial: Denial
+    integration: Integration
     frontier: Frontier
     impairment: Impairment
     discount: Discount
@@ -179,6 +193,8 @@ class Deal(Record):
         for where, years in (
             (("services", "contract_years"), self.services.contract_years),
             (("stake", "exit_years"), self.stake.exit_years),
+            (("denial", "years"), self.denial.years),
+            (("integration", "years"), self.integration.years),
         ):
             if years > self.horizon_years:
                 yield (
