@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_notebooks import FINISH, PARAMETERS, cell, notebook
+from example_results import conditional_results, example_results
+from tiny_notebooks import FINISH, cell, notebook
 
 from valuation.errors import ArtifactError, GateError, LedgerError, ParameterError, RunError
 from valuation.report import (
@@ -22,6 +27,7 @@ from valuation.report import (
     Task,
     checked,
     declared,
+    index,
     inputs_digest,
     is_current,
     publish,
@@ -32,6 +38,8 @@ from valuation.report import (
     run_tasks,
     runs,
 )
+
+REAL_RENDER = runs._render
 
 
 @pytest.fixture(autouse=True)
@@ -455,5 +463,138 @@ def _alive(pid: int) -> bool:
     return not (state.is_file() and state.read_text().rsplit(")", 1)[1].split()[0] == "Z")
 
 
-def test_the_tiny_notebooks_declare_what_the_tests_pass() -> None:
-    assert "rate: float" in PARAMETERS
+# The page and the index.
+
+
+def _reporting(project: Path) -> Task:
+    """A notebook that shows two sections of invented results."""
+    folder = project / "notebooks"
+    task = _task(project)
+    (folder / "results.json").write_text(json.dumps(example_results()), encoding="utf-8")
+    path = notebook(
+        folder,
+        "import json, pathlib\nfrom valuation import sections\n"
+        "results = json.loads(pathlib.Path('results.json').read_text())",
+        "sections.headline(results)",
+        "sections.waterfall(results)",
+        name="reporting",
+        finish="sections.finish(results)",
+    )
+    return replace(task, notebook=path)
+
+
+def test_a_notebook_of_sections_becomes_a_page_with_its_figures_and_its_results(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "_render", REAL_RENDER)
+    task = _reporting(project)
+    (outcome,) = run_tasks([task], fit=None)
+    assert outcome.error is None
+    page = task.page.read_text(encoding="utf-8")
+    assert page.count("<svg") >= 1
+    assert "default-src 'none'" in html.unescape(page)
+    assert read_results(task.folder) == json.loads(json.dumps(example_results()))
+
+
+def test_a_page_that_lost_a_figure_is_refused_and_the_last_good_one_stays(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from valuation import page
+
+    whole = page.to_html
+
+    def without_figures(*args: Any, **options: Any) -> str:
+        return re.sub(r"<svg.*?</svg>", "", whole(*args, **options), flags=re.DOTALL)
+
+    monkeypatch.setattr(page, "to_html", without_figures)
+    monkeypatch.setattr(runs, "_render", REAL_RENDER)
+    task = _reporting(project)
+    _published(task)
+    before = task.page.read_bytes()
+    (outcome,) = run_tasks([task], fit=None, force=True)
+    assert isinstance(outcome.error, GateError)
+    assert re.search(r"page: waterfall: 0 of \d figures", str(outcome.error))
+    assert task.page.read_bytes() == before
+
+
+@pytest.fixture
+def reports(tmp_path: Path) -> Path:
+    base = tmp_path / "reports"
+    other = conditional_results()
+    other["scenario"] = {**other["scenario"], "scenario": "leaves", "title": "<script>x</script>"}
+    for name, results in (("base", example_results()), ("leaves", other)):
+        files = {"results.json": json.dumps(results).encode(), "index.html": b"<p></p>"}
+        publish.publish(base / "scenarios" / name, files, inputs="x", about={})
+    publish.publish(base / "models" / "churn", {"index.html": b"<p></p>"}, inputs="x", about={})
+    return base
+
+
+def test_the_index_opens_with_the_answer_and_links_every_report(reports: Path) -> None:
+    page = index.write(reports).read_text(encoding="utf-8")
+    assert "16 in 100" in page or "16 of 100" in page
+    for address in re.findall(r'href="([^"#]+)"', page):
+        if not address.startswith(("data:", "http")):
+            assert (reports / address).is_file(), address
+    for name in ("scenarios/base", "scenarios/leaves", "models/churn"):
+        assert f'href="{name}/index.html"' in page
+    assert page.count("<svg") >= 1
+
+
+def test_text_of_a_scenario_reaches_the_index_only_escaped(reports: Path) -> None:
+    assert "<script>" not in index.build(reports)
+
+
+def test_the_index_leaves_out_a_damaged_report_and_names_a_refused_one(reports: Path) -> None:
+    (reports / "scenarios" / "leaves" / "results.json").write_text("{}")
+    publish.write_failure(reports / "models" / "churn", "churn", ["R-hat"])
+    page = index.build(reports)
+    assert "scenarios/leaves" not in page
+    assert 'href="models/churn/FAILED.html"' in page
+
+
+def test_an_index_without_reports_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="no scenario has been published"):
+        index.build(tmp_path)
+
+
+# Progress, and two commands at once.
+
+
+def test_two_commands_do_not_write_the_same_reports_at_once(project: Path) -> None:
+    task = _task(project)
+    _published(task)
+    waited = threading.Event()
+
+    class Watch(Silent):
+        def waiting(self) -> None:
+            waited.set()
+
+    done: list[list[Outcome]] = []
+    with runs._exclusive([task], Silent()):
+        second = threading.Thread(target=lambda: done.append(run_tasks([task], progress=Watch())))
+        second.start()
+        assert waited.wait(10)
+        assert done == []
+    second.join(10)
+    assert done[0][0].status == "kept"
+
+
+def test_progress_goes_to_stderr_only_and_says_where_the_seconds_went(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from valuation.report.progress import Bars, Lines
+
+    task = _task(project)
+    for progress in (Lines(), Bars()):
+        progress.waiting()
+        progress.begin([task, task])
+        progress.fitting()
+        progress.fitted()
+        progress.cell(task, 1, 2)
+        progress.finished(Outcome(task, "made", 1.0))
+        progress.finished(Outcome(task, "failed", 1.0, RunError("x")))
+        progress.end()
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert re.search(r"sampling \d+\.\d s, notebooks \d+\.\d s", err)
+        assert "tiny: REFUSED in 1.0 s" in err

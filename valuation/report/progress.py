@@ -28,6 +28,9 @@ class Lines:
     def _say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
+    def waiting(self) -> None:
+        self._say("another run is writing these reports; waiting for it ...")
+
     def begin(self, tasks: Sequence[Task]) -> None:
         self.left = len(tasks)
         self.start = time.monotonic()
@@ -61,14 +64,21 @@ class Bars(Lines):
     def __init__(self) -> None:
         super().__init__()
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            SpinnerColumn,
+            TextColumn,
+            TimeElapsedColumn,
+        )
 
         self.console = Console(stderr=True)
         self.bars = Progress(
             SpinnerColumn(),
             TextColumn("{task.description:<26}", markup=False),
             BarColumn(bar_width=24),
-            TextColumn("{task.completed:.0f}/{task.total:.0f}", markup=False),
+            MofNCompleteColumn(),
             TimeElapsedColumn(),
             console=self.console,
             transient=True,

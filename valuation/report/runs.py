@@ -8,7 +8,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -92,6 +93,9 @@ class Outcome:
 class Progress(Protocol):
     """Told what happens, from one thread."""
 
+    def waiting(self) -> None:
+        """Another command writes the same reports; this one goes on when it is done."""
+
     def begin(self, tasks: Sequence[Task]) -> None:
         """Tasks that will run; those that are kept are not among them."""
 
@@ -114,6 +118,7 @@ class Progress(Protocol):
 class Silent:
     """Progress that tells nobody."""
 
+    def waiting(self) -> None: ...
     def begin(self, tasks: Sequence[Task]) -> None: ...
     def fitting(self) -> None: ...
     def fitted(self) -> None: ...
@@ -384,16 +389,26 @@ def is_current(task: Task, inputs: str | None = None) -> bool:
     return manifest is not None and manifest.get("inputs") == (inputs or inputs_digest(task))
 
 
-def _exclusive(tasks: Sequence[Task]) -> Any:
-    """A lock that keeps two commands from writing the same reports at once."""
-    from filelock import FileLock
+@contextmanager
+def _exclusive(tasks: Sequence[Task], progress: Progress) -> Iterator[None]:
+    """Keep two commands from writing the same reports at once."""
+    from filelock import FileLock, Timeout
 
     from valuation.params import cache_folder
 
     folder = cache_folder(tasks[0].root) / "locks"
     folder.mkdir(parents=True, exist_ok=True)
     where = str(tasks[0].root.resolve())
-    return FileLock(folder / f"reports-{publish.sha256(where.encode())[:12]}.lock")
+    lock = FileLock(folder / f"reports-{publish.sha256(where.encode())[:12]}.lock")
+    try:
+        lock.acquire(timeout=0.2)
+    except Timeout:
+        progress.waiting()
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def run_tasks(
@@ -412,7 +427,7 @@ def run_tasks(
     if not tasks:
         return []
     progress = progress or Silent()
-    with _exclusive(tasks):
+    with _exclusive(tasks, progress):
         outcomes: dict[tuple[str, str], Outcome] = {}
         stale: list[tuple[Task, str]] = []
         for task in tasks:
