@@ -16,7 +16,6 @@ import contextlib
 import datetime as dt
 import math
 import re
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 from xml.etree import ElementTree
@@ -94,6 +93,12 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 def plain(text: object) -> str:
     """One line of text without control characters, as SVG and HTML both accept it."""
     return " ".join(_CONTROL.sub("", str(text)).split())
+
+
+def short(text: object, room: int) -> str:
+    """:func:`plain` text cut between words to at most ``room`` characters."""
+    words = plain(text)
+    return words if len(words) <= room else f"{words[: room - 2].rsplit(' ', 1)[0]} …"
 
 
 def _round(match: re.Match[str]) -> str:
@@ -202,6 +207,7 @@ def _dress(
     left: bool = False,
 ) -> None:
     """One look: no box, thin rules, the y label above the axis where it can be read."""
+    room = 52 if is_narrow(ax) else 110
     for side in ("top", "right", "left"):
         ax.spines[side].set_visible(left and side == "left")
     for side in ("bottom", "left"):
@@ -223,11 +229,15 @@ def _dress(
         ax.grid(True, axis="y", color=PALETTE["grid"], linewidth=1)
     if x_label:
         ax.set_xlabel(
-            plain(x_label), color=PALETTE["muted"], fontsize=TEXT, labelpad=5, parse_math=False
+            short(x_label, room),
+            color=PALETTE["muted"],
+            fontsize=TEXT,
+            labelpad=5,
+            parse_math=False,
         )
     if y_label:
         ax.set_title(
-            plain(y_label),
+            short(y_label, room),
             loc="left",
             color=PALETTE["muted"],
             fontsize=TEXT,
@@ -285,7 +295,7 @@ def _rows(ax: Axes, labels: Sequence[str], *, bold: Sequence[bool] = ()) -> floa
         ax.set_yticks([])
         for row, (label, weight) in enumerate(zip(labels, weights, strict=True)):
             room = 46 if weight == "bold" else 52
-            shown = textwrap.shorten(plain(label), room, placeholder=" …")
+            shown = short(label, room)
             _text(
                 ax,
                 0,
@@ -300,7 +310,7 @@ def _rows(ax: Axes, labels: Sequence[str], *, bold: Sequence[bool] = ()) -> floa
                 in_layout=False,
             )
         return 0.36
-    shown_labels = [textwrap.shorten(plain(label), 54, placeholder=" …") for label in labels]
+    shown_labels = [short(label, 54) for label in labels]
     ax.set_yticks(range(count), shown_labels, parse_math=False)
     for tick, weight in zip(ax.get_yticklabels(), weights, strict=True):
         tick.set_color(PALETTE["ink"])
@@ -332,7 +342,7 @@ def _flag(ax: Axes, x: float, text: str, *, at: float = 1.0) -> None:
     left_side = (x - low) / (high - low) > 0.62
     ax.axvline(x, color=PALETTE["muted"], linewidth=1.2, linestyle=(0, (2, 2)), zorder=3)
     ax.annotate(
-        plain(text),
+        short(text, 22),
         (x, at),
         xycoords=ax.get_xaxis_transform(),
         xytext=(-5 if left_side else 5, -15),
@@ -557,7 +567,7 @@ def tornado(
                 continue
             right = value >= centre
             ax.annotate(
-                plain(notes[row]),
+                short(notes[row], 18),
                 (value, row),
                 xytext=(5 if right else -5, 0),
                 textcoords="offset points",
@@ -692,7 +702,7 @@ def chance_bars(
             right = max(right, ends[1])
         inside = right > 80
         ax.annotate(
-            plain(texts[row]),
+            short(texts[row], 24),
             (right, row),
             xytext=(-6 if inside else 6, 0),
             textcoords="offset points",
@@ -748,7 +758,7 @@ def intervals(
             ax,
             1.0 if narrow else 1.015,
             row - 0.24 if narrow else row,
-            note,
+            short(note, 24),
             transform=ax.get_yaxis_transform(),
             ha="right" if narrow else "left",
             va="bottom" if narrow else "center",
@@ -799,7 +809,7 @@ def prior_posterior(
             fontweight="bold",
         )
     ax.set_yticks([])
-    _dress(ax, x_label=x_label, y_label=textwrap.shorten(name, 50, placeholder=" …"))
+    _dress(ax, x_label=x_label, y_label=short(name, 50))
     _ticks(ax, "x", 5)
     return ax
 

@@ -406,7 +406,7 @@ def outside_view(results: Results) -> Section:
         ),
         title="This answer beside the record of comparable deals",
         reading=reading,
-        heads=columns("", "Chance", "From", "To", numeric=[1, 2, 3]),
+        heads=columns("Which", "Chance", "From", "To", numeric=[1, 2, 3]),
         rows=[
             (
                 label,

@@ -38,7 +38,7 @@ def join(parts: Sequence[str], between: str = "") -> Html:
 def tag(name: str, *children: str, **attributes: str) -> Html:
     """An element. In an attribute's name a trailing underscore is dropped, others are hyphens."""
     shown = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{html.escape(value, quote=True)}"'
+        f' {key.rstrip("_").replace("_", "-")}="{html.escape(plots.plain(value), quote=True)}"'
         for key, value in attributes.items()
         if value
     )
@@ -53,7 +53,7 @@ def link(address: str, text: str) -> Html:
         safe = parts.scheme in ("http", "https") and bool(parts.hostname)
     except ValueError:
         safe = False
-    if not safe or any(character.isspace() for character in cleaned):
+    if not safe or not cleaned.isprintable() or " " in cleaned:
         return esc(text)
     return tag("a", text, href=cleaned, rel="noopener noreferrer")
 

@@ -340,7 +340,7 @@ GLOSSARY: Mapping[str, str] = {
     ),
     "Draw or future": "One complete simulated course of events, consistent with the evidence.",
     "Grade": (
-        "How believable the source of a claim is, A to D, each standing for a chance that it is true."
+        "How believable a claim is, A to D, each grade standing for a chance that it is true."
     ),
     "Hurdle rate": "The yearly return that the money is asked to earn.",
     "Interval": (

@@ -1,0 +1,406 @@
+"""Pages: whole, offline, escaped, readable on a phone and on a desk, light and dark."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import re
+import shutil
+import subprocess
+import sys
+from functools import cache
+from html.parser import HTMLParser
+
+import nbformat.v4 as v4
+import pytest
+from example_results import (
+    conditional_results,
+    example_comparison,
+    example_model_results,
+    example_results,
+)
+from test_sections import COMPARISON, MODEL, PAYLOADS, REPORT
+
+from valuation import page, sections
+from valuation.errors import RunError
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+def output(shown):
+    return v4.new_output("execute_result", data=shown._repr_mimebundle_(), execution_count=None)
+
+
+def notebook(*shown, title="Does the outlay pay off?"):
+    """An executed notebook that shows sections; a string is a cell of prose."""
+    cells = [v4.new_markdown_cell(f"# {title}")]
+    for item in shown:
+        if isinstance(item, str):
+            cells.append(v4.new_markdown_cell(item))
+        else:
+            cells.append(v4.new_code_cell("secret = 1", outputs=[output(item)]))
+    return v4.new_notebook(cells=cells)
+
+
+def shown_by(names, results):
+    parts = [getattr(sections, name)(results) for name in names]
+    return [*parts, sections.glossary(), sections.finish(results)]
+
+
+PAGES = {
+    "report": lambda: (REPORT, example_results()),
+    "conditional": lambda: (REPORT, conditional_results()),
+    "model": lambda: (MODEL, example_model_results()),
+    "comparison": lambda: (COMPARISON, example_comparison()),
+}
+
+
+@cache
+def rendered(name):
+    names, results = PAGES[name]()
+    prose = "Some *prose* with `code` and [a link](https://example.org/a)."
+    return page.to_html(notebook(prose, *shown_by(names, results)), results)
+
+
+class Reader(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.open, self.headings, self.attributes, self.tags = [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, key, value or "") for key, value in attrs]
+        if re.fullmatch(r"h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+
+
+def parse(html):
+    reader = Reader()
+    reader.feed(html)
+    return reader
+
+
+each_page = pytest.mark.parametrize("name", sorted(PAGES))
+
+
+@each_page
+def test_a_page_forbids_everything_but_its_own_styles_and_embedded_pictures(name):
+    html = rendered(name)
+    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:;"
+    assert f'http-equiv="Content-Security-Policy" content="{policy}' in html.replace("&#39;", "'")
+    assert html.index("Content-Security-Policy") < html.index("<style")
+
+
+@each_page
+def test_a_page_loads_nothing_and_runs_nothing(name):
+    reader = parse(rendered(name))
+    banned = {"script", "iframe", "object", "embed", "base", "form", "audio", "video", "source"}
+    assert not set(reader.tags) & banned
+    for tag, key, value in reader.attributes:
+        assert not key.startswith("on")
+        if key in ("src", "srcset", "poster", "data", "action"):
+            assert value.startswith("data:")
+        if key == "href" and tag != "a":
+            assert value.startswith(("#", "data:"))
+        if key == "style":
+            assert "url(http" not in value
+    styles = "".join(re.findall(r"<style>(.*?)</style>", rendered(name), re.DOTALL))
+    assert "@import" not in styles
+    assert "url(" not in styles
+
+
+@each_page
+def test_a_page_is_one_small_whole_file(name):
+    html = rendered(name)
+    assert html.startswith('<!doctype html>\n<html lang="en">')
+    assert html.rstrip().endswith("</html>")
+    assert 'name="viewport" content="width=device-width, initial-scale=1"' in html
+    assert len(html.encode()) < 1_000_000
+    assert html.count("<style>") == 1
+
+
+@each_page
+def test_headings_go_down_one_level_at_a_time(name):
+    levels = parse(rendered(name)).headings
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(later - earlier <= 1 for earlier, later in itertools.pairwise(levels))
+
+
+@each_page
+def test_every_id_is_unique_and_every_inner_link_arrives(name):
+    reader = parse(rendered(name))
+    ids = [value for _, key, value in reader.attributes if key == "id"]
+    assert len(set(ids)) == len(ids)
+    inner = [v[1:] for _, key, v in reader.attributes if key == "href" and v.startswith("#")]
+    assert set(inner) <= set(ids)
+    named = [v for _, key, v in reader.attributes if key in ("aria-labelledby", "aria-describedby")]
+    assert {part for value in named for part in value.split()} <= set(ids)
+
+
+@each_page
+def test_the_same_notebook_gives_the_same_page(name):
+    names, results = PAGES[name]()
+    prose = "Some *prose* with `code` and [a link](https://example.org/a)."
+    parts = list(shown_by(names, results))
+    assert page.to_html(notebook(prose, *parts), results) == rendered(name)
+
+
+def test_the_first_thing_after_the_question_is_the_answer():
+    html = rendered("report")
+    assert "<h1>Does the outlay pay off?</h1>" in html
+    body = html[html.index("<main") :]
+    assert "About 16 in 100" in body[:400] or 'class="prose"' in body[:200]
+    assert "Meta&#39;s USD 14.3 bn for 49% of Scale AI" in html
+    assert "Public by 28 February 2026" in html
+
+
+def test_code_is_hidden_unless_asked_for():
+    results = example_results()
+    book = notebook(sections.diagnostics(results))
+    assert "secret = 1" not in page.to_html(book, results)
+    assert "secret = 1" in page.to_html(book, results, show_code=True)
+
+
+def test_the_notebook_carries_styles_and_the_page_does_not_repeat_them():
+    results = example_results()
+    shown = sections.diagnostics(results)
+    assert shown._repr_html_().startswith("<style>")
+    assert page.to_html(notebook(shown), results).count(".vl-stack {") <= 1
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_hostile_prose_and_output_are_shown_and_never_obeyed(payload):
+    results = example_results()
+    book = notebook(payload, sections.diagnostics(results), title=payload.replace("\n", " "))
+    book.cells.append(
+        v4.new_code_cell(
+            payload,
+            outputs=[
+                v4.new_output("display_data", data={"text/plain": payload, "text/html": payload}),
+                v4.new_output("stream", name="stdout", text=payload),
+            ],
+        )
+    )
+    results["deal"]["title"] = payload
+    html = page.to_html(book, results, title=payload, show_code=True)
+    reader = parse(html)
+    assert not set(reader.tags) & {"script", "iframe", "img", "object", "embed"}
+    assert reader.tags.count("style") == 1
+    for _, key, value in reader.attributes:
+        assert not key.startswith("on")
+        assert "javascript:" not in value or key in ("content", "aria-label")
+    assert parse(html).tags.count("title") >= 1
+
+
+@pytest.mark.parametrize(
+    "markdown",
+    [
+        "![pixel](https://evil.example/p.png)",
+        "[x](javascript:alert(1))",
+        "[x](data:text/html,y)",
+        "<img src='https://evil.example/p.png'>",
+    ],
+)
+def test_prose_brings_in_nothing_from_elsewhere(markdown):
+    results = example_results()
+    html = page.to_html(notebook(markdown, sections.diagnostics(results)), results)
+    reader = parse(html)
+    assert "img" not in reader.tags
+    assert not [
+        v for t, k, v in reader.attributes if k == "href" and v.startswith(("java", "data:t"))
+    ]
+
+
+def test_a_picture_of_an_output_is_embedded():
+    results = example_results()
+    pixel = base64.b64encode(b"\x89PNG not really").decode()
+    book = notebook(sections.diagnostics(results))
+    data = {"image/png": pixel, "text/plain": "a <picture>"}
+    book.cells.append(v4.new_code_cell("x", outputs=[v4.new_output("display_data", data=data)]))
+    html = page.to_html(book, results)
+    assert f'<img alt="a &lt;picture&gt;" src="data:image/png;base64,{pixel}">' in html
+
+
+def test_a_failed_cell_gives_no_page():
+    book = notebook(sections.diagnostics(example_results()))
+    failure = v4.new_output("error", ename="GateError", evalue="R-hat is 1.2", traceback=[])
+    book.cells.append(v4.new_code_cell("x", outputs=[failure]))
+    with pytest.raises(RunError, match=r"a cell failed: GateError: R-hat is 1\.2"):
+        page.to_html(book, {})
+
+
+def test_a_notebook_that_shows_nothing_gives_no_page():
+    with pytest.raises(RunError, match="shows no section"):
+        page.to_html(notebook("words"), {})
+
+
+def test_a_section_shown_twice_is_refused():
+    shown = sections.diagnostics(example_results())
+    with pytest.raises(RunError, match="these sections twice: diagnostics"):
+        page.to_html(notebook(shown, shown), {})
+
+
+def test_the_sections_of_a_notebook_are_listed_with_their_figures():
+    results = example_results()
+    book = notebook(sections.headline(results), sections.drivers(results))
+    assert [(s.id, s.figures) for s in page.sections_of(book)] == [("answer", 1), ("drivers", 5)]
+
+
+def test_nbconvert_makes_the_same_page():
+    from valuation.page.exporter import PageExporter
+
+    results = example_results()
+    book = notebook(sections.diagnostics(results), sections.finish(results))
+    html, resources = PageExporter().from_notebook_node(book)
+    assert html == page.to_html(book, results)
+    assert resources["output_extension"] == ".html"
+
+
+def test_importing_the_page_loads_neither_nbconvert_nor_matplotlib():
+    code = (
+        "import sys, valuation.page;"
+        "sys.exit(bool({'nbconvert', 'matplotlib', 'papermill', 'pymc'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# Colours.
+
+
+def themes():
+    css = page.STYLE_FILE.read_text(encoding="utf-8")
+    found = re.findall(r":root \{(.*?)\}", css, re.DOTALL)
+    return {
+        name: dict(re.findall(r"--vl-([a-z]+): (#[0-9a-f]{6})", block))
+        for name, block in zip(("light", "dark", "print"), found, strict=True)
+    }
+
+
+def luminance(colour):
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one, other):
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark", "print"])
+def test_text_stands_out_from_its_ground(theme):
+    colours = themes()[theme]
+    for ground in ("ground", "card"):
+        for text in ("ink", "muted", "link", "gain", "loss"):
+            assert contrast(colours[text], colours[ground]) >= 4.5, (theme, text, ground)
+    for bar in ("gain", "neutral"):  # a label may lie inside a bar
+        assert contrast(colours["ground"], colours[bar]) >= 4.5, (theme, bar)
+    assert contrast(colours["ink"], colours["warn"]) >= 7
+
+
+def test_every_role_of_the_pictures_has_a_colour_in_every_theme():
+    from valuation.plots import PALETTE
+
+    for colours in themes().values():
+        assert set(PALETTE) <= set(colours)
+
+
+# In a browser.
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+def opened(browser, folder, html, **context):
+    """Open ``html`` from a file; what it asked of the network and said on the console."""
+    file = folder / "page.html"
+    file.write_text(html, encoding="utf-8")
+    view = browser.new_context(**context).new_page()
+    asked, said = [], []
+    view.on("request", lambda request: asked.append(request.url))
+    view.on("console", lambda message: said.append(message.text))
+    view.on("pageerror", lambda error: said.append(str(error)))
+    view.goto(file.as_uri())
+    outside = [u for u in asked if u != file.as_uri() and not u.startswith("data:")]
+    return view, outside, said
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [360, 768, 1440, 1920])
+@each_page
+def test_a_page_opens_offline_without_errors_or_sideways_scrolling(browser, tmp_path, name, width):
+    view, outside, said = opened(
+        browser,
+        tmp_path,
+        rendered(name),
+        viewport={"width": width, "height": 800},
+        color_scheme="dark" if width == 768 else "light",
+        java_script_enabled=True,
+    )
+    assert outside == []
+    assert said == []
+    assert view.evaluate("document.documentElement.scrollWidth") <= width
+    view.context.close()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [360, 1440])
+def test_no_text_of_a_figure_is_cut_off_or_too_small(browser, tmp_path, width):
+    view, _, _ = opened(
+        browser, tmp_path, rendered("report"), viewport={"width": width, "height": 800}
+    )
+    faults = view.evaluate(
+        """() => [...document.querySelectorAll('svg.vl-svg')].flatMap(svg => {
+            const box = svg.getBoundingClientRect();
+            if (!box.width) return [];
+            return [...svg.querySelectorAll('text')].flatMap(text => {
+                const own = text.getBoundingClientRect();
+                const size = own.height;
+                const out = own.left < box.left - 3 || own.right > box.right + 3
+                    || own.top < box.top - 3 || own.bottom > box.bottom + 3;
+                return out || size < 10 ? [`${text.textContent}: ${out} ${size}`] : [];
+            });
+        })"""
+    )
+    assert faults == []
+    view.context.close()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_figures_follow_the_colour_scheme(browser, tmp_path, scheme):
+    view, _, _ = opened(browser, tmp_path, rendered("report"), color_scheme=scheme)
+    fill = view.evaluate("getComputedStyle(document.querySelector('svg.vl-svg text')).fill")
+    muted = themes()[scheme]["muted"]
+    assert fill == f"rgb({', '.join(str(int(muted[i : i + 2], 16)) for i in (1, 3, 5))})"
+    view.context.close()
+
+
+@pytest.mark.browser
+def test_the_answer_its_interval_and_its_drivers_are_on_the_first_screen(browser, tmp_path):
+    names, results = PAGES["report"]()
+    html = page.to_html(notebook(*shown_by(names, results)), results)
+    view, _, _ = opened(browser, tmp_path, html, viewport={"width": 1440, "height": 900})
+    for selector in ("#answer h2", ".vl-cards li:last-child", "#figure-dots svg", ".vl-drivers h3"):
+        box = view.locator(selector).first.bounding_box()
+        assert box is not None
+        assert box["y"] + min(box["height"], 380) <= 900, selector
+    view.context.close()
+
+
+@pytest.mark.browser
+def test_a_page_says_everything_without_scripts_and_prints(browser, tmp_path):
+    view, _, _ = opened(browser, tmp_path, rendered("report"), java_script_enabled=False)
+    assert view.locator("svg.vl-svg").count() > 20
+    assert len(view.pdf(format="A4")) > 50_000
+    view.context.close()

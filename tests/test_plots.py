@@ -1,0 +1,232 @@
+"""Pictures: same marks, same bytes; text stays text; colours become roles."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from xml.etree import ElementTree
+
+import matplotlib
+import numpy as np
+import pytest
+from example_results import example_model_results, example_results
+
+from valuation import plots
+
+HOSTILE = '<script>alert(1)</script> & $x^2$ | "quoted" --> ]]> \x00 url(#p)'
+
+
+def fan_arguments(name="talent_retained"):
+    fan = example_results()["drivers"][name]
+    return {key: fan[key] for key in ("dates", "lower", "median", "upper", "label")}
+
+
+def drawings():
+    """Every drawing with example arrays."""
+    results, model = example_results(), example_model_results()
+    grid, curve, density = results["break_even"], model["curves"][0], model["densities"][0]
+    labels = ["First of all", "Second", HOSTILE]
+    thirds = [0.1, 0.5, 0.95]
+    return {
+        "quantile_dots": lambda ax: plots.quantile_dots(ax, results["npv_dots"], unit="USD bn"),
+        "waterfall": lambda ax: plots.waterfall(
+            ax, labels, [-3.0, 2.0, -1.0], unit="USD bn", totals=[False, False, True]
+        ),
+        "fan": lambda ax: plots.fan(ax, **fan_arguments(), percent=True, today="2026-02-28"),
+        "tornado": lambda ax: plots.tornado(
+            ax,
+            labels,
+            [-4, -3, -1.5],
+            [2, 0, -3],
+            centre=-2,
+            unit="USD bn",
+            low_notes=labels,
+            high_notes=labels,
+        ),
+        "break_even": lambda ax: plots.break_even(
+            ax, grid["x"], grid["y"], grid["probability"], x_label=HOSTILE, y_label="y"
+        ),
+        "chance_curve": lambda ax: plots.chance_curve(
+            ax, [0, 1, 2], thirds, x_label="x", marks=[(1.5, HOSTILE)]
+        ),
+        "chance_bars": lambda ax: plots.chance_bars(ax, labels, thirds, labels, highlight=1),
+        "intervals": lambda ax: plots.intervals(
+            ax, labels, [-3, -2, 1], [-1, 0, 2], [1, 3, 4], x_label="x", notes=labels
+        ),
+        "prior_posterior": lambda ax: plots.prior_posterior(
+            ax, density["grid"], density["prior"], density["posterior"], name=HOSTILE
+        ),
+        "curves": lambda ax: plots.curves(
+            ax,
+            curve["months"],
+            curve["prior"],
+            curve["posterior"],
+            label="Share",
+            percent=True,
+            marks=[(2.5, "a", "exit"), (5.0, "b", "seen"), (6.0, "c", "reported")],
+        ),
+        "predictive": lambda ax: plots.predictive(
+            ax, labels, [1, 2, 3], [(0, 2)] * 3, [(0, 1, 2)] * 3, x_label="x"
+        ),
+        "movement": lambda ax: plots.movement(
+            ax, labels, thirds, [0.0, 0.1, 0.9], first_name="2026", second_name="2029"
+        ),
+        "counts": lambda ax: plots.counts(ax, labels, [3, 2, 0], [1, 0, 4], x_label="rows"),
+    }
+
+
+def svg(draw, *, width=plots.WIDE, id="figure-x"):
+    return plots.draw_svg(draw, id, "A title", "What it says", width=width, height=320)
+
+
+each_drawing = pytest.mark.parametrize("name", sorted(drawings()))
+
+
+@each_drawing
+def test_the_same_arrays_give_the_same_bytes(name):
+    assert svg(drawings()[name]) == svg(drawings()[name])
+
+
+@each_drawing
+@pytest.mark.parametrize("width", [plots.WIDE, plots.NARROW])
+def test_a_drawing_is_one_labelled_image_that_scales(name, width):
+    root = ElementTree.fromstring(svg(drawings()[name], width=width))
+    assert root.attrib["role"] == "img"
+    assert root.attrib["viewBox"] == f"0 0 {width} 320"
+    assert "width" not in root.attrib
+    named = root.attrib["aria-labelledby"].split()
+    texts = {child.attrib.get("id"): child.text for child in root}
+    assert [texts[id] for id in named] == ["A title", "What it says"]
+
+
+@each_drawing
+def test_every_colour_is_a_role_of_the_page(name):
+    """A colour outside the palette would not turn over on a dark ground."""
+    drawn = svg(drawings()[name])
+    drawn = re.sub(r"var\(--vl-[a-z]+,#[0-9a-f]{6}\)", "", drawn)
+    drawn = re.sub(r"<(title|desc|text)[^>]*>[^<]*</\1>", "", drawn)
+    assert not re.search(r"#[0-9a-fA-F]{6}\b|rgb\(", drawn)
+
+
+@each_drawing
+def test_no_id_of_two_figures_on_one_page_is_the_same(name):
+    ids = [re.findall(r'id="([^"]+)"', svg(drawings()[name], id=f"figure-{i}")) for i in (1, 2)]
+    assert not set(ids[0]) & set(ids[1])
+    assert len(set(ids[0])) == len(ids[0])
+
+
+@each_drawing
+def test_every_reference_inside_a_figure_is_met(name):
+    drawn = svg(drawings()[name])
+    drawn = re.sub(r"<text[^>]*>[^<]*</text>", "", drawn)
+    ids = set(re.findall(r'id="([^"]+)"', drawn))
+    wanted = set(re.findall(r'href="#([^"]+)"', drawn)) | set(re.findall(r"url\(#([^)]+)\)", drawn))
+    assert wanted <= ids
+
+
+@each_drawing
+def test_a_drawing_carries_no_style_sheet_script_or_foreign_address(name):
+    drawn = svg(drawings()[name])
+    assert "<style" not in drawn
+    assert "<script" not in drawn
+    assert "http" not in drawn
+    assert "<metadata" not in drawn
+
+
+@each_drawing
+def test_no_text_is_too_small_to_read_on_a_phone(name):
+    sizes = [
+        float(s) for s in re.findall(r"font-size:([\d.]+)px", svg(drawings()[name], width=360))
+    ]
+    assert sizes
+    assert min(sizes) >= 11
+
+
+@each_drawing
+def test_text_keeps_inside_a_narrow_figure(name):
+    """Anchors inside the picture; lengths are bounded by the layout, which measures wide letters."""
+    root = ElementTree.fromstring(svg(drawings()[name], width=360))
+    for text in root.iter("text"):
+        if "x" in text.attrib:
+            assert -2 <= float(text.attrib["x"]) <= 362
+
+
+def test_hostile_text_stays_text():
+    drawn = svg(lambda ax: plots.chance_bars(ax, [HOSTILE], [0.4], [HOSTILE]), width=plots.WIDE)
+    root = ElementTree.fromstring(drawn)
+    assert not list(root.iter("script"))
+    assert any("<script>alert(1)" in (text.text or "") for text in root.iter("text"))
+    assert "\x00" not in drawn
+
+
+def test_dollar_signs_are_not_mathematics():
+    drawn = svg(lambda ax: plots.chance_bars(ax, ["from $14.3 to $20"], [0.4], ["$1 to $2"]))
+    assert "from $14.3 to $20" in drawn
+    assert "$1 to $2" in drawn
+
+
+def test_dots_count_both_sides_and_what_lies_far_out():
+    values = np.concatenate([np.linspace(-9, -0.1, 80), np.linspace(0.1, 6, 19), [300.0]])
+    drawn = svg(lambda ax: plots.quantile_dots(ax, values, unit="USD bn"))
+    assert "80 of 100 below zero" in drawn
+    assert "20 of 100 above zero" in drawn
+    assert re.search(r"\d beyond, to 300", drawn)
+    dots = [e for e in ElementTree.fromstring(drawn).iter("use") if float(e.attrib["y"]) < 280]
+    assert len(dots) == 100
+
+
+@pytest.mark.parametrize("values", [[3.0] * 100, [-3.0] * 100, list(np.linspace(1, 2, 100))])
+def test_dots_are_drawn_for_certain_outcomes_too(values):
+    assert "of 100 above zero" in svg(lambda ax: plots.quantile_dots(ax, values, unit="USD bn"))
+
+
+def test_a_probability_axis_runs_from_0_to_100_whatever_the_data():
+    _, ax = plots.new_figure(plots.WIDE, 300)
+    plots.chance_curve(ax, [0, 1], [0.02, 0.03], x_label="x")
+    assert ax.get_ylim()[0] == 0
+    assert 100 <= ax.get_ylim()[1] <= 105
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["0%", "25%", "50%", "75%", "100%"]
+
+
+def test_a_waterfall_ends_where_the_means_add_up():
+    _, ax = plots.new_figure(plots.WIDE, 300)
+    means = [-14.3, 2.6, 3.2]
+    plots.waterfall(
+        ax,
+        ["a", "b", "c", "sum"],
+        [*means, sum(means)],
+        unit="USD bn",
+        totals=[False, False, False, True],
+    )
+    bars = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in ax.patches]
+    assert bars[2][1] == pytest.approx(sum(means))
+    assert bars[3] == pytest.approx((0.0, sum(means)))
+
+
+def test_a_map_with_holes_is_drawn():
+    grid = np.full((5, 6), np.nan)
+    grid[1:, 2:] = np.linspace(0, 1, 16).reshape(4, 4)
+    drawn = svg(lambda ax: plots.break_even(ax, range(6), range(5), grid, x_label="x", y_label="y"))
+    assert "50 in 100" in drawn
+
+
+def test_drawing_leaves_every_setting_of_matplotlib_as_it_was():
+    before = dict(matplotlib.rcParams)
+    for draw in drawings().values():
+        svg(draw)
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_importing_plots_loads_no_matplotlib():
+    code = "import sys, valuation.plots; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_drawing_never_loads_pyplot():
+    code = (
+        "import sys; from valuation import plots;"
+        "plots.draw_svg(lambda ax: plots.chance_bars(ax, ['a'], [0.5], ['b']), 'i', 't', 'd',"
+        " width=360, height=100); sys.exit('matplotlib.pyplot' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

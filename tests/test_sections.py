@@ -1,0 +1,510 @@
+"""Sections: numbers as given, words that fit them, text that stays text."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from functools import cache
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import pytest
+from example_results import (
+    conditional_results,
+    example_comparison,
+    example_model_results,
+    example_results,
+)
+
+from valuation import plots, sections
+from valuation.errors import RunError
+from valuation.sections import words
+from valuation.sections.parts import Html, esc, link, table
+
+REPORT = [
+    "headline",
+    "scenario_banner",
+    "definitions",
+    "npv",
+    "waterfall",
+    "cash",
+    "price",
+    "hurdle",
+    "tornado",
+    "break_even",
+    "opinion",
+    "outside_view",
+    "drivers",
+    "people",
+    "customers",
+    "shrinkage",
+    "evidence",
+    "evidence_overview",
+    "diagnostics",
+    "provenance",
+]
+MODEL = ["model_header", "prior_posterior", "curves", "predictive", "model_rows", "model_summary"]
+COMPARISON = ["scenario_figure", "scenario_table", "definitions_table", "components_table"]
+
+EVERY = (
+    [(name, example_results) for name in REPORT]
+    + [(name, conditional_results) for name in REPORT]
+    + [(name, example_model_results) for name in MODEL]
+    + [(name, example_comparison) for name in COMPARISON]
+)
+each_section = pytest.mark.parametrize(
+    ("name", "builder"), EVERY, ids=[f"{n}-{b.__name__}" for n, b in EVERY]
+)
+
+PAYLOADS = (
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    '"><script>alert(1)</script>',
+    "'><svg onload=alert(1)>",
+    "</title><script>alert(1)</script>",
+    "</svg><script>alert(1)</script>",
+    "<!--<img src='--><img src=x onerror=alert(1)//'>",
+    "]]><script>alert(1)</script>",
+    "<iframe src=javascript:alert(1)>",
+    "[click](javascript:alert(1))",
+    "| forged | row |\n|---|---|\n| 1 | 2 |",
+    "<style>*{display:none}</style>",
+    "&lt;script&gt;alert(1)&lt;/script&gt;",
+    "<a href='javascript:alert(1)'>x</a>",
+    "\x00<scr\x00ipt>alert(1)</scr\x00ipt>",
+    "$\\href{javascript:alert(1)}{x}$ ${{7*7}} {{7*7}}",
+)
+ADDRESSES = (
+    "javascript:alert(1)",
+    "JaVaScRiPt:alert(1)",
+    " javascript:alert(1)",
+    "data:text/html,<script>alert(1)</script>",
+    "vbscript:msgbox(1)",
+    "file:///etc/passwd",
+    "//evil.example/x",
+    "https://",
+    "http://[broken",
+    'https://example.org/" onmouseover="alert(1)',
+    "https://example.org/\njavascript:alert(1)",
+)
+ALLOWED_TAGS = {
+    "section", "h2", "h3", "p", "strong", "ul", "li", "span", "dl", "dt", "dd", "div", "figure",
+    "figcaption", "details", "summary", "table", "caption", "thead", "tbody", "tr", "th", "td", "time", "a",
+    "pre", "code", "svg", "title", "desc", "defs", "g", "path", "text", "use", "clippath", "rect",
+}  # fmt: skip
+
+
+class Reader(HTMLParser):
+    """Tags, attributes and text as a browser sees them."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.attributes, self.words = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes.extend((tag, key, value or "") for key, value in attrs)
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def parse(html):
+    reader = Reader()
+    reader.feed(html)
+    return reader
+
+
+def text_of(html):
+    return " ".join(" ".join(parse(html).words).split())
+
+
+def show(name, results):
+    return getattr(sections, name)(results)
+
+
+@cache
+def shown(name, builder):
+    """Drawn once for the tests that only look."""
+    return show(name, builder())
+
+
+def poisoned(value, payload, keep=()):
+    """The same structure with ``payload`` joined to every string that a person may have written."""
+    if isinstance(value, dict):
+        return {
+            key: item if key in keep else poisoned(item, payload, keep)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [poisoned(item, payload, keep) for item in value]
+    return f"{value}{payload}" if isinstance(value, str) else value
+
+
+# What the code reads as a date, a unit or a name to look up; the ledger checks these on entry.
+READ = (
+    "as_of",
+    "created",
+    "dates",
+    "units",
+    "unit",
+    "definition",
+    "status",
+    "published",
+    "probability_in_post",
+    "probability_active",
+    "component",
+)
+
+
+@each_section
+def test_the_same_results_give_the_same_section(name, builder):
+    assert show(name, builder()).html == shown(name, builder).html
+
+
+@each_section
+def test_a_section_leaves_its_results_as_they_were(name, builder, monkeypatch):
+    monkeypatch.setattr(plots, "draw_svg", bare_drawing)
+    results = builder()
+    before = copy.deepcopy(results)
+    show(name, results)
+    assert results == before
+
+
+@each_section
+def test_a_section_has_one_heading_and_says_what_it_shows(name, builder):
+    section = shown(name, builder)
+    reader = parse(section.html)
+    assert reader.tags[:2] == ["section", "h2"]
+    assert reader.tags.count("h2") == 1
+    assert re.fullmatch(r"[a-z0-9-]+", section.id)
+    assert section.title
+    assert section.summary
+    assert section.figures == reader.tags.count("figure")
+
+
+@each_section
+def test_every_figure_has_a_reading_an_alternative_and_its_data(name, builder):
+    for figure in re.findall(r"<figure.*?</figure>", shown(name, builder).html, re.DOTALL):
+        assert re.search(r"<title[^>]*>[^<]+</title>", figure)
+        assert re.search(r"<desc[^>]*>[^<]{20,}</desc>", figure)
+        assert re.search(r"<figcaption>[^<]{20,}</figcaption>", figure)
+        assert "<summary>Data behind this figure</summary>" in figure
+        assert re.search(r"<details>.*<tbody><tr>", figure)
+
+
+@each_section
+def test_every_table_has_a_caption_and_scoped_heads(name, builder):
+    html = shown(name, builder).html
+    assert html.count("<table") == html.count("<caption")
+    for head in re.findall(r"<th\b[^>]*>", html):
+        assert "scope=" in head
+
+
+@each_section
+def test_ids_are_unique_and_every_label_is_met(name, builder):
+    reader = parse(shown(name, builder).html)
+    ids = [value for _, key, value in reader.attributes if key == "id"]
+    assert len(set(ids)) == len(ids)
+    for _, key, value in reader.attributes:
+        if key == "aria-labelledby":
+            assert set(value.split()) <= set(ids)
+
+
+def bare_drawing(draw, id, title, desc, *, width, height):
+    """A figure without its drawing, which takes most of the time and has tests of its own."""
+    root = ElementTree.Element("svg")
+    for name, text in (("title", title), ("desc", desc)):
+        ElementTree.SubElement(root, name, id=f"{id}-{name}").text = plots.plain(text)
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_hostile_text_in_any_field_is_shown_and_never_obeyed(payload, monkeypatch):
+    monkeypatch.setattr(plots, "draw_svg", bare_drawing)
+    never_obeyed(payload)
+
+
+def test_hostile_text_in_any_drawing_is_shown_and_never_obeyed():
+    never_obeyed("".join(PAYLOADS[:7]))
+
+
+def never_obeyed(payload):
+    builders = (conditional_results, example_model_results, example_comparison)
+    names = (REPORT, MODEL, COMPARISON)
+    for builder, group in zip(builders, names, strict=True):
+        results = poisoned(builder(), payload, READ)
+        for name in group:
+            html = show(name, results).html
+            reader = parse(html)
+            assert set(reader.tags) <= ALLOWED_TAGS, (name, set(reader.tags) - ALLOWED_TAGS)
+            for tag, key, value in reader.attributes:
+                assert not key.startswith("on"), (name, tag, key)
+                if key in ("href", "src"):
+                    assert value.startswith(("#", "https://example.org/")), (name, value)
+            assert "\x00" not in html
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_a_hostile_claim_adds_no_row(payload):
+    results = example_results()
+    rows = sections.evidence(results).html.count("<tr>")
+    results["evidence"][0]["claim"] = payload
+    assert sections.evidence(results).html.count("<tr>") == rows
+
+
+def test_a_hostile_claim_is_readable_as_written():
+    results = example_results()
+    results["evidence"][0]["claim"] = "Paid <b>$14.3 bn</b> & more | less"
+    assert "Paid <b>$14.3 bn</b> & more | less" in text_of(sections.evidence(results).html)
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_only_plain_web_addresses_become_links(address):
+    reader = parse(link(address, "Example News"))
+    assert reader.tags == []
+    assert reader.words == ["Example News"]
+
+
+def test_a_link_shows_its_text_and_tells_nobody_where_the_reader_came_from():
+    html = link("https://example.org/a?b=1&c=2", "Example <News>")
+    assert html == (
+        '<a href="https://example.org/a?b=1&amp;c=2" rel="noopener noreferrer">'
+        "Example &lt;News&gt;</a>"
+    )
+
+
+def test_markup_of_our_own_passes_and_text_does_not():
+    assert esc(Html("<b>x</b>")) == "<b>x</b>"
+    assert esc("<b>x</b>") == "&lt;b&gt;x&lt;/b&gt;"
+
+
+def test_a_row_of_the_wrong_length_is_refused():
+    from valuation.sections.parts import columns
+
+    with pytest.raises(ValueError, match="zip"):
+        table("t", columns("a", "b"), [("only one",)])
+
+
+# The answer.
+
+
+def test_the_headline_says_the_numbers_of_its_results():
+    results = example_results()
+    head = results["headline"]
+    said = text_of(sections.headline(results).html)
+    assert f"About {head['natural']}" in said
+    assert f"about {head['natural'].replace(' in ', ' of ')} simulated futures" in said
+    assert words.percent(head["probability"], head["mcse"]) in said
+    assert "6% to 41%" in said
+    assert words.npv_money(head, "npv_median") in said
+    assert "28 February 2026" in said
+    assert "net present value above zero, strategic value included" in said
+    assert "Uplift at the frontier" in said
+    assert "27 of 40 dated claims" in said
+
+
+@pytest.mark.parametrize(
+    ("chance", "natural", "word"),
+    [
+        (0.004, "fewer than 1 in 100", "exceptionally unlikely"),
+        (0.05, "5 in 100", "very unlikely"),
+        (0.17, "17 in 100", "unlikely"),
+        (0.5, "50 in 100", "about as likely as not"),
+        (0.8, "80 in 100", "likely"),
+        (0.95, "95 in 100", "very likely"),
+    ],
+)
+def test_the_word_fits_the_chance(chance, natural, word):
+    results = example_results()
+    results["headline"] |= {"probability": chance, "natural": natural}
+    section = sections.headline(results)
+    assert f" is {word} to pay off" in section.summary
+    assert natural.replace(" in ", " of ") in section.summary
+    assert words.in_hundred(chance) == natural
+
+
+def test_a_condition_opens_the_sentence_and_its_chance_is_reported():
+    results = conditional_results()
+    results["scenario"]["sets"] = []
+    assert sections.headline(results).summary.startswith(
+        "If the founder leaves before 12 June 2027, on what was public by 28 February 2026, "
+    )
+    assert "23 in 100" in text_of(sections.scenario_banner(results).html)
+
+
+def test_what_is_set_is_called_an_assumption_and_not_a_prediction():
+    results = conditional_results()
+    assert "set by assumption and not predicted" in sections.headline(results).summary
+    banner = text_of(sections.scenario_banner(results).html)
+    assert "Set by assumption, not predicted:" in banner
+    assert "multiplied by 0.5" in banner
+
+
+def test_an_override_is_printed_with_its_reason_and_what_failed():
+    results = example_results()
+    results["run"]["override"] = "the board meets tonight"
+    results["diagnostics"][0] |= {"passed": False, "sentence": "Largest R-hat is 1.04"}
+    said = text_of(sections.headline(results).html)
+    assert "Published although checks failed. Reason given: the board meets tonight." in said
+    assert "Largest R-hat is 1.04." in said
+    assert "1 of 3 checks fail" in text_of(sections.diagnostics(results).html)
+
+
+def test_components_that_do_not_add_up_to_the_mean_are_refused():
+    results = example_results()
+    results["components"][1]["mean"] += 1.0
+    with pytest.raises(RunError, match="must come from the same draws"):
+        sections.waterfall(results)
+
+
+def test_a_section_without_its_results_says_what_is_missing():
+    results = example_results()
+    del results["cash"]
+    with pytest.raises(RunError, match="results have no 'cash'"):
+        sections.cash(results)
+
+
+def test_the_price_that_makes_it_even_is_read_off_the_curve():
+    results = example_results()
+    results["price"] = [
+        {"price_usd_bn": float(p), "probability": 1 - p / 20} for p in range(0, 21, 5)
+    ]
+    summary = sections.price(results).summary
+    assert "At the price paid, USD 14.3 bn, the chance is 28%" in summary or "29%" in summary
+    assert "even at about USD 10.0 bn" in summary or "even at about USD 10 bn" in summary
+
+
+def test_a_price_that_never_is_even_is_said_to_be_so():
+    results = example_results()
+    for row in results["price"]:
+        row["probability"] = 0.1
+    assert "No price shown here makes it even." in sections.price(results).summary
+
+
+def test_every_claim_is_shown_once_and_says_whether_it_counts():
+    results = example_results()
+    html = sections.evidence(results).html
+    for row in results["evidence"]:
+        assert html.count(f">{row['id']}<") == 1
+    assert html.count(">Counted<") == 27
+    assert html.count("Background: shown, not counted") == 8
+    assert html.count("Not counted: repeats or is replaced") == 5
+
+
+# Words.
+
+
+@pytest.mark.parametrize(
+    ("chance", "error", "text"),
+    [
+        (0.1734, 0.006, "17%"),
+        (0.1734, 0.0008, "17.3%"),
+        (0.1734, None, "17%"),
+        (0.0, 0.0, "0.0%"),
+        (0.002, 0.001, "under 1%"),
+        (0.998, 0.001, "over 99%"),
+        (1.0, None, "100%"),
+        (float("nan"), None, "–"),
+    ],
+)
+def test_a_chance_shows_no_digit_that_its_error_does_not_support(chance, error, text):
+    assert words.percent(chance, error) == text
+
+
+@pytest.mark.parametrize(
+    ("error", "digits"), [(0.6, 0), (2.0, 0), (0.06, 1), (0.2, 1), (0.02, 2), (1e-9, 2), (None, 1)]
+)
+def test_the_last_digit_is_worth_at_least_half_the_error(error, digits):
+    assert words.decimals(error) == digits
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [
+        (14.3, 1, "USD 14.3 bn"),
+        (-5.16, 1, "−USD 5.2 bn"),
+        (-0.04, 1, "USD 0.0 bn"),
+        (1234.5, 0, "USD 1,234 bn"),
+    ],
+)
+def test_money_is_written_one_way(value, digits, text):
+    assert words.money(value, digits) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0.34, "fraction", "34%"),
+        (0.0123, "fraction", "1.2%"),
+        (1.5, "USD bn per year", "USD 1.5 bn per year"),
+        (-13.2, "USD bn", "−USD 13.2 bn"),
+        (18.0, "index points", "18 index points"),
+        (3.2, "0 or 1", "3.2"),
+        (None, "months", "–"),
+        (float("inf"), "months", "–"),
+    ],
+)
+def test_a_quantity_carries_its_unit(value, unit, text):
+    assert words.quantity(value, unit) == text
+
+
+def test_dates_are_spelled_out_in_prose_and_impossible_ones_left_alone():
+    assert words.long_date("2025-06-12") == "12 June 2025"
+    assert words.spell_dates("by 2026-02-28 or 2026-02-31") == "by 28 February 2026 or 2026-02-31"
+
+
+def test_a_name_keeps_its_capital_inside_a_sentence():
+    assert words.clause("Alexandr Wang leaves.") == "Alexandr Wang leaves"
+    assert words.clause("The founder leaves.") == "the founder leaves"
+    assert words.clause("NPV falls.") == "NPV falls"
+
+
+# The last cell.
+
+
+def test_the_last_cell_carries_the_results_and_their_digest():
+    results = example_results()
+    bundle = sections.finish(results)._repr_mimebundle_()
+    held = bundle[sections.RESULTS_MIME]
+    assert held["results"] == results
+    assert held["digest"] == sections.digest_of(json.loads(json.dumps(held["results"])))
+    assert held["digest"][:12] in bundle["text/plain"]
+
+
+def test_the_order_of_keys_does_not_move_the_digest_and_a_number_does():
+    results = example_results()
+    turned = dict(reversed(results.items()))
+    assert sections.digest_of(turned) == sections.digest_of(results)
+    turned["as_of"] = "2026-03-01"
+    assert sections.digest_of(turned) != sections.digest_of(results)
+
+
+@pytest.mark.parametrize("hole", [float("nan"), float("inf"), float("-inf")])
+def test_results_with_a_hole_are_refused_by_name(hole):
+    results = example_results()
+    results["price"][3]["probability"] = hole
+    with pytest.raises(RunError, match=r"results\.price\.3\.probability is not a finite number"):
+        sections.finish(results)
+
+
+def test_a_second_model_joins_the_results_under_its_name():
+    model = example_model_results()
+    held = sections.finish(model, integration={"model": "integration"})
+    assert held.results["integration"] == {"model": "integration"}
+    assert held.results["model"] == "retention"
+
+
+def test_two_models_fit_on_one_page(monkeypatch):
+    monkeypatch.setattr(plots, "draw_svg", bare_drawing)
+    first = example_model_results()
+    second = first | {"model": "integration"}
+    ids = [
+        value
+        for model in (first, second)
+        for name in MODEL
+        for _, key, value in parse(show(name, model).html).attributes
+        if key == "id"
+    ]
+    assert len(set(ids)) == len(ids)
