@@ -513,7 +513,7 @@ def test_a_page_that_lost_a_figure_is_refused_and_the_last_good_one_stays(
     before = task.page.read_bytes()
     (outcome,) = run_tasks([task], fit=None, force=True)
     assert isinstance(outcome.error, GateError)
-    assert re.search(r"page: waterfall: 0 of \d figures", str(outcome.error))
+    assert re.search(r"page: components: 0 of \d figures", str(outcome.error))
     assert task.page.read_bytes() == before
 
 
