@@ -783,26 +783,28 @@ def prior_posterior(
         height = np.asarray(density, float)
         ax.fill_between(place, 0, height, color=PALETTE[role], alpha=0.25, linewidth=0)
         ax.plot(place, height, color=PALETTE[role], linewidth=1.8)
-    tops = [float(np.nanmax(density)) for density in (prior, posterior)]
-    peaks = [float(place[int(np.nanargmax(density))]) for density in (prior, posterior)]
-    top = max(tops) or 1.0
+    heights = [np.asarray(density, float) for density in (prior, posterior)]
+    tops = [float(np.nanmax(height)) for height in heights]
+    peaks = [int(np.nanargmax(height)) for height in heights]
     low, high = float(place[0]), float(place[-1])
     ax.set_xlim(low, high)
-    ax.set_ylim(0, 1.22 * top)
-    posterior_right = peaks[1] >= peaks[0]
-    for curve, role, peak, level, right in (
-        ("prior", "muted", peaks[0], tops[0], not posterior_right),
-        ("posterior", "gain", peaks[1], tops[1], posterior_right),
+    ax.set_ylim(0, 1.08 * max(tops) or 1.0)
+    leans_right = place[peaks[1]] >= place[peaks[0]]
+    for curve, role, height, peak, right in (
+        ("prior", "muted", heights[0], peaks[0], not leans_right),
+        ("posterior", "gain", heights[1], peaks[1], leans_right),
     ):
-        # Names sit on opposite sides of their peaks, so that they cannot meet.
-        share = (peak - low) / (high - low)
-        goes_right = right if 0.22 < share < 0.78 else share <= 0.22
+        # Each name stands on the flank that looks away from the other curve, if there is room.
+        share = (place[peak] - low) / (high - low)
+        outward = right if 0.3 < share < 0.7 else share <= 0.3
+        flank = np.arange(peak, len(place)) if outward else np.arange(peak, -1, -1)
+        at = next((k for k in flank if height[k] <= 0.7 * height[peak]), flank[-1])
         ax.annotate(
             curve,
-            (peak, level),
-            xytext=(4 if goes_right else -4, 2),
+            (float(place[at]), float(height[at])),
+            xytext=(5 if outward else -5, 2),
             textcoords="offset points",
-            ha="left" if goes_right else "right",
+            ha="left" if outward else "right",
             va="bottom",
             color=PALETTE[role],
             fontsize=SMALL,

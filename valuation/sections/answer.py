@@ -382,7 +382,7 @@ def outside_view(results: Results) -> Section:
         f"{words.percent(view['rate'])} (90% interval {words.percent(view['lower'])} to "
         f"{words.percent(view['upper'])}). This answer, "
         f"{words.percent(head['probability'], head['mcse'])}, "
-        f"is {side} that record."
+        f"is {side} that record; its own range is that of the prior sets."
     )
     labels = ["This answer", "Comparable deals"]
     chances = [head["probability"], view["rate"]]
@@ -402,7 +402,7 @@ def outside_view(results: Results) -> Section:
             highlight=0,
             lower=[head["opinion_low"], view["lower"]],
             upper=[head["opinion_high"], view["upper"]],
-            x_label="Chance; the thin line spans the prior sets, and the interval of the record",
+            x_label="Chance, with its range",
         ),
         title="This answer beside the record of comparable deals",
         reading=reading,
