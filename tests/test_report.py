@@ -418,7 +418,9 @@ def test_one_failed_task_does_not_stop_the_others(project: Path) -> None:
     assert (good.folder / "index.html").is_file()
 
 
-def test_a_run_that_is_killed_leaves_the_last_good_report_and_no_kernel(project: Path) -> None:
+def test_a_run_that_is_killed_leaves_the_last_good_report_and_no_kernel(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = project / "out" / "tiny"
     publish.publish(folder, {"results.json": b"{}"}, inputs="earlier", about={})
     before = {p.name: p.read_bytes() for p in folder.iterdir()}
@@ -433,6 +435,7 @@ def test_a_run_that_is_killed_leaves_the_last_good_report_and_no_kernel(project:
         "root = pathlib.Path(sys.argv[1])\n"
         "run_notebook('tiny', {}, out_dir=root / 'out', root=root)"
     )
+    monkeypatch.setenv("TMPDIR", str(project))  # a killed run cannot tidy up after itself
     runner = subprocess.Popen(
         [sys.executable, "-c", code, str(project)], cwd=Path(__file__).parents[1]
     )

@@ -47,7 +47,7 @@ def exit_code(error: BaseException) -> int:
 
 def _talk(text: str = "", *, bold: bool = False, fg: str | None = None) -> None:
     colour = False if os.environ.get("NO_COLOR") else None
-    click.echo(click.style(text, bold=bold, fg=fg), err=True, color=colour)
+    click.echo(click.style(text, bold=bold or None, fg=fg), err=True, color=colour)
 
 
 def _explain(error: BaseException) -> None:
