@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import itertools
 import re
 import shutil
 import subprocess
 import sys
+import types
 from functools import cache
 from html.parser import HTMLParser
 
+import nbformat
 import nbformat.v4 as v4
 import pytest
 from example_results import (
@@ -19,6 +22,7 @@ from example_results import (
     example_model_results,
     example_results,
 )
+from test_notebooks_static import NOTEBOOKS
 from test_sections import COMPARISON, MODEL, PAYLOADS, REPORT
 
 from valuation import page, sections
@@ -263,6 +267,61 @@ def test_importing_the_page_loads_neither_nbconvert_nor_matplotlib():
         "sys.exit(bool({'nbconvert', 'matplotlib', 'papermill', 'pymc'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# The shipped notebooks, cell by cell, on invented results.
+
+
+class ExampleStudy:
+    """Answers as a study does, without a model."""
+
+    results = example_results()
+
+    def gate(self):
+        return self
+
+    def raise_if_failed(self, *, override=""):
+        assert override == ""
+
+
+def example_module():
+    module = types.ModuleType("valuation.study")
+    module.open_study = lambda **asked: ExampleStudy()
+    module.model_results = lambda study, name: example_model_results() | {"model": name}
+    module.compare = lambda **asked: example_comparison()
+    return module
+
+
+def executed(path):
+    """The notebook with the outputs that its cells would show."""
+    book = nbformat.read(path, as_version=4)
+    names = {}
+    for cell in book.cells:
+        if cell.cell_type != "code":
+            continue
+        *body, last = ast.parse(cell.source).body
+        exec(compile(ast.Module(body, []), path.name, "exec"), names)
+        if isinstance(last, ast.Expr):
+            value = eval(compile(ast.Expression(last.value), path.name, "eval"), names)
+            cell.outputs = [output(value)] if value is not None else []
+        else:
+            exec(compile(ast.Module([last], []), path.name, "exec"), names)
+    return book
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_shipped_notebook_runs_to_its_end_and_gives_a_whole_page(path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "valuation.study", example_module())
+    book = executed(path)
+    held = book.cells[-1].outputs[0]["data"][sections.RESULTS_MIME]
+    html = page.to_html(book, held["results"])
+    ids = re.findall(r'\bid="([^"]+)"', html)
+    assert len(set(ids)) == len(ids)
+    assert html.rstrip().endswith("</html>")
+    assert "28 February 2026" in html
+    levels = parse(html).headings
+    assert all(later - earlier <= 1 for earlier, later in itertools.pairwise(levels))
+    assert len(html.encode()) < 1_000_000
 
 
 # Colours.
