@@ -36,6 +36,9 @@ check: setup ## style, types, layers, clean notebooks, settings and ledger
 		{ echo "params/schema/ was out of date and is renewed now: commit it"; exit 1; }
 	@$(BIN)/check-jsonschema --schemafile params/schema/scenario.json params/scenarios/*.yaml
 	@$(BIN)/check-jsonschema --schemafile params/schema/deal.json params/deals/*.yaml
+	@$(BIN)/check-jsonschema --schemafile params/schema/priors.json params/priors.yaml
+	@$(BIN)/check-jsonschema --schemafile params/schema/credibility.json params/credibility.yaml
+	@$(BIN)/check-jsonschema --schemafile params/schema/gate.json params/gate.yaml
 	@$(BIN)/valuation check
 
 example: setup ## renew reports/example/ from the base scenario, with its picture

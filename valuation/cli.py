@@ -287,16 +287,21 @@ def fit(
 
     if not quiet:
         _talk("Sampling the joint model (nothing to do if it is stored) ...")
-    values: dict[str, Any] = {"deal": deal, "scenario": "base", "as_of": as_of}
-    if seed is not None:
-        values["random_seed"] = seed
-    study = open_study(**values, override=override)
-    rows = study.results["diagnostics"]
+    seeded: dict[str, Any] = {} if seed is None else {"random_seed": seed}
+    study = open_study(deal, as_of=as_of, override=override, root=_root(), **seeded)
+    verdict = study.gate()
     if as_json:
-        _print_json({"run": study.results["run"], "diagnostics": rows})
+        _print_json(
+            {
+                "posterior": study.posterior_key(),
+                "as_of": str(study.as_of),
+                "passed": verdict.passed,
+                "diagnostics": [vars(check) for check in verdict.checks],
+            }
+        )
     else:
-        _print_checks([(r["check"], bool(r["passed"]), r["sentence"]) for r in rows])
-    return OK if override or all(r["passed"] for r in rows) else REFUSED
+        _print_checks([(c.name, c.passed, c.sentence) for c in verdict.checks])
+    return OK if verdict.publish else REFUSED
 
 
 # check

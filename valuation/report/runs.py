@@ -365,22 +365,22 @@ async def _attempt_all(
 
 
 def _fit(task: Task) -> None:
-    """Make the fit that the notebooks share, once, so that each only loads it."""
+    """Make the fits that the notebooks share, once, so that each only loads them."""
     from valuation.study import open_study
 
     values = dict(task.values)
     seed = values.get("random_seed")
     if seed is None:
         seed = parameters.declared(task.notebook)["random_seed"].default
-    scenario = values.get("scenario", "base")
     study = open_study(
         deal=values["deal"],
-        scenario=scenario,
         as_of=values.get("as_of", ""),
         random_seed=seed,
         override=values.get("override", ""),
+        root=task.root,
     )
-    _ = study.posterior
+    for prior_set in study.book.sets():
+        study.believed(prior_set)  # fitted and stored where reweighting is not to be trusted
 
 
 def is_current(task: Task, inputs: str | None = None) -> bool:
