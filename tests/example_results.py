@@ -123,6 +123,7 @@ def example_results() -> dict[str, Any]:
         "adoption_share": _fan("Share of the acquirer's data spending", "fraction", 0.3, 0.22, 0.2),
         "revenue": _fan("Revenue of the target", "USD bn per year", 1.5, 1.1, 0.9),
         "rivals_active": _fan("Rival customers still buying", "fraction", 1.0, 0.18, 0.14),
+        "founder_in_post": _fan("Founder in post", "0 or 1", 1.0, 0.4, 0.3),
         "capability_gap": _fan("Gap to the frontier", "index points", 18.0, 11.0, 9.0),
     }
     dates = ["2026-06-12", "2027-06-12", "2029-06-12"]
@@ -232,6 +233,31 @@ def example_results() -> dict[str, Any]:
             "y": y.tolist(),
             "probability": grid.tolist(),
         },
+        "break_even_values": [
+            {
+                "driver": "uplift_at_frontier",
+                "label": "Uplift at the frontier",
+                "unit": "fraction",
+                "value": 0.021,
+                "at_least": True,
+                "probability": 0.17,
+            },
+            {
+                "driver": "exit_multiple",
+                "label": "Exit multiple",
+                "unit": "x revenue",
+                "value": None,
+                "at_least": True,
+                "probability": None,
+            },
+        ],
+        "payback": {
+            "median_years": None,
+            "never": 0.71,
+            "irr_median": -0.04,
+            "irr_undefined": 0.02,
+            "moic_median": 0.6,
+        },
         "prior_sets": [
             _prior_set("house", "House view", chance, float(npv.mean()), "sampled"),
             _prior_set("sceptic", "Sceptic", 0.06, -7.7, "reweighted"),
@@ -278,7 +304,15 @@ def example_results() -> dict[str, Any]:
                 ]
             )
         ],
-        "outside_view": {"successes": 17, "n": 56, "rate": 0.304, "lower": 0.20, "upper": 0.43},
+        "outside_view": {
+            "successes": 17,
+            "n": 56,
+            "rate": 0.304,
+            "lower": 0.20,
+            "upper": 0.43,
+            "mixed": 9,
+            "left_out": 4,
+        },
         "diagnostics": [
             _check("rhat", 1.004, 1.01, "Largest R-hat is 1.004; the limit is 1.01."),
             _check(
@@ -500,4 +534,5 @@ def example_comparison() -> dict[str, Any]:
         "as_of": base["as_of"],
         "run": base["run"],
         "scenarios": scenarios,
+        "diagnostics": base["diagnostics"],
     }

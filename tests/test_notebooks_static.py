@@ -152,7 +152,7 @@ def test_the_gate_stands_before_the_first_section_and_the_sentinel_is_last(path)
     assert sum("finish(" in text for text in cells) == 1
 
 
-SPELLED_GATE = "study.gate().raise_if_failed(override=override)"
+SPELLED_GATE = "study.gate().raise_if_refused()"
 
 
 @each_notebook

@@ -496,11 +496,11 @@ def fan(
     low, mid, high = (scale * np.asarray(curve, float) for curve in (lower, median, upper))
     blue = PALETTE["gain"]
     ax.fill_between(years, low, high, color=blue, alpha=0.20, linewidth=0)
-    names = [(high[-1], f"{mass:.0%}", 11.0), (low[-1], f"{mass:.0%}", 11.0)]
+    names = [(high[-1], f"{mass:.0%}"), (low[-1], f"{mass:.0%}")]
     if inner_lower is not None and inner_upper is not None:
         in_low, in_high = (scale * np.asarray(c, float) for c in (inner_lower, inner_upper))
         ax.fill_between(years, in_low, in_high, color=blue, alpha=0.34, linewidth=0)
-        names += [(in_high[-1], f"{inner_mass:.0%}", 11.0), (in_low[-1], f"{inner_mass:.0%}", 11.0)]
+        names += [(in_high[-1], f"{inner_mass:.0%}"), (in_low[-1], f"{inner_mass:.0%}")]
     ax.plot(years, mid, color=blue, linewidth=2, solid_capstyle="round")
     _dress(ax, y_label=label, y_grid=True)
     if percent and float(high.max()) <= 100:
@@ -515,17 +515,18 @@ def fan(
         ax.axhline(0, color=PALETTE["ink"], linewidth=1, zorder=3)
     if today:
         _flag(ax, _year(today), today)
-    _end_labels(ax, float(years[-1]), [(float(mid[-1]), "median", 12.0), *names])
+    if (high > low).any():
+        _end_labels(ax, float(years[-1]), [(float(mid[-1]), "median"), *names])
     return ax
 
 
-def _end_labels(ax: Axes, x: float, labels: Sequence[tuple[float, str, float]]) -> None:
+def _end_labels(ax: Axes, x: float, labels: Sequence[tuple[float, str]]) -> None:
     """Name lines at their right ends; the earlier label wins where two would touch."""
     bottom, top = ax.get_ylim()
     height = size_of(ax)[1] * 0.72
     gap = abs(top - bottom) * 13.0 / height
     taken: list[float] = []
-    for y, text, _ in labels:
+    for y, text in labels:
         if any(abs(y - other) < gap for other in taken):
             continue
         taken.append(y)

@@ -144,8 +144,8 @@ def _dots_figure(results: Results) -> Html:
 def main_drivers(results: Results, count: int = 3) -> list[str]:
     """One sentence for each of the drivers that move the mean most."""
     said = []
-    digits = words.bin_digits(results["headline"])
     for row in list(get(results, "tornado"))[:count]:
+        digits = words.bar_digits(row, results["headline"])
         low, high = (words.quantity(row[key], row["unit"]) for key in ("low_value", "high_value"))
         said.append(
             f"{row['label']}: mean value {words.money(row['npv_low'], digits)} where it is low "
@@ -185,6 +185,8 @@ def headline(results: Results) -> Section:
     title = words.upper_first(words.about(head["natural"]))
     lead = pays_off_sentence(results)
     meaning = f"“Pays off” means here: {words.lower_first(words.sentence(head['label']))}"
+    if "NPV" in meaning:
+        meaning += " NPV is net present value: later money discounted to the day of closing."
     body = join(
         [
             _override(results),
@@ -232,7 +234,8 @@ def scenario_banner(results: Results) -> Section:
         summary = f"{summary} {said} {' '.join(made)}" if held else f"{said} {' '.join(made)}"
     if not held and not made:
         lines.append(paragraph(summary))
-    lines.append(paragraph(f"Prior set: {scenario['prior_set']}.", "vl-meta"))
+    label = scenario.get("prior_set_label") or scenario["prior_set"]
+    lines.append(paragraph(f"Prior set: {words.lower_first(label)}.", "vl-meta"))
     return section("scenario", f"Scenario: {scenario['title']}", *lines, summary=summary)
 
 
@@ -375,55 +378,49 @@ def opinion(results: Results) -> Section:
 def outside_view(results: Results) -> Section:
     """How often deals of this kind did well, beside this answer."""
     view, head = get(results, "outside_view"), get(results, "headline")
-    gap = 100 * (head["probability"] - view["rate"])
+    title = "The outside view"
+    if not view["n"]:
+        said = "No comparable deal has a known outcome yet."
+        return section("outside-view", title, paragraph(said), summary=said)
+    chances = [float(head["probability"]), float(view["rate"])]
+    lows = [float(head["opinion_low"]), float(view["lower"])]
+    highs = [float(head["opinion_high"]), float(view["upper"])]
+    shown = [words.percent(chances[0], head["mcse"]), words.percent(chances[1])]
+    spans = [f"{words.percent(a)} to {words.percent(b)}" for a, b in zip(lows, highs, strict=True)]
+    gap = 100 * (chances[0] - chances[1])
     side = "about the same as" if abs(gap) < 3 else ("below" if gap < 0 else "above")
     reading = (
-        f"Of {view['n']} comparable deals, {view['successes']} did well: "
-        f"{words.percent(view['rate'])} (90% interval {words.percent(view['lower'])} to "
-        f"{words.percent(view['upper'])}). This answer, "
-        f"{words.percent(head['probability'], head['mcse'])}, "
-        f"is {side} that record; its own range is that of the prior sets."
+        f"Of {view['n']} comparable deals whose outcome is known, {view['successes']} did well: "
+        f"{shown[1]} (90% interval {spans[1]}). This answer, {shown[0]}, is {side} that record; its "
+        "own range is that of the prior sets."
     )
+    rest = [
+        f"{view[key]} {what}"
+        for key, what in (("mixed", "had a mixed outcome"), ("left_out", "are still open"))
+        if view.get(key)
+    ]
     labels = ["This answer", "Comparable deals"]
-    chances = [head["probability"], view["rate"]]
     drawing = figure(
         "figure-outside",
         lambda ax: plots.chance_bars(
             ax,
             labels,
             chances,
-            [
-                f"{words.percent(chances[0], head['mcse'])} "
-                f"({words.percent(head['opinion_low'])} to "
-                f"{words.percent(head['opinion_high'])})",
-                f"{words.percent(view['rate'])} ({words.percent(view['lower'])} to "
-                f"{words.percent(view['upper'])})",
-            ],
+            [f"{value} ({span})" for value, span in zip(shown, spans, strict=True)],
             highlight=0,
-            lower=[head["opinion_low"], view["lower"]],
-            upper=[head["opinion_high"], view["upper"]],
+            lower=lows,
+            upper=highs,
             x_label="Chance, with its range",
         ),
         title="This answer beside the record of comparable deals",
         reading=reading,
-        heads=columns("Which", "Chance", "From", "To", numeric=[1, 2, 3]),
-        rows=[
-            (
-                label,
-                *(words.percent(value) for value in (chance, low, high)),
-            )
-            for label, chance, low, high in zip(
-                labels,
-                chances,
-                [head["opinion_low"], view["lower"]],
-                [head["opinion_high"], view["upper"]],
-                strict=True,
-            )
-        ],
+        heads=columns("Which", "Chance", "Range", numeric=[1, 2]),
+        rows=list(zip(labels, shown, spans, strict=True)),
         height=130,
         narrow_height=160,
     )
-    return section("outside-view", "The outside view", drawing, summary=reading)
+    more = [paragraph(f"Of all comparable deals listed, {words.listed(rest)}.")] if rest else []
+    return section("outside-view", title, drawing, *more, summary=reading)
 
 
 def provenance(results: Results) -> Section:

@@ -9,16 +9,19 @@ import numpy as np
 
 from valuation import plots
 from valuation.errors import RunError
+from valuation.schema import INDICATOR
 from valuation.sections import words
 from valuation.sections.parts import (
     Section,
     anchor,
     columns,
+    details,
     figure,
     get,
     join,
     paragraph,
     section,
+    table,
     tag,
 )
 
@@ -81,6 +84,8 @@ def waterfall(results: Results) -> Section:
 def _fan_figure(
     id: str, name: str, fan: Results, *, today: str, half: bool, zero: bool = False
 ) -> tuple[str, str]:
+    if fan["units"] == INDICATOR:
+        return _chance_figure(id, name, fan, today=today)
     percent = fan["units"] == "fraction"
     label = fan["label"] if percent else f"{fan['label']}, {fan['units']}"
     last = len(fan["dates"]) - 1
@@ -129,42 +134,102 @@ def _fan_figure(
     return drawing, reading
 
 
+def _chance_figure(id: str, name: str, fan: Results, *, today: str) -> tuple[str, str]:
+    """A thing that is so or not: its chance over time is the mean."""
+    chance = [float(value) for value in fan["mean"]]
+    dates = fan["dates"]
+    reading = (
+        f"{name}: {words.percent(chance[0])} at first, {words.percent(chance[-1])} by "
+        f"{words.long_date(dates[-1])}."
+    )
+    step = max(1, len(dates) // 10)
+    drawing = figure(
+        id,
+        lambda ax: plots.fan(
+            ax,
+            dates,
+            chance,
+            chance,
+            chance,
+            label=f"{fan['label']}: chance",
+            percent=True,
+            today=today if dates[0] < today < dates[-1] else "",
+        ),
+        title=f"{name}, chance over time",
+        reading=reading,
+        heads=columns("Date", "Chance", numeric=[1]),
+        rows=[(dates[i], words.percent(chance[i])) for i in range(0, len(dates), step)],
+        height=250,
+        half=True,
+    )
+    return drawing, reading
+
+
 def cash(results: Results) -> Section:
     """Cumulative cash over the horizon."""
     fan = get(results, "cash")
     drawing, reading = _fan_figure(
         "figure-cash", fan["label"], fan, today=results["as_of"], half=False, zero=True
     )
-    return section("cash", "When the money comes back", drawing, summary=reading)
+    return section(
+        "cash", "When the money comes back", drawing, *_payback(results), summary=reading
+    )
+
+
+def _payback(results: Results) -> list[str]:
+    told = results.get("payback")
+    if not told:
+        return []
+    never = float(told["never"])
+    said = (
+        "Undiscounted, and counting strategic value as if it were cash, the outlay never comes back "
+        f"in {words.about(words.in_hundred(never))} futures"
+    )
+    if told["median_years"] is None:
+        said += ", so that there is no median time to wait."
+    else:
+        years = words.compact(told["median_years"], figures=2)
+        said += f"; the median time until it has is {years} years."
+    return [paragraph(said)]
+
+
+# What most readers ask about first; every other driver is folded away below these.
+LEADING = (
+    "talent_retained",
+    "adoption_share",
+    "revenue",
+    "rivals_active",
+    "capability_gap",
+    "stake_value",
+)
 
 
 def drivers(results: Results) -> Section:
     """What drives the money, over time, one small picture each."""
     fans: Mapping[str, Results] = get(results, "drivers")
-    drawings = []
-    readings = []
-    for name, fan in fans.items():
-        drawing, reading = _fan_figure(
-            f"figure-driver-{anchor(name)}",
-            fan["label"],
-            fan,
-            today=results["as_of"],
-            half=True,
+    drawn = {
+        name: _fan_figure(
+            f"figure-driver-{anchor(name)}", fan["label"], fan, today=results["as_of"], half=True
         )
-        drawings.append(drawing)
-        readings.append(reading)
+        for name, fan in fans.items()
+    }
+    first = [name for name in LEADING if name in fans]
+    rest = [name for name in fans if name not in first]
     intro = paragraph(
         "The line is the median, the dark band holds half of the futures and the light band nine "
-        "in "
-        f"ten. The dotted line is {words.long_date(results['as_of'])}: to its right nothing is "
-        "known."
+        "in ten; where something can only be so or not, the line is its chance. The dotted line is "
+        f"{words.long_date(results['as_of'])}: to its right nothing is known."
     )
+    parts = [tag("div", join([drawn[name][0] for name in first]), class_="vl-grid")]
+    if rest:
+        folded = tag("div", join([drawn[name][0] for name in rest]), class_="vl-grid")
+        parts.append(details(f"{len(rest)} more drivers", folded))
     return section(
         "drivers",
         "What drives it, over time",
         intro,
-        tag("div", join(drawings), class_="vl-grid"),
-        summary=" ".join(readings),
+        *parts,
+        summary=" ".join(drawn[name][1] for name in first or rest),
     )
 
 
@@ -259,7 +324,7 @@ def tornado(results: Results) -> Section:
     head = get(results, "headline")
     rows.sort(key=lambda row: -abs(row["npv_high"] - row["npv_low"]))
     top = rows[0]
-    digits = words.bin_digits(head)
+    digits = words.bar_digits(top, head)
     reading = (
         f"{words.upper_first(top['label'])} moves the mean most: "
         f"{words.money(top['npv_low'], digits)} where it is "
@@ -358,4 +423,28 @@ def break_even(results: Results) -> Section:
         height=400,
         narrow_height=340,
     )
-    return section("break-even", "What would have to be true", drawing, summary=reading)
+    return section(
+        "break-even", "What would have to be true", *_one_by_one(results), drawing, summary=reading
+    )
+
+
+def _one_by_one(results: Results) -> list[str]:
+    """For each leading driver alone, the value at which the mean is zero and its chance."""
+    rows = list(results.get("break_even_values") or ())
+    if not rows:
+        return []
+    lines = []
+    for row in rows:
+        if row["value"] is None:
+            lines.append((row["label"], "no value alone is enough", "–"))
+            continue
+        side = "at least" if row["at_least"] else "at most"
+        needed = f"{side} {words.quantity(row['value'], row['unit'])}"
+        chance = "–" if row["probability"] is None else words.percent(row["probability"])
+        lines.append((row["label"], needed, chance))
+    body = table(
+        "One driver at a time: where the mean net present value reaches zero",
+        columns("Driver", "Needed", "Chance of that", numeric=[2]),
+        lines,
+    )
+    return [body, paragraph("Two drivers at once:")]

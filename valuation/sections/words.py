@@ -69,11 +69,10 @@ def percent(probability: float, error: float | None = None) -> str:
 
 def in_hundred(probability: float) -> str:
     """A chance as a count of 100 futures."""
-    if 0 < probability < 0.005:
+    count = math.floor(100 * probability + 0.5)
+    if count < 1:
         return "fewer than 1 in 100"
-    if 0.995 <= probability < 1:
-        return "more than 99 in 100"
-    return f"{round(100 * probability)} in 100"
+    return f"{count} in 100" if count < 100 else "more than 99 in 100"
 
 
 def about(natural: str) -> str:
@@ -199,7 +198,7 @@ def npv_digits(headline: Mapping[str, Any], which: str) -> int:
 
     A stated ``<which>_mcse`` is used; else the error of a normal with the same interval.
     """
-    stated = headline.get(f"{which}_mcse")
+    stated = headline.get("npv_mcse" if which == "npv_mean" else f"{which}_mcse")
     if stated is None:
         spread = (float(headline["npv_upper"]) - float(headline["npv_lower"])) / 3.29
         factor = {"npv_mean": 1.0, "npv_median": 1.25}.get(which, 2.1)
@@ -207,8 +206,14 @@ def npv_digits(headline: Mapping[str, Any], which: str) -> int:
     return decimals(float(stated), most=1)
 
 
-def bin_digits(headline: Mapping[str, Any]) -> int:
-    """Decimals worth showing of a mean over a tenth of the futures."""
+def bar_digits(row: Mapping[str, Any], headline: Mapping[str, Any]) -> int:
+    """Decimals worth showing of a tornado's bar, a mean over a tenth of the futures.
+
+    Its stated errors are used; else those of a normal with the headline's interval.
+    """
+    stated = [float(row[key]) for key in ("npv_low_mcse", "npv_high_mcse") if key in row]
+    if stated:
+        return decimals(max(stated), most=1)
     spread = (float(headline["npv_upper"]) - float(headline["npv_lower"])) / 3.29
     return decimals(spread / math.sqrt(effective_draws(headline) / 10), most=1)
 

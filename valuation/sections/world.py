@@ -296,6 +296,9 @@ def shrinkage(results: Results, count: int = 12) -> Section:
     return section("shrinkage", "What the evidence taught", drawing, summary=summary)
 
 
+FOLDED = 15  # rows of checks that pass, from which on the table is folded away
+
+
 def diagnostics(results: Results) -> Section:
     """The checks that had to pass before this page could be made."""
     rows = list(get(results, "diagnostics"))
@@ -305,7 +308,7 @@ def diagnostics(results: Results) -> Section:
         if not failed
         else f"{len(failed)} of {len(rows)} checks fail."
     )
-    body = table(
+    body: str = table(
         "Checks of the sampler and the model",
         columns("Check", "Value", "Limit", "Result", numeric=[1, 2]),
         [
@@ -323,6 +326,8 @@ def diagnostics(results: Results) -> Section:
         ],
         stack=True,
     )
+    if len(rows) > FOLDED and not failed:
+        body = details(f"All {len(rows)} checks, one by one", body)
     return section(
         "diagnostics",
         "Can the numbers be trusted",
