@@ -392,6 +392,9 @@ def example_model_results() -> dict[str, Any]:
             "prior_sd": 1.0,
             "mean": mean,
             "sd": sd,
+            "describe": "normal(mu=0, sigma=1)",
+            "source": "C10",
+            "rationale": "What such deals have shown.",
         }
         for index, (label, mean, sd) in enumerate(
             [
@@ -435,6 +438,11 @@ def example_model_results() -> dict[str, Any]:
         )
     ]
     base = example_results()
+    for check in checks:
+        if check["kind"] == "departure":
+            check |= {"observed": 1.0, "unit": "probability of what was reported"}
+            for end, share in (("lower", 0.2), ("median", 0.4), ("upper", 0.6)):
+                check |= {f"prior_{end}": share / 2, f"posterior_{end}": share}
     return {
         "schema": 1,
         "deal": base["deal"],
@@ -446,7 +454,11 @@ def example_model_results() -> dict[str, Any]:
             "log h[g,k] = log h0[k] + α[g] − λ_R z",
             "k ~ Binomial(n, ρ_g F_g(t))",
         ],
-        "reads": ["departure", "sighting", "group_exits", "layoff"],
+        "reads": [
+            {"kind": "departure", "meaning": "left of their own will", "unit": "months"},
+            {"kind": "sighting", "meaning": "in post on event_date", "unit": ""},
+            {"kind": "group_exits", "meaning": "exits by event_date", "unit": "count"},
+        ],
         "densities": densities,
         "checks": checks,
         "curves": [

@@ -889,45 +889,42 @@ def curves(
 def predictive(
     ax: Axes,
     labels: Sequence[str],
-    observed: Sequence[float],
+    observed: Sequence[float] | None,
     prior: Sequence[tuple[float, float]],
     posterior: Sequence[tuple[float, float, float]],
     *,
     x_label: str,
 ) -> Axes:
-    """What was observed (dot) against what the model expected before and after seeing it."""
+    """What was observed (dot) against what the model expected before and after seeing it.
+
+    Without ``observed`` the intervals are chances, 0 to 1, of what was reported.
+    """
     _rows(ax, labels)
-    for row, seen in enumerate(observed):
-        ax.plot(
-            prior[row],
-            [row - 0.09] * 2,
-            color=PALETTE["neutral"],
-            alpha=0.55,
-            linewidth=3.5,
-            solid_capstyle="round",
-            zorder=3,
-        )
-        low, mid, high = posterior[row]
-        ax.plot(
-            [low, high],
-            [row + 0.11] * 2,
-            color=PALETTE["gain"],
-            linewidth=3.5,
-            solid_capstyle="round",
-            zorder=4,
-        )
-        ax.plot([mid] * 2, [row + 0.0, row + 0.22], color=PALETTE["gain"], linewidth=2, zorder=4)
-        ax.plot(
-            [seen],
-            [row + 0.01],
-            "o",
-            color=PALETTE["ink"],
-            markeredgecolor=PALETTE["ground"],
-            markeredgewidth=1.2,
-            markersize=9,
-            zorder=6,
-        )
+    scale = 100.0 if observed is None else 1.0
+    for row, ((prior_low, prior_high), (low, mid, high)) in enumerate(
+        zip(prior, posterior, strict=True)
+    ):
+        line: dict[str, Any] = {"linewidth": 3.5, "solid_capstyle": "round"}
+        before, after = [scale * prior_low, scale * prior_high], [scale * low, scale * high]
+        ax.plot(before, [row - 0.09] * 2, color=PALETTE["neutral"], alpha=0.55, zorder=3, **line)
+        ax.plot(after, [row + 0.11] * 2, color=PALETTE["gain"], zorder=4, **line)
+        middle = [scale * mid] * 2
+        ax.plot(middle, [row, row + 0.22], color=PALETTE["gain"], linewidth=2, zorder=4)
+        if observed is not None:
+            ax.plot(
+                [observed[row]],
+                [row + 0.01],
+                "o",
+                color=PALETTE["ink"],
+                markeredgecolor=PALETTE["ground"],
+                markeredgewidth=1.2,
+                markersize=9,
+                zorder=6,
+            )
     _dress(ax, x_label=x_label, x_grid=True)
+    if observed is None:
+        _percent_axis(ax, "x")
+        return ax
     _ticks(ax, "x", 5 if is_narrow(ax) else 8)
     low_end, high_end = ax.get_xlim()
     pad = 0.02 * (high_end - low_end)

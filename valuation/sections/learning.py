@@ -14,6 +14,7 @@ from valuation.sections.parts import (
     Section,
     anchor,
     columns,
+    details,
     esc,
     figure,
     get,
@@ -35,19 +36,30 @@ def _id(model: Model, part: str) -> str:
 
 def model_header(model: Model) -> Section:
     """The equation and the kinds of evidence that the model reads."""
-    kinds = [str(kind).replace("_", " ") for kind in get(model, "reads")]
+    kinds = list(get(model, "reads"))
     rows = list(get(model, "rows"))
+    names = [str(kind["kind"]).replace("_", " ") for kind in kinds]
     counted = sum(1 for row in rows if row["scored"])
     summary = (
-        f"The model reads {len(kinds)} kinds of evidence ({words.listed(kinds)}); "
+        f"The model reads {len(kinds)} kinds of evidence ({words.listed(names)}); "
         f"{len(rows)} rows are of these kinds and {counted} of them count."
     )
     equations = Html("\n".join(esc(line) for line in get(model, "equation")))
+    meanings = table(
+        "What a row of each kind says",
+        columns("Kind", "Meaning", "Unit"),
+        [
+            (name, words.sentence(words.upper_first(kind["meaning"])), kind["unit"] or "–")
+            for name, kind in zip(names, kinds, strict=True)
+        ],
+        stack=True,
+    )
     return section(
         _id(model, "model"),
         f"The model: {words.lower_first(str(get(model, 'title')))}",
         tag("pre", tag("code", equations), class_="vl-equation"),
         paragraph(summary),
+        details("What the kinds mean", meanings),
         summary=summary,
     )
 
@@ -101,81 +113,155 @@ def prior_posterior(model: Model) -> Section:
         "Before and after the evidence",
         paragraph(summary),
         tag("div", join(drawings), class_="vl-grid"),
+        _prior_table(rows),
         summary=summary,
     )
 
 
+def _prior_table(rows: Sequence[Model]) -> Html:
+    """Each prior with its source and reason, folded away."""
+    told = [row for row in rows if row.get("describe")]
+    if not told:
+        return Html("")
+    body = table(
+        "Priors with their sources and reasons",
+        columns("Parameter", "Prior", "Source", "Why"),
+        [
+            (
+                str(row["label"]),
+                str(row["describe"]),
+                str(row.get("source") or "–"),
+                str(row.get("rationale") or "–"),
+            )
+            for row in told
+        ],
+        stack=True,
+    )
+    return details("Where these priors come from", body)
+
+
 def predictive(model: Model) -> Section:
-    """What was observed against what the model expected, one figure a kind of evidence."""
+    """What was observed against what the model expected, one figure a kind of evidence.
+
+    An event has no value to compare: there the figure shows the chance the model gives to it.
+    """
     rows = list(get(model, "checks"))
     groups: dict[tuple[str, str], list[Model]] = defaultdict(list)
     for row in rows:
         groups[(str(row["kind"]), str(row["unit"]))].append(row)
-    inside = [row for row in rows if _inside(row, "posterior")]
-    before = [row for row in rows if _inside(row, "prior")]
-    drawings: list[Html] = []
-    for (kind, unit), members in groups.items():
-        name = kind.replace("_", " ")
-        within = sum(1 for row in members if _inside(row, "posterior"))
-        reading = (
-            f"{words.upper_first(name)}: {within} of {len(members)} observations lie inside the "
-            "posterior's 90% predictive interval."
+    measured = [row for row in rows if not _is_event(row)]
+    drawings = []
+    for number, members in enumerate(groups.values()):
+        draw = _event_figure if _is_event(members[0]) else _value_figure
+        drawings.append(draw(model, number, members))
+    inside = sum(1 for row in measured if _inside(row, "posterior"))
+    before = sum(1 for row in measured if _inside(row, "prior"))
+    summary = "No row of this model counts, so there is nothing to compare with."
+    if measured:
+        summary = (
+            f"{inside} of {len(measured)} observed values lie inside the model's 90% interval after "
+            f"seeing the evidence, {before} did before. About nine in ten are expected."
         )
-        drawings.append(
-            figure(
-                f"figure-{_id(model, 'check')}-{anchor(kind)}-{len(drawings)}",
-                partial(
-                    plots.predictive,
-                    labels=[str(row["label"]) for row in members],
-                    observed=[float(row["observed"]) for row in members],
-                    prior=[
-                        (float(row["prior_lower"]), float(row["prior_upper"])) for row in members
-                    ],
-                    posterior=[
-                        (
-                            float(row["posterior_lower"]),
-                            float(row["posterior_median"]),
-                            float(row["posterior_upper"]),
-                        )
-                        for row in members
-                    ],
-                    x_label=f"Observed value{', ' + unit if unit else ''}",
-                ),
-                title=f"Observed and expected: {name}",
-                reading=reading,
-                heads=columns(
-                    "Row", "What", "Observed", "Prior 90%", "Posterior 90%", numeric=[2, 3, 4]
-                ),
-                rows=[
-                    (
-                        str(row["id"]),
-                        str(row["label"]),
-                        words.compact(row["observed"]),
-                        _range(row, "prior"),
-                        _range(row, "posterior"),
-                    )
-                    for row in members
-                ],
-                height=64 + 38 * len(members),
-                narrow_height=64 + 52 * len(members),
-            )
+    elif rows:
+        summary = (
+            f"{len(rows)} reported events; for each, the chance that the model gives to it before "
+            "and after the evidence."
         )
-    summary = (
-        f"{len(inside)} of {len(rows)} observations lie inside the model's 90% interval after "
-        "seeing "
-        f"the evidence, {len(before)} did before. About nine in ten are expected."
-    )
     key = paragraph(
-        "Dot: what was observed. Blue: what the fitted model expects. Grey: what the prior "
-        "expected before any evidence. Lines span 90%."
+        "Blue: the fitted model. Grey: the prior, before any evidence. Lines span 90%. A dot is what "
+        "was observed; an event has none, and its line is the chance of what was reported."
     )
     return section(
         _id(model, "checks"),
         "What the model expected",
         paragraph(summary),
-        key,
-        *drawings,
+        *([key, *drawings] if drawings else []),
         summary=summary,
+    )
+
+
+def _is_event(row: Model) -> bool:
+    return str(row["unit"]).startswith("probability")
+
+
+def _value_figure(model: Model, number: int, members: Sequence[Model]) -> Html:
+    kind, unit = str(members[0]["kind"]), str(members[0]["unit"])
+    name = kind.replace("_", " ")
+    within = sum(1 for row in members if _inside(row, "posterior"))
+    reading = (
+        f"{words.upper_first(name)}: {within} of {len(members)} observed values lie inside the "
+        "posterior's 90% predictive interval."
+    )
+    return _check_figure(
+        model,
+        number,
+        members,
+        name=name,
+        reading=reading,
+        x_label=f"Observed value{', ' + unit if unit else ''}",
+    )
+
+
+def _event_figure(model: Model, number: int, members: Sequence[Model]) -> Html:
+    name = str(members[0]["kind"]).replace("_", " ")
+    raised = sum(1 for row in members if row["posterior_median"] > row["prior_median"])
+    reading = (
+        f"{words.upper_first(name)}: the evidence makes {raised} of {len(members)} reports likelier "
+        "than the prior alone did."
+    )
+    return _check_figure(
+        model,
+        number,
+        members,
+        name=name,
+        reading=reading,
+        x_label="Chance of what was reported",
+        event=True,
+    )
+
+
+def _check_figure(
+    model: Model,
+    number: int,
+    members: Sequence[Model],
+    *,
+    name: str,
+    reading: str,
+    x_label: str,
+    event: bool = False,
+) -> Html:
+    return figure(
+        f"figure-{_id(model, 'check')}-{anchor(name)}-{number}",
+        partial(
+            plots.predictive,
+            labels=[str(row["label"]) for row in members],
+            observed=None if event else [float(row["observed"]) for row in members],
+            prior=[(float(row["prior_lower"]), float(row["prior_upper"])) for row in members],
+            posterior=[
+                (
+                    float(row["posterior_lower"]),
+                    float(row["posterior_median"]),
+                    float(row["posterior_upper"]),
+                )
+                for row in members
+            ],
+            x_label=x_label,
+        ),
+        title=f"Observed and expected: {name}",
+        reading=reading,
+        heads=columns("What", "Row", "Observed", "Prior 90%", "Posterior 90%", numeric=[2, 3, 4]),
+        rows=[
+            (
+                str(row["label"]),
+                str(row["id"]),
+                "yes" if event else words.compact(row["observed"]),
+                _range(row, "prior"),
+                _range(row, "posterior"),
+            )
+            for row in members
+        ],
+        height=64 + 36 * len(members),
+        narrow_height=64 + 50 * len(members),
     )
 
 
@@ -190,6 +276,11 @@ def _range(row: Model, which: str) -> str:
 
 def curves(model: Model) -> Section:
     """The model's curves over time, before and after the evidence, with what was seen."""
+    if not get(model, "curves"):
+        said = "This model has no curve of its own; it speaks through the others."
+        return section(
+            _id(model, "curves"), "What the model says over time", paragraph(said), summary=said
+        )
     drawings = []
     readings = []
     for row in get(model, "curves"):
