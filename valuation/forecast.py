@@ -77,6 +77,7 @@ def forecast(
     random_seed: int,
     founder: str | None = None,
     sets: Sequence[Any] = (),
+    expected: Curves | None = None,
 ) -> xr.Dataset:
     """Simulate the drivers and events of a deal.
 
@@ -92,6 +93,8 @@ def forecast(
         Subject of the people roster; default: the deal's.
     sets
         Interventions with ``driver``, ``operation`` (set, multiply, add), ``value`` and ``start``.
+    expected
+        The curves of these parameters if the caller has them (:func:`valuation.models.joint.curves`).
 
     Returns
     -------
@@ -113,7 +116,7 @@ def forecast(
         )
     founder = context.deal.founder if founder is None else founder
     ops = numpy_ops()
-    derived = joint.curves(evidence, parameters, ops)
+    derived = joint.curves(evidence, parameters, ops) if expected is None else expected
     draws = len(next(iter(parameters.values())))
     months = context.months.astype(float)
     dates = [date_after(context.deal.closed, int(m)) for m in context.months]
@@ -449,9 +452,8 @@ def _customers(
         away = -np.log1p(-uniform) / parameters["return_rate"]
         # Seen back by some date: the return lies between leaving and then, at the same constant rate.
         seen_back = np.isfinite(back)
-        span = np.where(seen_back, back - times, np.inf)
-        with np.errstate(invalid="ignore"):
-            chance = -np.expm1(-parameters["return_rate"] * np.where(seen_back, span, 0.0))
+        span = np.where(seen_back, np.where(seen_back, back, 0.0) - np.where(seen_back, times, 0.0), 0.0)
+        chance = -np.expm1(-parameters["return_rate"] * span)
         known = -np.log1p(-uniform * chance) / parameters["return_rate"]
         again = times + np.where(seen_back, known, away)
         again = np.where(np.isfinite(times) & (again <= context.horizon), again, np.inf)

@@ -433,29 +433,28 @@ class BoundLifeCourse:
         )
         mass = value * np.array([weights[s] for s in states])
         total = mass.sum(axis=-1)
-        process, n = self.term.process, len(times)
-        who = np.full(n, subject)
+        process = self.term.process
+        who = np.full(len(times), subject)
+        # One pass over the times: survival falls, so S(max(t, a)) is the lesser of S(t) and S(a).
         log_s = process.log_survival(parameters, curves, who, times, ops)
+        marks = sorted({m for lower, upper, seen, _ in states for m in (lower, upper, seen) if m is not None})
+        at = process.log_survival(
+            parameters, curves, np.full(len(marks), subject), np.array(marks), ops
+        )
+        log_at = {m: at[..., j : j + 1] for j, m in enumerate(marks)}
         result: Array = 0.0
         for j, (lower, upper, seen, returned) in enumerate(states):
             share = (mass[..., j] / total)[..., None]
             if upper is None:
-                ahead = process.log_survival(
-                    parameters, curves, who, np.maximum(times, seen), ops
-                ) - process.log_survival(parameters, curves, who, np.full(n, seen), ops)
+                ahead = ops.minimum(log_s, log_at[seen]) - log_at[seen]
                 result = result + share * ops.exp(ahead)
                 continue
             # Within the window the exit time is spread in proportion to the hazard.
             if lower is None:
                 here = 1.0 * (times < upper) + 0.0 * log_s
             else:
-                s = ops.exp(
-                    process.log_survival(
-                        parameters, curves, who, np.clip(times, lower, upper), ops
-                    )
-                )
-                a = ops.exp(process.log_survival(parameters, curves, who, np.full(n, lower), ops))
-                b = ops.exp(process.log_survival(parameters, curves, who, np.full(n, upper), ops))
+                a, b = ops.exp(log_at[lower]), ops.exp(log_at[upper])
+                s = ops.minimum(ops.maximum(ops.exp(log_s), b), a)
                 here = (s - b) / ops.maximum(a - b, 1e-12)
             if process.log_no_return is not None:
                 # Back by ``returned`` for sure if seen then; otherwise at the return rate after leaving.

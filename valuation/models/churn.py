@@ -1,13 +1,15 @@
 """Churn: which of the target's customers stay, leave or come back.
 
-Customer i of a segment has, in months since the close, the hazard
+Customer i of a segment has, in months since the close,
 
-    h_i(t) = exp(log m_seg + σ u_i - λ_C z) · (1 + (e^β - 1) c_i e^(-t/τ))
+    S_i(t) = exp(-b_i t) · (1 - π c_i + π c_i exp(-b_i (e^β - 1) τ (1 - e^(-t/τ)))),   b_i = exp(log m_seg + σ u_i - λ_C z)
 
-with ``m_seg`` the ordinary monthly hazard of the segment, ``u_i ~ N(0, 1)``, z integration and ``c_i`` = 1 for a customer
-that competes with the acquirer: the conflict multiplies its hazard by ``e^β`` on the day of the deal and fades with τ.
-Its cumulative hazard has a closed form. A customer that left comes back at a constant rate ω. Pooled rows of the
-roster ("Other …") are populations: no ``u_i``, and their survival is the share that stays.
+the survival function, with ``m_seg`` the ordinary monthly hazard of the segment, ``u_i ~ N(0, 1)`` and z integration.
+``c_i`` = 1 for a customer that competes with the acquirer. Such a customer minds the new owner with probability π; one
+that does has its hazard multiplied by ``e^β`` on the day of the deal, a surge that fades with τ. The share π keeps a few
+quick exits from proving that every rival must go (a mixture cure model: Farewell 1982, Biometrics 38). A customer that left comes
+back at a constant rate ω. Pooled rows of the roster ("Other …") are populations: no ``u_i``, and their survival is the share
+that stays.
 
 Evidence: endings (within a window of at least a month) and sightings telescope; a report of an unconfirmed cut enters through
 its credibility. New customers named in public are ``Poisson(ν ρ t)``.
@@ -81,6 +83,7 @@ def _scalars(context: Context) -> list[str]:
         *(f"churn_hazard_{s}" for s in segments(context)),
         "churn_heterogeneity",
         "loading_churn",
+        "conflict_share",
         "conflict_effect",
         "conflict_decay_months",
         "return_rate",
@@ -131,25 +134,32 @@ def process(context: Context) -> LifeProcess:
     conflict = roster["rival"].to_numpy(float)
     since = np.array([max(context.month(d), 0.0) for d in roster["start"]])  # won after the close
 
-    def surge(parameters: Parameters) -> Array:
-        return parameters["conflict_effect"][..., None]
+    def surge(parameters: Parameters, who: np.ndarray, start: Array, t: Array, ops: Ops) -> Array:
+        """Months of ordinary hazard that the conflict adds between ``start`` and ``t``."""
+        tau = parameters["conflict_decay_months"][..., None]
+        faded = ops.exp(-start / tau) - ops.exp(-t / tau)
+        return ops.expm1(parameters["conflict_effect"])[..., None] * conflict[who] * tau * faded
 
     def log_survival(
         parameters: Parameters, curves: Curves, who: np.ndarray, t: np.ndarray, ops: Ops
     ) -> Array:
         base = ops.exp(curves["log_churn_hazard"][..., who])
-        tau = parameters["conflict_decay_months"][..., None]
         begin, end = since[who], np.maximum(t, since[who])
-        faded = ops.exp(-begin / tau) - ops.exp(-end / tau)
-        extra = ops.expm1(surge(parameters)) * conflict[who] * tau * faded
-        return -base * (end - begin + extra)
+        minds = parameters["conflict_share"][..., None]
+        gone = -ops.expm1(-base * surge(parameters, who, begin, end, ops))
+        return -base * (end - begin) + ops.log1p(-minds * gone)
 
     def log_hazard(
         parameters: Parameters, curves: Curves, who: np.ndarray, t: np.ndarray, ops: Ops
     ) -> Array:
+        base = ops.exp(curves["log_churn_hazard"][..., who])
         tau = parameters["conflict_decay_months"][..., None]
-        extra = ops.expm1(surge(parameters)) * conflict[who] * ops.exp(-t / tau)
-        return curves["log_churn_hazard"][..., who] + ops.log1p(extra)
+        minds = parameters["conflict_share"][..., None]
+        begin, end = since[who], np.maximum(t, since[who])
+        left = ops.exp(-base * surge(parameters, who, begin, end, ops))
+        rate = ops.expm1(parameters["conflict_effect"])[..., None] * conflict[who]
+        still = minds * left / (1.0 - minds + minds * left)  # P(minds | still a customer)
+        return ops.log(base) + ops.log1p(rate * ops.exp(-end / tau) * still)
 
     def log_no_return(parameters: Parameters, elapsed: np.ndarray, ops: Ops) -> Array:
         return -parameters["return_rate"][..., None] * elapsed
@@ -216,8 +226,8 @@ MODEL = SubModel(
     name="churn",
     title="Do the target's customers stay when a rival owns half of it?",
     equation=(
-        "h_i(t) = exp(log m_seg + σ u_i − λ_C z) · (1 + (e^β − 1) c_i e^(−t/τ))",
-        "H_i(t) = exp(…) · (t + (e^β − 1) c_i τ (1 − e^(−t/τ)))",
+        "S_i(t) = e^(−b_i t) · (1 − π c_i + π c_i exp(−b_i (e^β − 1) τ (1 − e^(−t/τ))))",
+        "b_i = exp(log m_seg + σ u_i − λ_C z)",
         "comes back after leaving at rate ω;  new customers named ~ Poisson(ν ρ t)",
     ),
     requires=("integration",),

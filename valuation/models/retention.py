@@ -166,6 +166,9 @@ def process(context: Context) -> LifeProcess:
     def log_survival(
         parameters: Parameters, curves: Curves, who: np.ndarray, t: np.ndarray, ops: Ops
     ) -> Array:
+        if len(set(who)) == 1:  # one subject at many times: a product instead of a gather
+            hazard = ops.exp(curves["log_exit_hazard"][..., cohort_of[who[0]], :])
+            return -ops.dot(hazard, exposure(t).T)
         hazard = ops.exp(curves["log_exit_hazard"][..., cohort_of[who], :])
         return -(hazard * exposure(t)).sum(axis=-1)
 

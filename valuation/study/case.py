@@ -1,0 +1,456 @@
+"""A study: the inputs of one answer, and its draws on demand."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from valuation import gate as gates
+from valuation.ledger import Ledger, load_ledger
+from valuation.models import KINDS, MODELS, closure, joint
+from valuation.params import (
+    cache_folder,
+    find_root,
+    load_credibility,
+    load_deal,
+    load_gate,
+    load_priors,
+    load_scenario,
+)
+from valuation.params.reading import digest_of
+from valuation.schema import CHAINS, CI_PROB, DRAWS
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from valuation.models.joint import Evidence
+    from valuation.params import Deal, Gate, PriorBook, Scenario
+    from valuation.posterior import Diagnosis
+
+HOUSE = "house"
+RANDOM_SEED = 20250612
+
+# Forecasts of this process by digest of their inputs: a memory of pure results, oldest out first.
+FORECASTS_KEPT = 6
+_FORECASTS: dict[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class Believed:
+    """The draws of one prior set: parameters, their weights, and how they were had.
+
+    Attributes
+    ----------
+    parameters
+        ``{name: (draw, …)}``.
+    weight
+        ``(draw,)``, summing to 1.
+    khat, effective_draws
+        Of the weights; ``khat`` None where nothing was reweighted.
+    method
+        ``sampled``, ``reweighted`` or ``refitted``.
+    """
+
+    parameters: dict[str, np.ndarray]
+    weight: np.ndarray
+    khat: float | None
+    effective_draws: float
+    method: str
+
+
+@dataclass(frozen=True)
+class Study:
+    """One answer's inputs; draws, values and results follow on demand and are computed once.
+
+    Attributes
+    ----------
+    root
+        Folder that holds ``seeds/`` and ``params/``.
+    deal
+        As the scenario has it.
+    base_deal
+        As its file has it: what the posterior is fitted to.
+    ledger
+        Cut at the as-of date.
+    models
+        Sub-models in dependency order.
+    """
+
+    root: Path
+    deal: Deal
+    base_deal: Deal
+    scenario: Scenario
+    ledger: Ledger
+    book: PriorBook
+    credibility: Mapping[str, float]
+    limits: Gate
+    random_seed: int
+    models: tuple[str, ...]
+    override: str
+
+    # --- inputs by digest -------------------------------------------------------------------------
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of what the answer depends on, by name."""
+        from valuation.posterior import code_digest
+
+        return {
+            "ledger": self.ledger.digest,
+            "priors": self.book.digest(self.prior_set),
+            "deal": self.deal.digest(),
+            "scenario": self.scenario.digest(),
+            "credibility": digest_of(dict(self.credibility)),
+            "code": code_digest(),
+        }
+
+    @property
+    def prior_set(self) -> str:
+        """Name of the prior set in use."""
+        return self.deal.prior_set
+
+    @property
+    def as_of(self) -> dt.date:
+        return self.ledger.as_of
+
+    # --- posterior --------------------------------------------------------------------------------
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """The scored rows bound to the models under the house priors."""
+        context = joint.context_of(
+            self.ledger, self.base_deal, self.book.get(HOUSE), self.credibility
+        )
+        return joint.bind(context, self.ledger.scored(), models=self.models)
+
+    def posterior_key(self, prior_set: str = HOUSE) -> str:
+        """Name of the stored posterior: a digest of all that its draws depend on."""
+        from valuation import posterior
+
+        deal = self.base_deal.model_dump(mode="json")
+        return posterior.key_of(
+            {
+                "ledger": self.ledger.digest,
+                "priors": self.book.digest(prior_set),
+                "reference": self.book.digest(HOUSE),
+                # Only the terms that enter a likelihood: a new discount rate needs no new posterior.
+                "deal": digest_of(
+                    {k: deal[k] for k in ("closed", "horizon_years", "services", "impairment")}
+                    | {"stake": {k: deal["stake"][k] for k in ("fraction", "entry_value_usd_bn")}}
+                ),
+                "credibility": digest_of(dict(self.credibility)),
+                "models": ",".join(self.models),
+                "seed": str(self.random_seed),
+                "draws": f"{CHAINS}x{DRAWS}",
+                "code": posterior.code_digest(),
+                "versions": str(sorted(posterior.versions().items())),
+            }
+        )
+
+    def _fitted(self, prior_set: str) -> xr.DataTree:
+        from valuation import posterior
+
+        evidence = self.under(prior_set)
+
+        def make() -> xr.DataTree:
+            return posterior.fit(
+                joint.build(evidence),
+                random_seed=self.random_seed,
+                attrs={
+                    "as_of": str(self.as_of),
+                    "digest_ledger": self.ledger.digest,
+                    "digest_priors": self.book.digest(prior_set),
+                    "digest_deal": self.base_deal.digest(),
+                },
+            )
+
+        folder = cache_folder(self.root) / "posteriors"
+        return posterior.load_or_fit(folder, self.posterior_key(prior_set), make)
+
+    @cached_property
+    def posterior(self) -> xr.DataTree:
+        """The stored posterior under the house priors; fitted if there is none."""
+        return self._fitted(HOUSE)
+
+    def under(self, prior_set: str, deal: Deal | None = None) -> Evidence:
+        """The evidence with another prior set (its ``p0`` stays the house's) or other terms."""
+        context = replace(
+            self.evidence.context,
+            priors=self.book.get(prior_set),
+            deal=self.base_deal if deal is None else deal,
+        )
+        return replace(self.evidence, context=context)
+
+    def believed(self, prior_set: str) -> Believed:
+        """Draws of all parameters under a prior set.
+
+        Priors that no evidence touches are drawn anew from the set with the same random numbers; for the
+        others the stored draws are reweighted, and fitted again if the weights are not to be trusted.
+        """
+        from valuation.posterior import diagnose
+        from valuation.update import importance_weights
+
+        evidence = self.under(prior_set)
+        sampled = stacked(self.posterior)
+        changed = [n for n in self.book.changed(prior_set) if n in sampled]
+        if not changed:
+            parameters = joint.extend(evidence, sampled, random_seed=self.random_seed)
+            n = len(next(iter(parameters.values())))
+            return Believed(parameters, np.full(n, 1.0 / n), None, float(n), "sampled")
+        house, other = self.book.get(HOUSE), self.book.get(prior_set)
+        ratio = sum(other[n].logpdf(sampled[n]) - house[n].logpdf(sampled[n]) for n in changed)
+        weights = importance_weights(np.asarray(ratio))
+        checks = gates.reweighting(
+            weights.khat, len(weights.weight), weights.effective_draws, self.limits, name=prior_set
+        )
+        if all(c.passed for c in checks) and weights.effective_draws >= self.limits.ess_min:
+            parameters = joint.extend(evidence, sampled, random_seed=self.random_seed)
+            return Believed(
+                parameters, weights.weight, weights.khat, weights.effective_draws, "reweighted"
+            )
+        tree = self._fitted(prior_set)
+        diagnose(tree, self.limits).raise_if_failed(self.override)
+        parameters = joint.extend(evidence, stacked(tree), random_seed=self.random_seed)
+        n = len(next(iter(parameters.values())))
+        return Believed(parameters, np.full(n, 1.0 / n), None, float(n), "refitted")
+
+    # --- draws to dollars -------------------------------------------------------------------------
+
+    def simulated(self, believed: Believed, prior_set: str) -> xr.Dataset:
+        """Drivers under the scenario's sets, weighted by the prior set, before its conditions."""
+        from valuation.forecast import forecast
+
+        key = digest_of(
+            {
+                "posterior": self.posterior_key(),
+                "set": prior_set,
+                "deal": self.deal.model_dump(mode="json"),
+                "sets": [s.model_dump(mode="json") for s in self.scenario.sets],
+            }
+        )
+        if key not in _FORECASTS:  # scenarios that only condition share their forecasts
+            while len(_FORECASTS) >= FORECASTS_KEPT:
+                _FORECASTS.pop(next(iter(_FORECASTS)))
+            _FORECASTS[key] = forecast(
+                self.under(prior_set, self.deal),
+                believed.parameters,
+                random_seed=self.random_seed,
+                sets=self.scenario.sets,
+                expected=self.curves if believed is self.beliefs else None,
+            )
+        drivers = _FORECASTS[key].copy()
+        drivers["weight"] = ("draw", believed.weight, drivers["weight"].attrs)
+        return drivers
+
+    @cached_property
+    def beliefs(self) -> Believed:
+        """Draws under the prior set in use."""
+        return self.believed(self.prior_set)
+
+    @cached_property
+    def curves(self) -> dict[str, np.ndarray]:
+        """Expected monthly curves of the draws in use, given what is known of each subject."""
+        from valuation.ops import numpy_ops
+
+        return joint.curves(
+            self.under(self.prior_set, self.deal), self.beliefs.parameters, numpy_ops()
+        )
+
+    @cached_property
+    def unconditioned(self) -> xr.Dataset:
+        """Drivers before the scenario's conditions."""
+        return self.simulated(self.beliefs, self.prior_set)
+
+    @cached_property
+    def drivers(self) -> xr.Dataset:
+        """Drivers; draws that miss a condition of the scenario weigh nothing."""
+        from valuation.forecast import conditioned
+
+        return conditioned(
+            self.unconditioned, self.scenario, least=self.limits.scenario_draws_min
+        )[0]
+
+    @cached_property
+    def flows(self) -> xr.DataArray:
+        """Cash flows ``(draw, quarter, component)``, USD bn."""
+        from valuation.value import cash_flows
+
+        return cash_flows(self.drivers, self.deal)
+
+    @cached_property
+    def values(self) -> xr.Dataset:
+        """NPV, MOIC, IRR, payback and the definitions of paying off, by draw."""
+        from valuation.value import value
+
+        return value(self.drivers, self.deal)
+
+    @cached_property
+    def other_sets(self) -> dict[str, tuple[Believed, xr.Dataset]]:
+        """Every prior set: its draws, and its values under this scenario."""
+        from valuation.forecast import conditioned
+        from valuation.value import value
+
+        out: dict[str, tuple[Believed, xr.Dataset]] = {}
+        for name in self.book.sets():
+            if name == self.prior_set:
+                out[name] = (self.beliefs, self.values)
+                continue
+            believed = self.believed(name)
+            drivers, _ = conditioned(
+                self.simulated(believed, name),
+                self.scenario,
+                least=self.limits.scenario_draws_min,
+            )
+            out[name] = (believed, value(drivers, self.deal))
+        return out
+
+    # --- checks -----------------------------------------------------------------------------------
+
+    @cached_property
+    def diagnosis(self) -> Diagnosis:
+        """Convergence of every scalar, and of the headline numbers unless only some models run."""
+        from valuation.posterior import diagnose
+
+        if self.models != tuple(MODELS):
+            return diagnose(self.posterior, self.limits)
+        from valuation.value import value
+
+        values = self.values if not self.scenario.conditions else value(self.unconditioned, self.deal)
+        headline: dict[str, Any] = {"NPV, USD bn": values["npv"].to_numpy()}
+        rare = []
+        for name in values["definition"].to_numpy():
+            label = f"P({name})"
+            headline[label] = values["pays_off"].sel(definition=name).to_numpy()
+            if self.scenario.sets or name != self.deal.headline:
+                rare.append(label)  # out of reach is a finding there, not a fault
+        return diagnose(self.posterior, self.limits, headline, degenerate_ok=rare)
+
+    def gate(self) -> gates.Verdict:
+        """Every check of this study, joined to a verdict."""
+        return self._verdict
+
+    @cached_property
+    def _verdict(self) -> gates.Verdict:
+        from valuation.ledger import check_ledger
+
+        folder = self.root / self.base_deal.seeds
+        checks = [
+            *gates.from_table(self.diagnosis.table),
+            *gates.ledger_lint(check_ledger(folder, kinds=KINDS, today=dt.date.today())),
+            gates.evidence_age(
+                (self.as_of - max(self.ledger.evidence["published"])).days,
+                self.limits.evidence_age_days_max,
+            ),
+        ]
+        if self.models == tuple(MODELS):
+            checks += gates.prior_range(self._prior_intervals(), self.limits.prior_range)
+            if self.scenario.conditions:
+                checks.append(
+                    gates.scenario_draws(
+                        self.drivers["weight"].to_numpy().tolist(),
+                        self.limits,
+                        scenario=self.scenario.scenario,
+                    )
+                )
+            if self.beliefs.khat is not None:
+                checks += gates.reweighting(
+                    self.beliefs.khat,
+                    len(self.beliefs.weight),
+                    self.beliefs.effective_draws,
+                    self.limits,
+                    name=self.prior_set,
+                )
+        return gates.gate(checks, self.override)
+
+    def _prior_intervals(self) -> dict[str, tuple[float, float]]:
+        """Lowest and highest end of the prior predictive's central interval over the months."""
+        from valuation.ops import numpy_ops
+
+        nothing = replace(self.evidence, bound={}, rows=self.evidence.rows.iloc[:0])
+        context = replace(nothing.context, priors=self.book.get(self.prior_set))
+        nothing = replace(nothing, context=context)
+        draws = joint.prior_draws(context, self.models, random_seed=self.random_seed)
+        curves = joint.curves(nothing, draws, numpy_ops())
+        tail = (1.0 - CI_PROB) / 2.0
+        out = {}
+        for name in self.limits.prior_range:
+            if name in curves:
+                low, high = np.quantile(curves[name], [tail, 1.0 - tail], axis=0)
+                out[name] = (float(low.min()), float(high.max()))
+        return out
+
+    @cached_property
+    def results(self) -> dict[str, Any]:
+        """Every number a page shows, as plain values that JSON can hold."""
+        from valuation.study.answers import results_of
+
+        return results_of(self)
+
+
+def stacked(tree: xr.DataTree) -> dict[str, np.ndarray]:
+    """Posterior draws with chains one after another, ``{name: (draw, …)}``."""
+    data = tree["posterior"].to_dataset()
+    return {
+        str(name): values.to_numpy().reshape((-1, *values.shape[2:]))
+        for name, values in data.data_vars.items()
+    }
+
+
+def open_study(
+    deal: str = "meta_scale",
+    scenario: str | Mapping[str, Any] = "base",
+    *,
+    as_of: str | dt.date = "",
+    random_seed: int = RANDOM_SEED,
+    models: tuple[str, ...] | list[str] | None = None,
+    override: str = "",
+    root: str | Path | None = None,
+) -> Study:
+    """Read everything that one answer depends on; nothing is computed yet.
+
+    Parameters
+    ----------
+    deal
+        Name of a file in ``params/deals``.
+    scenario
+        Name of a file in ``params/scenarios``, or its content.
+    as_of
+        Use only what was published by then (an ISO date); empty: all of the ledger.
+    models
+        Only these sub-models and what they require; default: all.
+    override
+        Reason for publishing although a check fails.
+    root
+        Folder that holds ``seeds/`` and ``params/``; default: :func:`valuation.params.find_root`.
+
+    Raises
+    ------
+    ParameterError, LedgerError
+        With file, line and remedy.
+    """
+    base = find_root() if root is None else Path(root)
+    terms = load_deal(deal, base)
+    what_if = load_scenario(scenario, base)
+    resolved = what_if.resolve(terms)
+    book = load_priors(base / terms.priors)
+    book.get(resolved.prior_set)  # an unknown set is an error now, not after a fit
+    ledger = load_ledger(base / terms.seeds, kinds=KINDS, as_of=as_of or None)
+    return Study(
+        root=base,
+        deal=resolved,
+        base_deal=terms,
+        scenario=what_if,
+        ledger=ledger,
+        book=book,
+        credibility=load_credibility(base / "params" / "credibility.yaml"),
+        limits=load_gate(base / "params" / "gate.yaml"),
+        random_seed=int(random_seed),
+        models=closure(None if models is None else tuple(models)),
+        override=override.strip(),
+    )

@@ -1,0 +1,44 @@
+"""Every scenario of a deal side by side, on one fit and the same random numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from valuation.params import load_scenarios
+from valuation.study.answers import diagnostics, run_of
+from valuation.study.case import RANDOM_SEED, open_study
+
+SHOWN = ("scenario", "headline", "definitions", "npv_quantiles", "components")
+
+
+def compare(
+    deal: str = "meta_scale",
+    *,
+    as_of: str = "",
+    random_seed: int = RANDOM_SEED,
+    override: str = "",
+    root: Any = None,
+) -> dict[str, Any]:
+    """Results of every scenario file, cut to what a comparison shows.
+
+    Returns
+    -------
+    dict
+        ``scenarios``: for each, the keys of :data:`SHOWN`; ``deal``, ``as_of``, ``run`` and
+        ``diagnostics`` of the base.
+    """
+    base = open_study(deal, as_of=as_of, random_seed=random_seed, override=override, root=root)
+    rows = []
+    for name in sorted(load_scenarios(base.root), key=lambda n: (n != "base", n)):
+        study = open_study(
+            deal, name, as_of=as_of, random_seed=random_seed, override=override, root=base.root
+        )
+        rows.append({key: study.results[key] for key in SHOWN})
+    return {
+        "schema": 1,
+        "deal": base.results["deal"],
+        "as_of": str(base.as_of),
+        "run": run_of(base),
+        "scenarios": rows,
+        "diagnostics": diagnostics(base),
+    }
