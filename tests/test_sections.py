@@ -439,7 +439,7 @@ def test_money_is_written_one_way(value, digits, text):
         (0.34, "fraction", "34%"),
         (0.0123, "fraction", "1.2%"),
         (1.5, "USD bn per year", "USD 1.5 bn per year"),
-        (-13.2, "USD bn", "−USD 13.2 bn"),
+        (-13.2, "USD bn", "−USD 13 bn"),
         (18.0, "index points", "18 index points"),
         (3.2, "0 or 1", "3.2"),
         (None, "months", "–"),

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import itertools
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -306,7 +307,7 @@ def _rows(ax: Axes, labels: Sequence[str], *, bold: Sequence[bool] = ()) -> floa
                 fontsize=SMALL,
                 fontweight=weight,
                 bbox={"facecolor": PALETTE["ground"], "edgecolor": "none", "pad": 0.6},
-                zorder=5,
+                zorder=5.5,
                 in_layout=False,
             )
         return 0.36
@@ -582,7 +583,7 @@ def tornado(
     ax.set_xlim(min(ends) - pad, max(ends) + pad)
     _dress(ax, x_label=f"Mean net present value, {unit}", x_grid=True)
     _ticks(ax, "x", 5 if narrow else 8)
-    ax.axvline(centre, color=PALETTE["ink"], linewidth=1, zorder=5)
+    ax.axvline(centre, color=PALETTE["ink"], linewidth=1, zorder=4.5)
     for role, text, side in (("loss", "driver at its P10", -1), ("gain", "driver at its P90", 1)):
         ax.annotate(
             text,
@@ -632,13 +633,11 @@ def break_even(
             continue
         drawn = ax.contour(x, y, grid, levels=[level], colors=[PALETTE["ink"]], linewidths=[line])
         pieces = [piece for piece in drawn.allsegs[0] if len(piece) > 1]
-        if pieces:
-            longest = max(pieces, key=len)
-            place = longest[len(longest) // 2]
+        place = _inner_place(ax, pieces)
+        if place is not None:
             _text(
                 ax,
-                float(place[0]),
-                float(place[1]),
+                *place,
                 f"{level} in 100",
                 ha="center",
                 va="center_baseline",
@@ -649,6 +648,30 @@ def break_even(
                 clip_on=True,
             )
     return ax
+
+
+def _inner_place(ax: Axes, pieces: Sequence[np.ndarray]) -> tuple[float, float] | None:
+    """The place along a contour where a label has most room inside the axes, if there is any."""
+    if not pieces:
+        return None
+    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    steps = np.linspace(0, 1, 9)[:, None]
+    along = np.concatenate(
+        [
+            start + steps * (end - start)
+            for piece in pieces
+            for start, end in itertools.pairwise(piece)
+        ]
+    )
+    share_x = (along[:, 0] - left) / (right - left)
+    share_y = (along[:, 1] - bottom) / (top - bottom)
+    room = np.minimum.reduce(
+        [share_x, 1 - share_x, 3 * share_y, 3 * (1 - share_y)]  # a label is wide and low
+    )
+    best = int(np.argmax(room))
+    if room[best] < (0.16 if is_narrow(ax) else 0.08):
+        return None
+    return float(along[best, 0]), float(along[best, 1])
 
 
 def chance_curve(

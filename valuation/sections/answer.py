@@ -166,11 +166,13 @@ def _drivers_list(results: Results) -> Html:
         f"{counts['context']} are shown as background and the rest repeat a counted one."
     )
     items.append(tag("li", tag("strong", "Evidence"), f": {evidence}"))
-    opinion = results.get("opinion")
-    if opinion:
-        items.append(
-            tag("li", tag("strong", "Opinion"), f": {words.sentence(opinion['sentence'])}")
-        )
+    head, told = results["headline"], get(results, "opinion")
+    opinion = (
+        f"other priors give {words.percent(head['opinion_low'])} to "
+        f"{words.percent(head['opinion_high'])}; about {words.percent(told['share'])} of the spread "
+        "of outcomes rests on judgement that no evidence has touched."
+    )
+    items.append(tag("li", tag("strong", "Opinion"), f": {opinion}"))
     return tag(
         "div",
         tag("h3", "What the answer rests on most"),
@@ -232,7 +234,7 @@ def scenario_banner(results: Results) -> Section:
         items = tag("ul", join([tag("li", text) for text in made]), class_="vl-list")
         lines.append(tag("div", tag("p", tag("strong", said)), items, class_="vl-do"))
         summary = f"{summary} {said} {' '.join(made)}" if held else f"{said} {' '.join(made)}"
-    if not held and not made:
+    if not lines:
         lines.append(paragraph(summary))
     label = scenario.get("prior_set_label") or scenario["prior_set"]
     lines.append(paragraph(f"Prior set: {words.lower_first(label)}.", "vl-meta"))

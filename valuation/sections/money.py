@@ -92,7 +92,8 @@ def _fan_figure(
     low, mid, high = (
         words.quantity(float(fan[key][last]), fan["units"]) for key in ("lower", "median", "upper")
     )
-    first = words.quantity(float(fan["median"][0]), fan["units"])
+    known = fan["lower"][0] == fan["upper"][0]
+    first = words.quantity(float(fan["median"][0]), fan["units"], figures=3 if known else 2)
     reading = (
         f"{name}: the median goes from {first} to {mid} by {words.long_date(fan['dates'][last])}; "
         f"the 90% interval is then {low} to {high}."
@@ -121,7 +122,7 @@ def _fan_figure(
             (
                 fan["dates"][index],
                 *(
-                    words.quantity(float(fan[key][index]), fan["units"])
+                    words.quantity(float(fan[key][index]), fan["units"], figures=3)
                     for key in ("lower", "median", "upper")
                 ),
             )
@@ -280,7 +281,8 @@ def hurdle(results: Results) -> Section:
     deal, head = results["deal"], get(results, "headline")
     rates = [float(row["rate"]) for row in rows]
     chance = [float(row["probability"]) for row in rows]
-    asked = deal.get("discount_per_year")
+    asked, stake = (deal.get(key) for key in ("discount_per_year", "stake_discount_per_year"))
+    one_rate = asked is not None and stake in (None, asked)
     first = f"With no discounting at all the chance is {words.percent(chance[0], head['mcse'])}"
     if rates[0] > 0:
         first = (
@@ -291,6 +293,12 @@ def hurdle(results: Results) -> Section:
         f"{first}; at {words.quantity(rates[-1], 'fraction')} a year it is "
         f"{words.percent(chance[-1], head['mcse'])}."
     )
+    if asked is not None and not one_rate:
+        reading += (
+            f" Here one rate serves all flows; the headline discounts the stake at "
+            f"{words.quantity(stake, 'fraction')} and all else at "
+            f"{words.quantity(asked, 'fraction')}."
+        )
     drawing = figure(
         "figure-hurdle",
         lambda ax: plots.chance_curve(
@@ -299,7 +307,7 @@ def hurdle(results: Results) -> Section:
             chance,
             x_percent=True,
             x_label="Discount rate, % a year",
-            marks=[(float(asked), "used here")] if asked is not None else [],
+            marks=[(float(asked), "used here")] if one_rate else [],
         ),
         title="Chance of paying off against the discount rate",
         reading=reading,
@@ -433,11 +441,17 @@ def _one_by_one(results: Results) -> list[str]:
     rows = list(results.get("break_even_values") or ())
     if not rows:
         return []
+    reachable = [row for row in rows if row["value"] is not None]
+    rest = len(rows) - len(reachable)
+    if rest == len(rows):
+        return [
+            paragraph(
+                f"None of the {rest} leading drivers makes the mean net present value zero by "
+                "itself, whatever value it takes within its range. Two at once:"
+            )
+        ]
     lines = []
-    for row in rows:
-        if row["value"] is None:
-            lines.append((row["label"], "no value alone is enough", "–"))
-            continue
+    for row in reachable:
         side = "at least" if row["at_least"] else "at most"
         needed = f"{side} {words.quantity(row['value'], row['unit'])}"
         chance = "–" if row["probability"] is None else words.percent(row["probability"])
@@ -447,4 +461,10 @@ def _one_by_one(results: Results) -> list[str]:
         columns("Driver", "Needed", "Chance of that", numeric=[2]),
         lines,
     )
-    return [body, paragraph("Two drivers at once:")]
+    others = (
+        f"None of the other {rest} leading drivers is enough by itself, whatever value it takes "
+        "within its range. "
+        if rest
+        else ""
+    )
+    return [body, paragraph(f"{others}Two drivers at once:")]

@@ -50,7 +50,8 @@ def compact(value: float | None, *, figures: int = 3) -> str:
         return "–"
     if value == 0:
         return "0"
-    digits = max(0, figures - 1 - math.floor(math.log10(abs(value))))
+    size = math.floor(math.log10(abs(value)))
+    digits = max(0, figures - 1 - size)
     text = fixed(value, min(digits, 6))
     return text.rstrip("0").rstrip(".") if "." in text else text
 
@@ -99,20 +100,20 @@ def signed(value: float, digits: int = 1) -> str:
     return text if text.startswith(MINUS) or not text.strip("0.,") else f"+{text}"
 
 
-def quantity(value: float | None, unit: str) -> str:
-    """A driver's value with its unit; fractions as per cent."""
+def quantity(value: float | None, unit: str, *, figures: int = 2) -> str:
+    """A driver's value with its unit, to about ``figures`` figures; fractions as per cent."""
     if value is None or not math.isfinite(value):
         return "–"
     if unit == "fraction":
         shown = 100 * value
-        return f"{compact(shown, figures=2) if abs(shown) < 10 else fixed(shown, 0)}%"
+        return f"{compact(shown, figures=figures) if abs(shown) < 10 else fixed(shown, 0)}%"
     if unit.startswith("USD bn"):
-        text = compact(value)
+        text = compact(value, figures=figures)
         amount = f"{MINUS}USD {text[1:]} bn" if text.startswith(MINUS) else f"USD {text} bn"
         return amount + unit.removeprefix("USD bn")
     if unit in ("", "0 or 1", "indicator", "grade", "count", "rank"):
-        return compact(value)
-    return f"{compact(value)} {unit}"
+        return compact(value, figures=figures)
+    return f"{compact(value, figures=figures)} {unit}"
 
 
 MONTHS = (

@@ -148,7 +148,10 @@ def _claim_rows(rows: Sequence[Results]) -> list[Sequence[str]]:
                 tag("span", note, class_="vl-small") if note and not row["scored"] else "",
             ]
         )
-        credible = f"{row['credibility']} ({words.percent(float(row['c']))} true)"
+        credible = Html(
+            f"{esc(row['credibility'])} "
+            f"<span class='vl-small'>{words.percent(float(row['c']))} true</span>"
+        )
         lines.append(
             (
                 Html(f'<time datetime="{esc(row["published"])}">{esc(row["published"])}</time>'),
@@ -165,9 +168,8 @@ def _value(value: object) -> str:
     """A ledger value, without the trailing zeros of a float."""
     if value is None or value == "" or value != value:
         return ""
-    if isinstance(value, float):
-        return words.compact(value, figures=4)
-    return str(value)
+    text = words.compact(value, figures=4) if isinstance(value, float) else str(value)
+    return f"value {text.replace('-', words.MINUS)}"
 
 
 EVIDENCE_COLUMNS = ("Published", "Claim", "Source", "Grade", "Use")
@@ -269,7 +271,7 @@ def shrinkage(results: Results, count: int = 12) -> Section:
             [row["label"] for row in shown],
             [min(1.0, max(0.0, float(row["contraction"]))) for row in shown],
             [f"{100 * max(0.0, float(row['contraction'])):.0f}%" for row in shown],
-            x_label="Share of the prior's variance that the evidence removes",
+            x_label="Prior variance that the evidence removes",
         ),
         title="What the evidence taught",
         reading=summary,
