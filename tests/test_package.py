@@ -11,6 +11,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from example_results import example_results
 
 import valuation
 
@@ -23,7 +24,17 @@ MODULES = sorted(
 
 def tracked(root: Path) -> list[Path]:
     """Files that belong to the project: all below it but environments, caches and output."""
-    skip = {".git", ".venv", ".tools", ".cache", "__pycache__", "reports", "build", "dist", ".hypothesis"}
+    skip = {
+        ".git",
+        ".venv",
+        ".tools",
+        ".cache",
+        "__pycache__",
+        "reports",
+        "build",
+        "dist",
+        ".hypothesis",
+    }
     return [
         path
         for path in sorted(root.rglob("*"))
@@ -61,6 +72,12 @@ def test_the_version_is_the_changelogs_first(root: Path) -> None:
     text = (root / "CHANGELOG.md").read_text(encoding="utf-8")
     versions = re.findall(r"^## (\d+\.\d+\.\d+)", text, re.MULTILINE)
     assert versions[0] == valuation.__version__
+
+
+def test_every_key_of_the_results_is_documented(root: Path) -> None:
+    text = (root / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## `results.json`")[1]
+    documented = set(re.findall(r"`([a-z_]+)`", text.split("## ")[0]))
+    assert set(example_results()) - {"schema"} - documented == set()
 
 
 def test_every_requirement_is_imported_and_every_import_is_a_requirement(root: Path) -> None:

@@ -31,7 +31,7 @@ def _answer(results: Results) -> list[str]:
         f"Does {results['deal']['title']} pay off?",
         "",
         *_wrapped(said),
-        *_wrapped(f"That is: {_lower(head['label'])}."),
+        *_wrapped(f"That is: {words.lower_first(head['label'])}."),
         *_wrapped(
             f"Net present value: {words.npv_money(head, 'npv_median')} in the middle, "
             f"{mass} between {words.npv_money(head, 'npv_lower')} and "
@@ -50,10 +50,6 @@ def _answer(results: Results) -> list[str]:
 
 def _wrapped(text: str) -> list[str]:
     return textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent="  ")
-
-
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]
 
 
 def _table(results: Sequence[Results]) -> list[str]:
