@@ -813,16 +813,22 @@ def prior_posterior(
     low, high = float(place[0]), float(place[-1])
     ax.set_xlim(low, high)
     ax.set_ylim(0, 1.08 * max(tops) or 1.0)
-    leans_right = place[peaks[1]] >= place[peaks[0]]
-    for curve, role, height, peak, right in (
-        ("prior", "muted", heights[0], peaks[0], not leans_right),
-        ("posterior", "gain", heights[1], peaks[1], leans_right),
+    # Each name stands on the flank that looks away from the other curve. Where a curve leaves no
+    # room there both stand on one side, the prior's lower down.
+    leans_right = bool(place[peaks[1]] >= place[peaks[0]])
+    wanted = (not leans_right, leans_right)
+    shares = [(place[peak] - low) / (high - low) for peak in peaks]
+    sides = [
+        want if 0.3 < share < 0.7 else bool(share <= 0.3)
+        for want, share in zip(wanted, shares, strict=True)
+    ]
+    levels = (0.35, 0.8) if sides[0] == sides[1] else (0.7, 0.7)
+    for curve, role, height, peak, outward, level in (
+        ("prior", "muted", heights[0], peaks[0], sides[0], levels[0]),
+        ("posterior", "gain", heights[1], peaks[1], sides[1], levels[1]),
     ):
-        # Each name stands on the flank that looks away from the other curve, if there is room.
-        share = (place[peak] - low) / (high - low)
-        outward = right if 0.3 < share < 0.7 else share <= 0.3
         flank = np.arange(peak, len(place)) if outward else np.arange(peak, -1, -1)
-        at = next((k for k in flank if height[k] <= 0.7 * height[peak]), flank[-1])
+        at = next((k for k in flank if height[k] <= level * height[peak]), flank[-1])
         ax.annotate(
             curve,
             (float(place[at]), float(height[at])),
@@ -870,16 +876,19 @@ def curves(
         _ticks(ax, "y", 6)
     ax.set_xlim(float(place[0]), float(place[-1]))
     _ticks(ax, "x", 6 if is_narrow(ax) else 10)
-    ends = [
-        (scale * float(posterior["median"][-1]), "posterior"),
-        (scale * float(prior["median"][-1]), "prior"),
-    ]
     bottom, top = ax.get_ylim()
-    height = size_of(ax)[1] * 0.7
-    if abs(ends[0][0] - ends[1][0]) < (top - bottom) * 14 / height:
-        nudge = (top - bottom) * 7 / height
-        up = 1 if ends[0][0] >= ends[1][0] else -1
-        ends = [(ends[0][0] + up * nudge, ends[0][1]), (ends[1][0] - up * nudge, ends[1][1])]
+    pixel = (top - bottom) / (size_of(ax)[1] * 0.7)
+    ends = sorted(
+        [
+            (scale * float(prior["median"][-1]), "prior"),
+            (scale * float(posterior["median"][-1]), "posterior"),
+        ]
+    )
+    # Names clear each other and the ticks below them.
+    lower_end = max(ends[0][0], bottom + 7 * pixel)
+    if ends[1][0] - lower_end < 14 * pixel:
+        lower_end = max(bottom + 7 * pixel, (ends[0][0] + ends[1][0]) / 2 - 7 * pixel)
+    ends = [(lower_end, ends[0][1]), (max(ends[1][0], lower_end + 14 * pixel), ends[1][1])]
     for y, name in ends:
         ax.annotate(
             name,

@@ -23,8 +23,8 @@ from valuation.sections.parts import (
 Comparison = Mapping[str, Any]
 
 
-def _nature(scenario: Mapping[str, Any]) -> str:
-    """What kind of what-if it is, with the chance of a condition."""
+def _nature(scenario: Mapping[str, Any], usual: str) -> str:
+    """What kind of what-if it is, with the chance of a condition; ``usual`` priors go unsaid."""
     held, made = scenario.get("conditions"), scenario.get("sets")
     if held and made:
         chance = words.percent(scenario["probability"], scenario["probability_mcse"])
@@ -34,6 +34,9 @@ def _nature(scenario: Mapping[str, Any]) -> str:
         return f"condition, {chance} likely"
     if made:
         return "set by assumption, not predicted"
+    if scenario["prior_set"] != usual:
+        label = scenario.get("prior_set_label") or scenario["prior_set"]
+        return f"other priors: {words.lower_first(label)}"
     return "as the evidence stands"
 
 
@@ -101,7 +104,7 @@ def scenario_table(
         lines.append(
             (
                 _titled(scenario, (addresses or {}).get(scenario["scenario"], "")),
-                _nature(scenario),
+                _nature(scenario, rows[0]["scenario"]["prior_set"]),
                 head["natural"],
                 words.npv_money(head, "npv_median"),
                 words.npv_money(head, "npv_mean"),

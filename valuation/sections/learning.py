@@ -34,6 +34,15 @@ def _id(model: Model, part: str) -> str:
     return f"{anchor(get(model, 'model'))}-{part}"
 
 
+def _title(model: Model, part: str) -> str:
+    """A heading that tells two models on one page apart."""
+    return f"{words.upper_first(str(model['model']).replace('_', ' '))}: {part}"
+
+
+def _short(value: float) -> str:
+    return words.compact(value, figures=2)
+
+
 def model_header(model: Model) -> Section:
     """The equation and the kinds of evidence that the model reads."""
     kinds = list(get(model, "reads"))
@@ -56,7 +65,7 @@ def model_header(model: Model) -> Section:
     )
     return section(
         _id(model, "model"),
-        f"The model: {words.lower_first(str(get(model, 'title')))}",
+        _title(model, words.lower_first(str(get(model, "title")))),
         tag("pre", tag("code", equations), class_="vl-equation"),
         paragraph(summary),
         details("What the kinds mean", meanings),
@@ -73,9 +82,8 @@ def prior_posterior(model: Model) -> Section:
         kept = row["sd"] / row["prior_sd"] if row["prior_sd"] else 1.0
         moved += kept < 0.8
         reading = (
-            f"{row['label']}: {words.compact(row['prior_mean'])} (sd "
-            f"{words.compact(row['prior_sd'])}) "
-            f"before, {words.compact(row['mean'])} (sd {words.compact(row['sd'])}) after."
+            f"{row['label']}: {_short(row['prior_mean'])} (sd {_short(row['prior_sd'])}) before, "
+            f"{_short(row['mean'])} (sd {_short(row['sd'])}) after."
         )
         step = max(1, len(row["grid"]) // 12)
         drawings.append(
@@ -110,7 +118,7 @@ def prior_posterior(model: Model) -> Section:
     )
     return section(
         _id(model, "prior-posterior"),
-        "Before and after the evidence",
+        _title(model, "before and after the evidence"),
         paragraph(summary),
         tag("div", join(drawings), class_="vl-grid"),
         _prior_table(rows),
@@ -173,7 +181,7 @@ def predictive(model: Model) -> Section:
     )
     return section(
         _id(model, "checks"),
-        "What the model expected",
+        _title(model, "what it expected"),
         paragraph(summary),
         *([key, *drawings] if drawings else []),
         summary=summary,
@@ -279,7 +287,10 @@ def curves(model: Model) -> Section:
     if not get(model, "curves"):
         said = "This model has no curve of its own; it speaks through the others."
         return section(
-            _id(model, "curves"), "What the model says over time", paragraph(said), summary=said
+            _id(model, "curves"),
+            _title(model, "what it says over time"),
+            paragraph(said),
+            summary=said,
         )
     drawings = []
     readings = []
@@ -346,7 +357,7 @@ def curves(model: Model) -> Section:
         readings.append(reading)
     return section(
         _id(model, "curves"),
-        "What the model says over time",
+        _title(model, "what it says over time"),
         paragraph(
             "Blue: after the evidence. Grey, dashed: before. Bands hold nine in ten of the futures."
         ),
@@ -383,7 +394,11 @@ def model_rows(model: Model) -> Section:
         stack=True,
     )
     return section(
-        _id(model, "rows"), "What it was told", paragraph(summary), body, summary=summary
+        _id(model, "rows"),
+        _title(model, "what it was told"),
+        paragraph(summary),
+        body,
+        summary=summary,
     )
 
 
@@ -421,5 +436,9 @@ def model_summary(model: Model) -> Section:
         ],
     )
     return section(
-        _id(model, "parameters"), "The parameters", paragraph(summary), body, summary=summary
+        _id(model, "parameters"),
+        _title(model, "its parameters"),
+        paragraph(summary),
+        body,
+        summary=summary,
     )

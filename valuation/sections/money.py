@@ -334,7 +334,7 @@ def tornado(results: Results) -> Section:
     top = rows[0]
     digits = words.bar_digits(top, head)
     reading = (
-        f"{words.upper_first(top['label'])} moves the mean most: "
+        f"“{words.upper_first(top['label'])}” moves the mean most: "
         f"{words.money(top['npv_low'], digits)} where it is "
         f"low ({words.quantity(top['low_value'], top['unit'])}), "
         f"{words.money(top['npv_high'], digits)} where "

@@ -57,12 +57,13 @@ def compact(value: float | None, *, figures: int = 3) -> str:
 
 
 def percent(probability: float, error: float | None = None) -> str:
-    """A chance, 0 to 1, as per cent; the ends are never rounded to certainty."""
+    """A chance, 0 to 1, as per cent; a simulated one is never certain."""
     if not math.isfinite(probability):
         return "–"
-    if 0 < probability < 0.005:
+    simulated = error is not None
+    if probability < 0.005 and (simulated or probability > 0):
         return "under 1%"
-    if 0.995 <= probability < 1:
+    if probability >= 0.995 and (simulated or probability < 1):
         return "over 99%"
     digits = 0 if error is None else decimals(100 * error, most=1)
     return f"{fixed(100 * probability, digits)}%"
