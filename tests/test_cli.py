@@ -247,6 +247,7 @@ def test_a_refused_report_is_code_3_and_says_which_check_and_where(
     assert "error: base: R-hat: 1.2 of mu, at most 1.01; sample longer" in err
     assert "reports/scenarios/base/FAILED.html" in err
     assert "Open" not in err
+    assert run("report", "base", "--json")[1] == ""
 
 
 # What a run prints.

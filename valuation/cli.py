@@ -226,8 +226,8 @@ def report(
     if any(outcome.status != "failed" for outcome in outcomes):
         index.write(base)
     shown = _results([o for o in outcomes if o.task.group == "scenarios"])
-    if as_json:
-        _print_json(shown[0] if len(tasks) == 1 and shown else shown)
+    if as_json and (shown or len(tasks) > 1):
+        _print_json(shown[0] if len(tasks) == 1 else shown)
     elif not quiet and shown:
         from valuation.report.summary import summary
 
