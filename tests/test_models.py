@@ -266,7 +266,7 @@ def test_rivals_active_weighs_rivals_by_their_revenue():
     names = evidence.context.subjects("customers")
     active = curves["customer_active"]
     expected = sum(
-        share * active[..., names.index(name)]
+        share * active[..., names.index(name), :]
         for name, share in ((world.RIVAL, 0.2), (world.LAB, 0.1), ("Third Lab", 0.05))
     )
     assert curves["rivals_active"] == close_to(expected / 0.35)
@@ -336,7 +336,7 @@ def test_revenue_is_what_is_kept_what_is_new_and_what_the_acquirer_buys():
     roster = evidence.context.customers.set_index("subject")
     shares = roster.loc[evidence.context.subjects("customers"), "revenue_share"].to_numpy(float)
     kept = (at_close * (1.0 - draws["acquirer_share_before"]))[:, None]
-    kept = kept * (curves["customer_active"] @ shares) * growth
+    kept = kept * (shares @ curves["customer_active"]) * growth
     leave = draws["churn_hazard_enterprise"] * np.exp(
         -draws["loading_churn"] * draws["integration"]
     )

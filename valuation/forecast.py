@@ -38,6 +38,7 @@ from valuation.schema import (
     USD_BN,
     USD_BN_PER_YEAR,
     date_after,
+    months_between,
 )
 
 if TYPE_CHECKING:
@@ -220,9 +221,7 @@ def forecast(
     )
 
 
-def apply_sets(
-    name: str, path: NDArray, sets: Sequence[Any], dates: Sequence[dt.date]
-) -> NDArray:
+def apply_sets(name: str, path: NDArray, sets: Sequence[Any], dates: Sequence[dt.date]) -> NDArray:
     """A monthly path ``(draw, month)`` after the interventions on it, in their order."""
     result = path
     for item in sets:
@@ -416,9 +415,7 @@ def _cohort(
         if subject in exits:
             total += months < exits[subject][:, None]
         else:
-            total += size * _group_share(
-                context, derived, subject, months, random_seed=random_seed
-            )
+            total += size * _group_share(context, derived, subject, months, random_seed=random_seed)
     return total / sizes.sum()
 
 
@@ -436,7 +433,7 @@ def _customers(
     active = np.empty((draws, len(months), len(subjects)))
     for i, subject in enumerate(subjects):
         if pooled[i]:
-            active[:, :, i] = derived["customer_active"][:, :, i]
+            active[:, :, i] = derived["customer_active"][:, i, :]
             continue
         times, back, states, chosen = _exit_times(
             process,
@@ -452,7 +449,9 @@ def _customers(
         away = -np.log1p(-uniform) / parameters["return_rate"]
         # Seen back by some date: the return lies between leaving and then, at the same constant rate.
         seen_back = np.isfinite(back)
-        span = np.where(seen_back, np.where(seen_back, back, 0.0) - np.where(seen_back, times, 0.0), 0.0)
+        span = np.where(
+            seen_back, np.where(seen_back, back, 0.0) - np.where(seen_back, times, 0.0), 0.0
+        )
         chance = -np.expm1(-parameters["return_rate"] * span)
         known = -np.log1p(-uniform * chance) / parameters["return_rate"]
         again = times + np.where(seen_back, known, away)
@@ -476,9 +475,7 @@ def _gap(
     past = np.array([d <= last for d in dates])
     blended = np.where(past, derived["talent_retained"], talent)
     knots = capability.gap_path(context, parameters, blended, share, numpy_ops())
-    weights = capability.interpolation(
-        context.knots.astype(float), context.months.astype(float)
-    )
+    weights = capability.interpolation(context.knots.astype(float), context.months.astype(float))
     return knots @ weights
 
 
@@ -544,12 +541,9 @@ def holds(drivers: xr.Dataset, condition: Any) -> NDArray:
     ParameterError
         If it names a subject or a driver that the forecast lacks; lists the known ones.
     """
-    closed = dt.date.fromisoformat(str(drivers.attrs["closed"]))
     if hasattr(condition, "event"):
-        times = _event_times(drivers, condition)
         limit = condition.before if condition.before is not None else condition.not_before
-        month = _calendar_months(closed, limit)
-        early = times < month
+        early = _happens_before(drivers, condition, limit)
         return early if condition.before is not None else ~early
     if condition.driver not in drivers:
         raise ParameterError(
@@ -557,36 +551,36 @@ def holds(drivers: xr.Dataset, condition: Any) -> NDArray:
             f"drivers: {', '.join(n for n in DRIVERS if n in drivers)}"
         )
     path = drivers[condition.driver]
-    place = _calendar_months(closed, condition.at)
-    if not 0 <= place <= float(path[MONTH][-1]):
+    dates = drivers["date"].to_numpy()
+    if not dates[0] <= np.datetime64(condition.at) <= dates[-1]:
         raise ParameterError(
             f"condition on {condition.driver} at {condition.at} lies outside the forecast, which "
-            f"runs from {closed} for {int(path[MONTH][-1])} months"
+            f"runs from {drivers.attrs['closed']} for {int(path[MONTH][-1])} months"
         )
-    level = path.isel({MONTH: int(place)}).to_numpy()
+    level = path.isel({MONTH: _month_begun(drivers, condition.at)}).to_numpy()
     return level > condition.above if condition.above is not None else level < condition.below
 
 
-def _calendar_months(closed: dt.date, date: dt.date) -> float:
-    from valuation.schema import months_between
+def _month_begun(drivers: xr.Dataset, date: dt.date) -> int:
+    """Place of the last month of the forecast that has begun on a date; -1 before the close."""
+    # By calendar: months of 365.25/12 days put an anniversary into the month before it.
+    return int(np.searchsorted(drivers["date"].to_numpy(), np.datetime64(date), side="right")) - 1
 
-    return months_between(closed, date)
 
-
-def _event_times(drivers: xr.Dataset, condition: Any) -> NDArray:
+def _happens_before(drivers: xr.Dataset, condition: Any, limit: dt.date) -> NDArray:
+    """Whether an event comes before a date; one kept by month, whether it shows in the month begun."""
     event, subject = condition.event, condition.subject
     if event == "founder_exit":
         event, subject = "person_exit", drivers.attrs["founder"]
     if event in ("regulatory_action", "impairment"):
         path = drivers[event].to_numpy() > 0.5
-        return np.where(path.any(axis=1), np.argmax(path, axis=1).astype(float), np.inf)
+        return path[:, : _month_begun(drivers, limit) + 1].any(axis=1)
     dim = PERSON if event == "person_exit" else CUSTOMER
     known = [str(s) for s in drivers[dim].to_numpy()]
     if subject not in known:
-        raise ParameterError(
-            f"no {dim} named {subject!r} in the roster; known: {', '.join(known)}"
-        )
-    return drivers[event].sel({dim: subject}).to_numpy()
+        raise ParameterError(f"no {dim} named {subject!r} in the roster; known: {', '.join(known)}")
+    closed = dt.date.fromisoformat(str(drivers.attrs["closed"]))
+    return drivers[event].sel({dim: subject}).to_numpy() < months_between(closed, limit)
 
 
 def conditioned(

@@ -36,6 +36,7 @@ class Ops:
     dot: Callable[..., Array]
     stack: Callable[..., Array]  # of arrays, along a new last axis
     concatenate: Callable[..., Array]  # of arrays, along the last axis
+    unflatten: Callable[..., Array]  # the last axis into the given shape
 
     def log_sigmoid(self, x: Array) -> Array:
         """log(1/(1+exp(-x))) without overflow."""
@@ -65,6 +66,7 @@ def numpy_ops() -> Ops:
         dot=np.matmul,
         stack=lambda arrays: np.stack(np.broadcast_arrays(*arrays), axis=-1),
         concatenate=lambda arrays: np.concatenate(arrays, axis=-1),
+        unflatten=lambda x, shape: np.reshape(x, (*np.shape(x)[:-1], *shape)),
     )
 
 
@@ -99,4 +101,5 @@ def pytensor_ops() -> Ops:
         dot=pt.dot,
         stack=lambda arrays: pt.stack(arrays, axis=-1),
         concatenate=lambda arrays: pt.concatenate(arrays, axis=-1),
+        unflatten=lambda x, shape: x.reshape(shape),
     )

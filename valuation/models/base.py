@@ -251,7 +251,10 @@ class LifeCourse:
 
     def bind(self, parameters: Parameters, curves: Curves) -> BoundLifeCourse:
         ops = numpy_ops()
-        states = [_exit_state(o, 0.0) if o.exit else (None, None, o.upper, None) for o in self.observations]
+        states = [
+            _exit_state(o, 0.0) if o.exit else (None, None, o.upper, None)
+            for o in self.observations
+        ]
         marginal = _state_probability(
             self.process, [o.subject for o in self.observations], states, parameters, curves, ops
         )
@@ -344,7 +347,12 @@ def _state_probability(
     alive = np.array([s is not None and s[1] is None for s in states])
     exact = np.array([s is not None and s[1] is not None and s[0] is None for s in states])
     window = np.array([s is not None and s[1] is not None and s[0] is not None for s in states])
-    first = np.array([0.0 if s is None else (s[2] if s[1] is None else s[0] if s[0] is not None else s[1]) for s in states])
+    first = np.array(
+        [
+            0.0 if s is None else (s[2] if s[1] is None else s[0] if s[0] is not None else s[1])
+            for s in states
+        ]
+    )
     last = np.array([0.0 if s is None or s[1] is None else s[1] for s in states])
     s_first = ops.exp(process.log_survival(parameters, curves, who, first, ops))
     s_last = ops.exp(process.log_survival(parameters, curves, who, last, ops))
@@ -353,7 +361,9 @@ def _state_probability(
     value = alive * s_first + exact * hazard * s_last + window * (s_first - s_last)
     if process.log_no_return is not None:
         returned = np.array([s is not None and s[3] is not None for s in states])
-        elapsed = np.array([0.0 if s is None or s[3] is None else max(s[3] - s[1], 0.0) for s in states])
+        elapsed = np.array(
+            [0.0 if s is None or s[3] is None else max(s[3] - s[1], 0.0) for s in states]
+        )
         back = -ops.expm1(process.log_no_return(parameters, elapsed, ops))
         value = value * ops.where(returned, back, 1.0)
     return value
@@ -422,49 +432,107 @@ class BoundLifeCourse:
     def occupancy(
         self, parameters: Parameters, curves: Curves, subject: int, times: np.ndarray, ops: Ops
     ) -> Array:
-        """P(subject in place at each of ``times`` | its rows), shape ``(..., times)``.
+        """:func:`occupancy` of one subject, shape ``(..., times)``."""
+        return occupancy(
+            self.term.process, self, parameters, curves, [subject], np.asarray(times)[None], ops
+        )[..., 0, :]
 
-        Before a sighting the subject is in place; a returned customer counts as in place from its return.
-        """
-        weights = self.final[subject]
-        states = list(weights)
-        value = _state_probability(
-            self.term.process, [subject] * len(states), states, parameters, curves, ops
+
+def occupancy(
+    process: LifeProcess,
+    life: BoundLifeCourse | None,
+    parameters: Parameters,
+    curves: Curves,
+    subjects: Sequence[int],
+    times: np.ndarray,
+    ops: Ops,
+) -> Array:
+    """P(each subject in place at each of its ``times`` | its rows), shape ``(..., subject, time)``.
+
+    Before a sighting a subject is in place; one that came back counts from its return; one without rows follows its
+    survival. ``times`` has shape ``(subject, time)``, on the subjects' own clocks. All subjects are evaluated
+    together, one pass per rank of their states, so that the sampler's graph stays small.
+    """
+    size, length = times.shape
+    start: State = (None, None, 0.0, None)
+    known = {} if life is None else life.final
+    weighted = [list(known.get(s, {start: 1.0}).items()) for s in subjects]
+    who, when = np.repeat(np.asarray(subjects, dtype=int), length), times.reshape(-1)
+    log_s = process.log_survival(parameters, curves, who, when, ops)
+    # Mass of every (subject, state), and each subject's total.
+    pairs = [(i, state, w) for i, states in enumerate(weighted) for state, w in states]
+    owner = np.array([i for i, _, _ in pairs])
+    value = _state_probability(
+        process, [subjects[i] for i in owner], [s for _, s, _ in pairs], parameters, curves, ops
+    )
+    mass = value * np.array([w for _, _, w in pairs])
+    total = ops.dot(mass, (owner[:, None] == np.arange(size)).astype(float))
+    share = mass / total[..., owner]
+    place = {
+        (i, r): n
+        for n, (i, r) in enumerate((i, r) for i, x in enumerate(weighted) for r in range(len(x)))
+    }
+    result: Array = 0.0
+    for rank in range(max(len(states) for states in weighted)):
+        present = np.array([rank < len(states) for states in weighted])
+        here = [states[rank][0] if rank < len(states) else start for states in weighted]
+        column = np.array([place.get((i, rank), 0) for i in range(size)])
+        inside = _in_place(process, parameters, curves, subjects, here, log_s, when, ops)
+        result = (
+            result + share[..., np.repeat(column, length)] * np.repeat(present, length) * inside
         )
-        mass = value * np.array([weights[s] for s in states])
-        total = mass.sum(axis=-1)
-        process = self.term.process
-        who = np.full(len(times), subject)
-        # One pass over the times: survival falls, so S(max(t, a)) is the lesser of S(t) and S(a).
-        log_s = process.log_survival(parameters, curves, who, times, ops)
-        marks = sorted({m for lower, upper, seen, _ in states for m in (lower, upper, seen) if m is not None})
-        at = process.log_survival(
-            parameters, curves, np.full(len(marks), subject), np.array(marks), ops
+    return ops.unflatten(result, (size, length))
+
+
+def _in_place(
+    process: LifeProcess,
+    parameters: Parameters,
+    curves: Curves,
+    subjects: Sequence[int],
+    states: Sequence[State],
+    log_s: Array,
+    when: np.ndarray,
+    ops: Ops,
+) -> Array:
+    """P(in place at ``when`` | state), one state a subject, shape ``(..., subject * time)``."""
+    length = len(when) // len(subjects)
+
+    def spread(values: list[float]) -> np.ndarray:
+        return np.repeat(np.array(values, dtype=float), length)
+
+    def log_at(values: list[float]) -> Array:
+        at = process.log_survival(parameters, curves, np.asarray(subjects), np.array(values), ops)
+        return at[..., np.repeat(np.arange(len(subjects)), length)]
+
+    # Survival falls, so S(max(t, a)) is the lesser of S(t) and S(a): one pass over the times serves all.
+    at_seen = log_at([seen for _, _, seen, _ in states])
+    inside = ops.exp(ops.minimum(log_s, at_seen) - at_seen)
+    left = np.repeat(np.array([upper is not None for _, upper, _, _ in states]), length)
+    if not left.any():
+        return inside
+    lower = [up if low is None else low for low, up, _, _ in states]
+    upper = [0.0 if up is None else up for _, up, _, _ in states]
+    lower = [0.0 if low is None else low for low in lower]
+    exact = np.repeat(np.array([low is None for low, _, _, _ in states]), length)
+    # Within the window the exit time is spread in proportion to the hazard.
+    a, b = ops.exp(log_at(lower)), ops.exp(log_at(upper))
+    within = (ops.minimum(ops.maximum(ops.exp(log_s), b), a) - b) / ops.maximum(a - b, 1e-12)
+    gone = ops.where(exact, 1.0 * (when < spread(upper)), within)
+    if process.log_no_return is not None:
+        # Back by the day it was seen again; otherwise at the return rate since it left.
+        elapsed = np.maximum(when - spread(upper), 0.0)
+        back = -ops.expm1(process.log_no_return(parameters, elapsed, ops))
+        gone = gone + (1.0 - gone) * back * (elapsed > 0.0)
+        seen_back = spread([np.inf if again is None else again for _, _, _, again in states])
+        unseen = np.isinf(seen_back)
+        gone = ops.where(
+            unseen,
+            gone,
+            ops.where(
+                when >= seen_back, 1.0, ops.where(exact, 1.0 * (when < spread(upper)), within)
+            ),
         )
-        log_at = {m: at[..., j : j + 1] for j, m in enumerate(marks)}
-        result: Array = 0.0
-        for j, (lower, upper, seen, returned) in enumerate(states):
-            share = (mass[..., j] / total)[..., None]
-            if upper is None:
-                ahead = ops.minimum(log_s, log_at[seen]) - log_at[seen]
-                result = result + share * ops.exp(ahead)
-                continue
-            # Within the window the exit time is spread in proportion to the hazard.
-            if lower is None:
-                here = 1.0 * (times < upper) + 0.0 * log_s
-            else:
-                a, b = ops.exp(log_at[lower]), ops.exp(log_at[upper])
-                s = ops.minimum(ops.maximum(ops.exp(log_s), b), a)
-                here = (s - b) / ops.maximum(a - b, 1e-12)
-            if process.log_no_return is not None:
-                # Back by ``returned`` for sure if seen then; otherwise at the return rate after leaving.
-                if returned is not None:
-                    here = ops.where(times >= returned, 1.0, here)
-                else:
-                    away = process.log_no_return(parameters, np.maximum(times - upper, 0.0), ops)
-                    here = here + (1.0 - here) * -ops.expm1(away) * (times > upper)
-            result = result + share * here
-        return result
+    return ops.where(left, gone, inside)
 
 
 # --- the record that registers a sub-model --------------------------------------------------------
@@ -548,7 +616,9 @@ def need_nothing(value: float | None, sd: float | None) -> str | None:
 
 def need_window(value: float | None, sd: float | None) -> str | None:
     if value is not None and not 0.0 < value <= 120.0:
-        return "value is the width of the window in months, above 0 and at most 120 (blank: exact day)"
+        return (
+            "value is the width of the window in months, above 0 and at most 120 (blank: exact day)"
+        )
     return None if sd is None else "this kind takes no sd; leave it blank"
 
 

@@ -39,6 +39,7 @@ from valuation.models.base import (
     need_count,
     need_nothing,
     need_window,
+    occupancy,
 )
 from valuation.ops import Array, Ops, numpy_ops
 from valuation.schema import Kind
@@ -112,19 +113,19 @@ def _curves(
     new: Curves = {"log_churn_hazard": base}
     months = context.months.astype(float)
     life = bound.get("life_customers")
-    hazards = process(context)
-    active = []
-    for i in range(len(roster)):
-        who = np.full(len(months), i)
-        if isinstance(life, BoundLifeCourse) and i in life.final:
-            active.append(life.occupancy(parameters, new, i, months, ops))
-        else:
-            stay = ops.exp(hazards.log_survival(parameters, new, who, months, ops))
-            active.append(stay)
-    new["customer_active"] = ops.stack(active)  # (..., month, customer)
+    active = occupancy(
+        process(context),
+        life if isinstance(life, BoundLifeCourse) else None,
+        parameters,
+        new,
+        list(range(len(roster))),
+        np.tile(months, (len(roster), 1)),
+        ops,
+    )
+    new["customer_active"] = active  # (..., customer, month)
     rival = roster["rival"].to_numpy(float) * roster["revenue_share"].to_numpy(float)
     if rival.sum() > 0:
-        new["rivals_active"] = ops.dot(new["customer_active"], rival / rival.sum())
+        new["rivals_active"] = ops.dot(rival / rival.sum(), active)
     return new
 
 
@@ -186,7 +187,12 @@ def _terms(context: Context, rows: pd.DataFrame) -> list[tuple[str, Term]]:
             lower = max(t - max(width, RESOLUTION_MONTHS), 0.0)
         observations.append(
             Observation(
-                row["id"], subjects.index(row["subject"]), ending, t, lower, context.probability_true(row)
+                row["id"],
+                subjects.index(row["subject"]),
+                ending,
+                t,
+                lower,
+                context.probability_true(row),
             )
         )
     if observations:

@@ -63,9 +63,7 @@ def _terms(context: Context, rows: pd.DataFrame) -> list[tuple[str, Term]]:
             ops,
         )
 
-    def simulate(
-        parameters: Parameters, curves: Curves, rng: np.random.Generator
-    ) -> np.ndarray:
+    def simulate(parameters: Parameters, curves: Curves, rng: np.random.Generator) -> np.ndarray:
         return graded_draws(
             len(grade),
             parameters["integration"],

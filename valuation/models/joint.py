@@ -21,7 +21,9 @@ from valuation.models.base import HALF_YEAR, Bound, Context, Curves, Parameters
 from valuation.ops import Array, Ops, numpy_ops
 
 PRIOR_DRAWS = 4000
-REFERENCE_SEED = 20250612  # of the prior draws behind p0: p0 belongs to the evidence, not to a run's seed
+REFERENCE_SEED = (
+    20250612  # of the prior draws behind p0: p0 belongs to the evidence, not to a run's seed
+)
 
 
 @dataclass(frozen=True)
@@ -145,15 +147,11 @@ def curves(evidence: Evidence, parameters: Parameters, ops: Ops) -> Curves:
     """All curves of the models, in dependency order."""
     derived: Curves = {}
     for name in evidence.models:
-        derived |= MODELS[name].curves(
-            evidence.context, parameters, derived, evidence.bound, ops
-        )
+        derived |= MODELS[name].curves(evidence.context, parameters, derived, evidence.bound, ops)
     return derived
 
 
-def log_likelihood(
-    evidence: Evidence, parameters: Parameters, derived: Curves, ops: Ops
-) -> Array:
+def log_likelihood(evidence: Evidence, parameters: Parameters, derived: Curves, ops: Ops) -> Array:
     """One log-likelihood per row, shape ``(..., row)``, rows as in ``evidence.ids``."""
     parts = [t.log_likelihood(parameters, derived, ops) for t in evidence.bound.values()]
     return ops.concatenate(parts)
@@ -224,7 +222,9 @@ def build(evidence: Evidence) -> Any:
         for name in scalars(context, models):
             prior = context.prior(name)
             if name not in seen or prior.family == "fixed":
-                parameters[name] = np.float64(prior.ppf(0.5))  # not in the graph, or a constant of it
+                parameters[name] = np.float64(
+                    prior.ppf(0.5)
+                )  # not in the graph, or a constant of it
             else:
                 parameters[name] = prior.rv(name)
         for name, (_, labels) in innovations(context, models).items():

@@ -39,6 +39,7 @@ from valuation.models.base import (
     need_count,
     need_nothing,
     need_window,
+    occupancy,
 )
 from valuation.ops import Array, Ops
 from valuation.schema import Kind
@@ -139,23 +140,25 @@ def _talent(
     context: Context, parameters: Parameters, curves: Curves, bound: Mapping[str, Bound], ops: Ops
 ) -> Array:
     """Expected retained share of the talent's value on the monthly grid, given what is known of each person."""
-    names, subjects = cohorts(context), context.subjects("people")
+    subjects = context.subjects("people")
     roster = context.people.set_index("subject")
+    bought = [i for i, s in enumerate(subjects) if roster.loc[s, "talent"]]
+    if not bought:
+        return 0.0 * parameters["exit_hazard_shift"][..., None] + np.zeros(len(context.months))
+    entries = [max(context.month(roster.loc[subjects[i], "entry"]), 0.0) for i in bought]
+    clocks = np.maximum(context.months - np.array(entries)[:, None], 0.0)
+    weights = np.array([float(roster.loc[subjects[i], "weight"]) for i in bought])
     life = bound.get("life_people")
-    total: Array = 0.0
-    for i, subject in enumerate(subjects):
-        person = roster.loc[subject]
-        if not person["talent"]:
-            continue
-        clock = np.maximum(context.months - max(context.month(person["entry"]), 0.0), 0.0)
-        if isinstance(life, BoundLifeCourse) and i in life.final:
-            here = life.occupancy(parameters, curves, i, clock, ops)
-        else:
-            g = names.index(person["cohort"])
-            hazard = ops.exp(curves["log_exit_hazard"][..., g, :])
-            here = ops.exp(-ops.dot(hazard, exposure(clock).T))
-        total = total + float(person["weight"]) * here
-    return total
+    here = occupancy(
+        process(context),
+        life if isinstance(life, BoundLifeCourse) else None,
+        parameters,
+        curves,
+        bought,
+        clocks,
+        ops,
+    )
+    return ops.dot(weights, here)
 
 
 def process(context: Context) -> LifeProcess:
@@ -206,7 +209,12 @@ def _terms(context: Context, rows: pd.DataFrame) -> list[tuple[str, Term]]:
         lower = max(t - float(width), 0.0) if leaving and not pd.isna(width) else None
         observations.append(
             Observation(
-                row["id"], subjects.index(row["subject"]), leaving, t, lower, context.probability_true(row)
+                row["id"],
+                subjects.index(row["subject"]),
+                leaving,
+                t,
+                lower,
+                context.probability_true(row),
             )
         )
     if observations:
@@ -254,9 +262,7 @@ def _group_exits(context: Context, rows: pd.DataFrame, roster: pd.DataFrame) -> 
         p = chance(parameters, curves, ops)
         return _log_choose(risk, new, ops) + new * ops.log(p) + (risk - new) * ops.log1p(-p)
 
-    def simulate(
-        parameters: Parameters, curves: Curves, rng: np.random.Generator
-    ) -> np.ndarray:
+    def simulate(parameters: Parameters, curves: Curves, rng: np.random.Generator) -> np.ndarray:
         from valuation.ops import numpy_ops
 
         p = chance(parameters, curves, numpy_ops())
@@ -283,9 +289,7 @@ def _layoffs(context: Context, rows: pd.DataFrame, roster: pd.DataFrame) -> Inde
             - _log_beta(a, b, ops)
         )
 
-    def simulate(
-        parameters: Parameters, curves: Curves, rng: np.random.Generator
-    ) -> np.ndarray:
+    def simulate(parameters: Parameters, curves: Curves, rng: np.random.Generator) -> np.ndarray:
         from valuation.ops import numpy_ops
 
         a, b = shapes(parameters, numpy_ops())

@@ -113,7 +113,7 @@ def _curves(
     at_close = parameters["revenue_before"] * ops.exp(
         parameters["growth_to_close"] * (-middle_of_year_before(context) / 12.0)
     )
-    kept = ops.dot(curves["customer_active"], roster["revenue_share"].to_numpy(float))
+    kept = ops.dot(roster["revenue_share"].to_numpy(float), curves["customer_active"])
     factor = growth_factor(parameters, months, ops)
     retained = (at_close * (1.0 - parameters["acquirer_share_before"]))[..., None] * kept * factor
     new = new_revenue(context, parameters, curves, months, ops)
@@ -188,9 +188,9 @@ def log_spared(context: Context, parameters: Parameters, stake: Array, ops: Ops)
     place = np.clip(np.round(year_ends(context)).astype(int), 0, context.horizon)
     terms = context.deal.impairment
     value = stake[..., place] / (1.0 - parameters["liquidity_discount"])[..., None]
-    short = (
-        np.log(terms.threshold * terms.carrying_usd_bn) - ops.log(value)
-    ) / parameters["impairment_spread"][..., None]
+    short = (np.log(terms.threshold * terms.carrying_usd_bn) - ops.log(value)) / parameters[
+        "impairment_spread"
+    ][..., None]
     return ops.log1p(-parameters["impairment_recognition"][..., None] * ops.norm_cdf(short))
 
 
@@ -227,7 +227,12 @@ def _terms(context: Context, rows: pd.DataFrame) -> list[tuple[str, Term]]:
         written = float(row["value"]) > 0.5
         observations.append(
             Observation(
-                row["id"], 0, written, t, earlier if written else None, context.probability_true(row)
+                row["id"],
+                0,
+                written,
+                t,
+                earlier if written else None,
+                context.probability_true(row),
             )
         )
         earlier = t
@@ -270,9 +275,7 @@ def _figures(context: Context, rows: pd.DataFrame, kind: Kind) -> Independent:
             return ops.log_norm_cdf(-gap)
         return -0.5 * gap**2 - np.log(sd * np.sqrt(2 * np.pi))
 
-    def simulate(
-        parameters: Parameters, curves: Curves, rng: np.random.Generator
-    ) -> np.ndarray:
+    def simulate(parameters: Parameters, curves: Curves, rng: np.random.Generator) -> np.ndarray:
         centre = latent(curves, numpy_ops())
         return np.exp(centre + sd * rng.standard_normal(centre.shape))
 

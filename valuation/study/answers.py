@@ -157,9 +157,7 @@ def _scenario(study: Study) -> dict[str, Any]:
     meets = study.drivers["weight"].to_numpy() > 0
     before = study.unconditioned["weight"].to_numpy()
     chance = (
-        decision.probability(meets, before)
-        if scenario.conditions
-        else decision.Estimate(1.0, 0.0)
+        decision.probability(meets, before) if scenario.conditions else decision.Estimate(1.0, 0.0)
     )
     return {
         "scenario": scenario.scenario,
@@ -474,7 +472,7 @@ def _customers(study: Study, weight: np.ndarray) -> list[dict[str, Any]]:
                 continue
             if row["pooled"]:
                 place = min(int(round(month)), context.horizon)
-                here = curves["customer_active"][:, place, i]
+                here = curves["customer_active"][:, i, place]
             else:
                 end, back = ends.sel(customer=subject), returns.sel(customer=subject)
                 here = (month < end.to_numpy()) | (month >= back.to_numpy())

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from valuation import gate as gates
+from valuation.errors import ModelError
 from valuation.ledger import Ledger, load_ledger
 from valuation.models import KINDS, MODELS, closure, joint
 from valuation.params import (
@@ -157,6 +158,11 @@ class Study:
         from valuation import posterior
 
         evidence = self.under(prior_set)
+        if not evidence.ids:
+            raise ModelError(
+                f"nothing that {', '.join(self.models)} can learn from was published by {self.as_of}; "
+                "choose a later as-of date or more models"
+            )
 
         def make() -> xr.DataTree:
             return posterior.fit(
@@ -180,12 +186,17 @@ class Study:
 
     def under(self, prior_set: str, deal: Deal | None = None) -> Evidence:
         """The evidence with another prior set (its ``p0`` stays the house's) or other terms."""
-        context = replace(
-            self.evidence.context,
-            priors=self.book.get(prior_set),
-            deal=self.base_deal if deal is None else deal,
-        )
-        return replace(self.evidence, context=context)
+        terms = self.base_deal if deal is None else deal
+        longer = terms.horizon_years != self.base_deal.horizon_years
+        evidence = self._evidence_of_scenario if longer else self.evidence
+        context = replace(evidence.context, priors=self.book.get(prior_set), deal=terms)
+        return replace(evidence, context=context)
+
+    @cached_property
+    def _evidence_of_scenario(self) -> Evidence:
+        """The evidence over the scenario's own horizon: curves and year ends are as long as it is."""
+        context = replace(self.evidence.context, deal=self.deal)
+        return joint.bind(context, self.evidence.rows, models=self.models)
 
     def believed(self, prior_set: str) -> Believed:
         """Draws of all parameters under a prior set.
@@ -196,7 +207,7 @@ class Study:
         from valuation.posterior import diagnose
         from valuation.update import importance_weights
 
-        evidence = self.under(prior_set)
+        evidence = self.under(prior_set, self.deal)
         sampled = stacked(self.posterior)
         changed = [n for n in self.book.changed(prior_set) if n in sampled]
         if not changed:
@@ -272,9 +283,9 @@ class Study:
         """Drivers; draws that miss a condition of the scenario weigh nothing."""
         from valuation.forecast import conditioned
 
-        return conditioned(
-            self.unconditioned, self.scenario, least=self.limits.scenario_draws_min
-        )[0]
+        return conditioned(self.unconditioned, self.scenario, least=self.limits.scenario_draws_min)[
+            0
+        ]
 
     @cached_property
     def flows(self) -> xr.DataArray:
@@ -321,7 +332,9 @@ class Study:
             return diagnose(self.posterior, self.limits)
         from valuation.value import value
 
-        values = self.values if not self.scenario.conditions else value(self.unconditioned, self.deal)
+        values = (
+            self.values if not self.scenario.conditions else value(self.unconditioned, self.deal)
+        )
         headline: dict[str, Any] = {"NPV, USD bn": values["npv"].to_numpy()}
         rare = []
         for name in values["definition"].to_numpy():

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 
 GRID = 80
 STEP_MONTHS = 3
-LIFE_KINDS = ("departure", "sighting", "customer_ended", "customer_active", "impairment", "regulatory_action")
+LIFE_KINDS = (
+    "departure",
+    "sighting",
+    "customer_ended",
+    "customer_active",
+    "impairment",
+    "regulatory_action",
+)
 
 # model: the monthly curves it shows, as (curve, label, unit)
 SHOWN: dict[str, tuple[tuple[str, str, str], ...]] = {
@@ -80,7 +87,9 @@ def model_results(study: Study, model: str) -> dict[str, Any]:
         "curves": _curves(study, model, before, after),
         "rows": [r for r in _evidence(study) if r["kind"] in kinds],
         "diagnostics": diagnostics(study),
-        "summary": _summary(study, sub.scalars(evidence.context), sub.innovations(evidence.context)),
+        "summary": _summary(
+            study, sub.scalars(evidence.context), sub.innovations(evidence.context)
+        ),
     }
 
 
