@@ -435,7 +435,7 @@ def _customers(
         if pooled[i]:
             active[:, :, i] = derived["customer_active"][:, i, :]
             continue
-        times, back, states, chosen = _exit_times(
+        times, back, _states, _chosen = _exit_times(
             process,
             life if isinstance(life, BoundLifeCourse) else None,
             parameters,

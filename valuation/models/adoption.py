@@ -4,10 +4,11 @@ On half-yearly knots j since the close, linear in between:
 
     logit share[j] = η0 + (1 - exp(-t_j/12)) (λ_A z + κ q) + δ j + σ Σ_{i<=j} ε_i,   ε ~ N(0, 1)
 
-z is integration, q ~ N(0, 1) the latent quality of the target's data against its rivals'; both take about a year
-to show. Graded quality reports observe q through an ordered logit; a rival vendor in use has probability
-``1 - share``; a reported share observes the logit with its own error. The contract floor enters spending, not
-quality. Spending on expert data starts at a level and grows at a rate that fades.
+z is integration, q ~ N(0, 1) the latent quality of the target's data against its rivals'; both
+take about a year to show. Graded quality reports observe q through an ordered logit; a rival
+vendor in use has probability ``1 - share``; a reported share observes the logit with its own
+error. The contract floor enters spending, not quality. Spending on expert data starts at a level
+and grows at a rate that fades.
 """
 
 from __future__ import annotations
@@ -147,7 +148,7 @@ def _terms(context: Context, rows: pd.DataFrame) -> list[tuple[str, Term]]:
         truth = np.array([context.probability_true(r) for _, r in part.iterrows()])
         return part, part["value"].to_numpy(float), truth, tuple(part["id"])
 
-    part, grade, truth, ids = take(QUALITY_REPORT)
+    _part, grade, truth, ids = take(QUALITY_REPORT)
     if ids:
 
         def graded(parameters: Parameters, curves: Curves, ops: Ops) -> Array:

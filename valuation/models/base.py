@@ -61,7 +61,7 @@ class Context:
     @property
     def horizon(self) -> int:
         """Months from the close to the end of the grid: the deal's horizon, or ``reach`` if that is less."""
-        full = int(round(self.deal.horizon_years * 12))
+        full = round(self.deal.horizon_years * 12)
         return full if self.reach is None else min(full, self.reach)
 
     @property
@@ -109,7 +109,9 @@ _SUBJECT = {"people": "subject", "customers": "subject", "vendors": "subject"}
 class Term(Protocol):
     """Rows that are evaluated together."""
 
-    ids: tuple[str, ...]
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Row ids in the order of the last axis."""
 
     def bind(self, parameters: Parameters, curves: Curves) -> Bound:
         """Fix ``p0`` from prior draws; returns what evaluates log-likelihoods."""
@@ -118,7 +120,9 @@ class Term(Protocol):
 class Bound(Protocol):
     """A term with its credibility mixture fixed."""
 
-    ids: tuple[str, ...]
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Row ids in the order of the last axis."""
 
     def log_likelihood(self, parameters: Parameters, curves: Curves, ops: Ops) -> Array:
         """One log-likelihood per row, shape ``(..., rows)``."""
@@ -362,7 +366,7 @@ def _state_probability(
     if process.log_no_return is not None:
         returned = np.array([s is not None and s[3] is not None for s in states])
         elapsed = np.array(
-            [0.0 if s is None or s[3] is None else max(s[3] - s[1], 0.0) for s in states]
+            [0.0 if s is None or s[3] is None else max(s[3] - (s[1] or 0.0), 0.0) for s in states]
         )
         back = -ops.expm1(process.log_no_return(parameters, elapsed, ops))
         value = value * ops.where(returned, back, 1.0)
@@ -510,9 +514,10 @@ def _in_place(
     left = np.repeat(np.array([upper is not None for _, upper, _, _ in states]), length)
     if not left.any():
         return inside
-    lower = [up if low is None else low for low, up, _, _ in states]
     upper = [0.0 if up is None else up for _, up, _, _ in states]
-    lower = [0.0 if low is None else low for low in lower]
+    lower = [
+        last if low is None else low for last, (low, _, _, _) in zip(upper, states, strict=True)
+    ]
     exact = np.repeat(np.array([low is None for low, _, _, _ in states]), length)
     # Within the window the exit time is spread in proportion to the hazard.
     a, b = ops.exp(log_at(lower)), ops.exp(log_at(upper))

@@ -4,10 +4,11 @@ Gap D in points of a public index (negative: ahead), on half-yearly knots since 
 
     D[j] = m + φ (D[j-1] - m) - κ_T (T[j] - T*) - κ_Q q s[j] + σ ε_j,   D[0] ~ prior,  ε ~ N(0, 1)
 
-T is the retained share of the acquired talent, ``T*`` = 0.7 the share at which it neither helps nor hurts, q the quality of
-the target's data and s the share of the acquirer's spending that buys it: talent and data move the gap, at rates to
-be learned. Reported gaps observe D, ranks observe ``1 + max(D, 0)/spacing`` on the log scale, and whether an announced
-model date is met depends on integration.
+T is the retained share of the acquired talent, ``T*`` = 0.7 the share at which it neither helps
+nor hurts, q the quality of the target's data and s the share of the acquirer's spending that buys
+it: talent and data move the gap, at rates to be learned. Reported gaps observe D, ranks observe
+``1 + max(D, 0)/spacing`` on the log scale, and whether an announced model date is met depends on
+integration.
 """
 
 from __future__ import annotations

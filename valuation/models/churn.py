@@ -2,17 +2,20 @@
 
 Customer i of a segment has, in months since the close,
 
-    S_i(t) = exp(-b_i t) · (1 - π c_i + π c_i exp(-b_i (e^β - 1) τ (1 - e^(-t/τ)))),   b_i = exp(log m_seg + σ u_i - λ_C z)
+    S_i(t) = exp(-b_i t) · (1 - π c_i + π c_i exp(-b_i (e^β - 1) τ (1 - e^(-t/τ))))
+    b_i = exp(log m_seg + σ u_i - λ_C z)
 
-the survival function, with ``m_seg`` the ordinary monthly hazard of the segment, ``u_i ~ N(0, 1)`` and z integration.
-``c_i`` = 1 for a customer that competes with the acquirer. Such a customer minds the new owner with probability π; one
-that does has its hazard multiplied by ``e^β`` on the day of the deal, a surge that fades with τ. The share π keeps a few
-quick exits from proving that every rival must go (a mixture cure model: Farewell 1982, Biometrics 38). A customer that left comes
-back at a constant rate ω. Pooled rows of the roster ("Other …") are populations: no ``u_i``, and their survival is the share
-that stays.
+the survival function, with ``m_seg`` the ordinary monthly hazard of the segment, ``u_i ~ N(0,
+1)`` and z integration. ``c_i`` = 1 for a customer that competes with the acquirer. Such a
+customer minds the new owner with probability π; one that does has its hazard multiplied by
+``e^β`` on the day of the deal, a surge that fades with τ. The share π keeps a few quick exits
+from proving that every rival must go (a mixture cure model: Farewell 1982, Biometrics 38). A
+customer that left comes back at a constant rate ω. Pooled rows of the roster ("Other …") are
+populations: no ``u_i``, and their survival is the share that stays.
 
-Evidence: endings (within a window of at least a month) and sightings telescope; a report of an unconfirmed cut enters through
-its credibility. New customers named in public are ``Poisson(ν ρ t)``.
+Evidence: endings (within a window of at least a month) and sightings telescope; a report of an
+unconfirmed cut enters through its credibility. New customers named in public are ``Poisson(ν ρ
+t)``.
 """
 
 from __future__ import annotations

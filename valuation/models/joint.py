@@ -217,7 +217,7 @@ def build(evidence: Evidence) -> Any:
     )
     context, models, seen = short.context, short.models, touched(short)
     vectors = {k: v for k, v in innovations(context, models).items() if k in seen}
-    with pm.Model(coords={dim: labels for dim, labels in vectors.values()}) as model:
+    with pm.Model(coords=dict(vectors.values())) as model:
         parameters: dict[str, Any] = {}
         for name in scalars(context, models):
             prior = context.prior(name)

@@ -1,8 +1,9 @@
 """Regulation: does an authority open a formal action against the deal?
 
-A constant monthly hazard. "None opened by this date" contributes its survival, an action its density; rows telescope.
-Signs that action has become more (+1) or less (-1) likely observe the logarithm of the hazard against its prior
-median through a logit whose informativeness is estimated.
+A constant monthly hazard. "None opened by this date" contributes its survival, an action its
+density; rows telescope. Signs that action has become more (+1) or less (-1) likely observe the
+logarithm of the hazard against its prior median through a logit whose informativeness is
+estimated.
 """
 
 from __future__ import annotations

@@ -1,18 +1,21 @@
 """Retention: who of the people that came with the deal is still in post.
 
-Each cohort g (data: the ``cohort`` column of the people roster) has a piecewise-constant monthly hazard
-of voluntary exit on the person's own clock, which starts at the later of the close and the person's start:
+Each cohort g (data: the ``cohort`` column of the people roster) has a piecewise-constant monthly
+hazard of voluntary exit on the person's own clock, which starts at the later of the close and the
+person's start:
 
     log h[g, k] = log m[g] + s + w[k] - λ_R z,     breaks at 6, 12, 24 and 48 months
 
-``m[g]`` is the cohort's first-half-year hazard (prior from base rates), ``s`` a shift that the cohorts of
-one deal share (partial pooling), ``w`` a random walk over the pieces that starts at 0 with standard
-deviation τ, z integration. Cut jobs are another event with their own constant hazard.
+``m[g]`` is the cohort's first-half-year hazard (prior from base rates), ``s`` a shift that the
+cohorts of one deal share (partial pooling), ``w`` a random walk over the pieces that starts at 0
+with standard deviation τ, z integration. Cut jobs are another event with their own constant
+hazard.
 
-Evidence: named exits and sightings telescope (:class:`valuation.models.base.LifeCourse`): silence is not
-a sighting, so nobody counts as in post after the last time somebody saw them there. Groups enter as counts
-with under-reporting, ``k ~ Binomial(n, ρ_g F_g(t))``, because the press misses quiet exits; further counts of
-one group telescope too. Layoffs come in lumps, hence beta-binomial.
+Evidence: named exits and sightings telescope (:class:`valuation.models.base.LifeCourse`): silence
+is not a sighting, so nobody counts as in post after the last time somebody saw them there. Groups
+enter as counts with under-reporting, ``k ~ Binomial(n, ρ_g F_g(t))``, because the press misses
+quiet exits; further counts of one group telescope too. Layoffs come in lumps, hence
+beta-binomial.
 """
 
 from __future__ import annotations
@@ -41,7 +44,7 @@ from valuation.models.base import (
     need_window,
     occupancy,
 )
-from valuation.ops import Array, Ops
+from valuation.ops import Array, Ops, numpy_ops
 from valuation.schema import Kind
 
 BREAKS = np.array([0.0, 6.0, 12.0, 24.0, 48.0])  # months; the last piece is open
@@ -230,7 +233,7 @@ def _increments(
     context: Context, rows: pd.DataFrame, roster: pd.DataFrame
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Per row: start and end of its window on the group's clock, new exits, and people still at risk."""
-    start, end, new, risk = [], [], [], []
+    spans: list[tuple[float, float, float, float]] = []
     last: dict[str, tuple[float, float]] = {}
     for _, row in rows.iterrows():
         subject, k = row["subject"], float(row["value"])
@@ -241,9 +244,10 @@ def _increments(
                 f"row {row['id']}: {k:g} of {size:g} by {row['event_date']} does not follow {k0:g} before it; "
                 "counts of one group are cumulative, so correct or supersede a row"
             )
-        start.append(t0), end.append(t), new.append(k - k0), risk.append(size - k0)
+        spans.append((t0, t, k - k0, size - k0))
         last[subject] = (t, k)
-    return np.array(start), np.array(end), np.array(new), np.array(risk)
+    start, end, new, risk = np.array(spans).T
+    return start, end, new, risk
 
 
 def _group_exits(context: Context, rows: pd.DataFrame, roster: pd.DataFrame) -> Independent:
@@ -263,8 +267,6 @@ def _group_exits(context: Context, rows: pd.DataFrame, roster: pd.DataFrame) -> 
         return _log_choose(risk, new, ops) + new * ops.log(p) + (risk - new) * ops.log1p(-p)
 
     def simulate(parameters: Parameters, curves: Curves, rng: np.random.Generator) -> np.ndarray:
-        from valuation.ops import numpy_ops
-
         p = chance(parameters, curves, numpy_ops())
         return rng.binomial(risk.astype(int), p).astype(float)
 
@@ -290,8 +292,6 @@ def _layoffs(context: Context, rows: pd.DataFrame, roster: pd.DataFrame) -> Inde
         )
 
     def simulate(parameters: Parameters, curves: Curves, rng: np.random.Generator) -> np.ndarray:
-        from valuation.ops import numpy_ops
-
         a, b = shapes(parameters, numpy_ops())
         return rng.binomial(risk.astype(int), rng.beta(a, b)).astype(float)
 

@@ -8,10 +8,11 @@ Run rate in USD bn per year, t in months since the close:
     new:      ν s (1 - exp(-h t))/h · G(t),      ν customers a month of s USD bn a year each, leaving at h
     G:        growth of what is kept, from rate g that fades to the long-run rate
 
-``a`` is the acquirer's share of revenue before the close, whose purchases the adoption model carries on. Reported
-revenue, run rates and lower bounds observe the logarithm with their own relative error; a restated figure replaces the
-one it supersedes. The stake is worth ``fraction × multiple(t) × R(t)``, the multiple gliding from the one paid to the exit
-multiple; at each year end a stake below the threshold of its carrying value is written down with probability r (a
+``a`` is the acquirer's share of revenue before the close, whose purchases the adoption model
+carries on. Reported revenue, run rates and lower bounds observe the logarithm with their own
+relative error; a restated figure replaces the one it supersedes. The stake is worth ``fraction ×
+multiple(t) × R(t)``, the multiple gliding from the one paid to the exit multiple; at each year
+end a stake below the threshold of its carrying value is written down with probability r (a
 softened step), so "not written down" is evidence on revenue and multiple.
 """
 
@@ -23,6 +24,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from valuation.errors import LedgerError
 from valuation.models.base import (
     MONTHS_BEFORE,
     Bound,
@@ -247,13 +249,10 @@ def _figures(context: Context, rows: pd.DataFrame, kind: Kind) -> Independent:
     weights = np.zeros((len(grid), len(rows)))
     for j, (_, row) in enumerate(rows.iterrows()):
         end = context.month(row["event_date"])
-        if kind is RUN_RATE:
-            points = np.array([end])
-        else:  # twelve mid-months of the year that ends then
-            points = end - 365.25 / DAYS_PER_MONTH * (np.arange(12) + 0.5) / 12.0
+        # A day, or the twelve mid-months of the year that ends then.
+        year = end - 365.25 / DAYS_PER_MONTH * (np.arange(12) + 0.5) / 12.0
+        points = np.array([end]) if kind is RUN_RATE else year
         if points.min() < grid[0] or points.max() > grid[-1]:
-            from valuation.errors import LedgerError
-
             raise LedgerError(
                 f"row {row['id']}: {kind.name} at {row['event_date']} lies outside the model's months "
                 f"{grid[0]:g} to {grid[-1]:g} since the close; leave kind empty to keep it as context"

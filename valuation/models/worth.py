@@ -1,8 +1,8 @@
 """Worth: what a unit of each driver is worth to the acquirer.
 
-No market prices these quantities and no public evidence observes them yet, so their posterior is their prior: they sit
-in the joint model so that draws stay paired, prior sets reweight them like everything else, and the share of the answer that
-is opinion can be computed instead of confessed.
+No market prices these quantities and no public evidence observes them yet, so their posterior is
+their prior: they sit in the joint model so that draws stay paired, prior sets reweight them like
+everything else, and the share of the answer that is opinion can be computed instead of confessed.
 """
 
 from __future__ import annotations

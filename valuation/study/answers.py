@@ -471,7 +471,7 @@ def _customers(study: Study, weight: np.ndarray) -> list[dict[str, Any]]:
             if row["start"] > date:
                 continue
             if row["pooled"]:
-                place = min(int(round(month)), context.horizon)
+                place = min(round(month), context.horizon)
                 here = curves["customer_active"][:, i, place]
             else:
                 end, back = ends.sel(customer=subject), returns.sel(customer=subject)

@@ -100,7 +100,7 @@ class Study:
     @cached_property
     def digests(self) -> dict[str, str]:
         """SHA-256 of what the answer depends on, by name."""
-        from valuation.posterior import code_digest
+        from valuation.study.stored import package_digest
 
         return {
             "ledger": self.ledger.digest,
@@ -108,7 +108,7 @@ class Study:
             "deal": self.deal.digest(),
             "scenario": self.scenario.digest(),
             "credibility": digest_of(dict(self.credibility)),
-            "code": code_digest(),
+            "code": package_digest(),
         }
 
     @property
@@ -400,10 +400,23 @@ class Study:
 
     @cached_property
     def results(self) -> dict[str, Any]:
-        """Every number a page shows, as plain values that JSON can hold."""
+        """Every number a page shows, as plain values that JSON can hold; stored by content."""
         from valuation.study.answers import results_of
+        from valuation.study.stored import load_or_make
 
-        return results_of(self)
+        key = digest_of(
+            {
+                "inputs": self.digests,
+                "posterior": self.posterior_key(),
+                "priors": {name: self.book.digest(name) for name in self.book.sets()},
+                "limits": self.limits.digest(),
+                "override": self.override,
+                "checked": str(dt.date.today()),  # the ledger's checks depend on the day
+            }
+        )
+        return load_or_make(
+            cache_folder(self.root) / "results" / f"{key[:16]}.json", lambda: results_of(self)
+        )
 
 
 def stacked(tree: xr.DataTree) -> dict[str, np.ndarray]:

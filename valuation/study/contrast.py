@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from valuation.params import load_scenarios
-from valuation.study.answers import diagnostics, run_of
 from valuation.study.case import RANDOM_SEED, open_study
 
 SHOWN = ("scenario", "headline", "definitions", "npv_quantiles", "components")
@@ -38,7 +37,7 @@ def compare(
         "schema": 1,
         "deal": base.results["deal"],
         "as_of": str(base.as_of),
-        "run": run_of(base),
+        "run": base.results["run"],
         "scenarios": rows,
-        "diagnostics": diagnostics(base),
+        "diagnostics": base.results["diagnostics"],
     }

@@ -1,0 +1,53 @@
+"""Results kept on disk by content, so that a comparison does not compute again what a report has."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def load_or_make(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The results stored at ``path`` if they are whole, else those of ``make``, stored for the next caller.
+
+    A file whose digest does not match its content is replaced, with a sentence on stderr. Refusals raised by
+    ``make`` pass through and store nothing.
+    """
+    if path.exists():
+        try:
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            if stored["sha256"] == _digest(stored["results"]):
+                return dict(stored["results"])
+        except (ValueError, KeyError, TypeError):
+            pass  # said below
+        print(f"{path.name}: stored results are damaged; computing them again", file=sys.stderr)
+    results = json.loads(json.dumps(make(), allow_nan=False))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = json.dumps({"sha256": _digest(results), "results": results}, allow_nan=False)
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", dir=path.parent, suffix=".tmp", delete=False
+    ) as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(file.name, path)
+    return dict(results)
+
+
+def package_digest() -> str:
+    """SHA-256 of the package's source: any change of code may change a result."""
+    folder, digest = Path(__file__).parents[1], hashlib.sha256()
+    for path in sorted(folder.rglob("*.py"), key=lambda p: p.relative_to(folder).as_posix()):
+        text = path.read_bytes().replace(b"\r\n", b"\n")
+        digest.update(f"{path.relative_to(folder).as_posix()}:{len(text)}:".encode() + text)
+    return digest.hexdigest()
+
+
+def _digest(results: Any) -> str:
+    text = json.dumps(results, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
