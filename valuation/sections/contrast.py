@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -121,13 +122,17 @@ def scenario_table(
     )
 
 
+# A page beside this one: no scheme, no way out of the folder.
+RELATIVE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*")
+
+
 def _titled(scenario: Mapping[str, Any], address: str) -> str:
     from valuation.sections.parts import Html, esc
 
     title: str = esc(scenario["title"])
     if address.startswith(("https://", "http://")):
         title = link(address, scenario["title"])
-    elif address and all(character.isalnum() or character in "._-" for character in address):
+    elif RELATIVE.fullmatch(address) and ".." not in address:
         title = Html(f'<a href="{esc(address)}">{esc(scenario["title"])}</a>')
     story = words.spell_dates(str(scenario.get("story") or ""))
     return join([title, tag("span", story, class_="vl-small")])
