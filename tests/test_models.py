@@ -386,6 +386,19 @@ def test_a_write_down_after_clean_accounts_happened_in_between():
     assert found["R02"] == close_to(np.log1p(-spared(evidence, draws, "2026-12-31")))
 
 
+def test_clean_accounts_that_nobody_believes_do_not_narrow_when_it_was_written_down():
+    rows = [
+        {"kind": "impairment", "subject": "Maker", "event_date": "2025-12-31", "value": 0},
+        {"kind": "impairment", "subject": "Maker", "event_date": "2026-12-31", "value": 1},
+    ]
+    rows[0]["credibility"] = "D"
+    known = world.ledger_of(rows)
+    evidence = world.bound(known, credibility=world.CERTAIN | {"D": 0.0}, models=("revenue",))
+    draws = world.prior_draws(evidence, draws=DRAWS)
+    first, second = (spared(evidence, draws, f"{year}-12-31") for year in (2025, 2026))
+    assert world.loglik(evidence, draws)["R02"] == close_to(np.log1p(-first * second))
+
+
 # --- graded reports -------------------------------------------------------------------------------
 
 GRADED = [

@@ -223,21 +223,14 @@ def _terms(context: Context, rows: pd.DataFrame) -> list[tuple[str, Term]]:
             terms.append((kind.name, _figures(context, part, kind)))
     observations = []
     marks = rows[rows["kind"] == IMPAIRMENT.name].sort_values(["event_date", "id"])
-    earlier = 0.0
     for _, row in marks.iterrows():
         t = context.month(row["event_date"])
         written = float(row["value"]) > 0.5
+        # At any year end so far; clean accounts before it narrow that by as much as they are believed.
+        lower = 0.0 if written else None
         observations.append(
-            Observation(
-                row["id"],
-                0,
-                written,
-                t,
-                earlier if written else None,
-                context.probability_true(row),
-            )
+            Observation(row["id"], 0, written, t, lower, context.probability_true(row))
         )
-        earlier = t
     if observations:
         terms.append(("impairment", LifeCourse(tuple(observations), impairment_process(context))))
     return terms

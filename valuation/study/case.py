@@ -407,6 +407,8 @@ class Study:
         key = digest_of(
             {
                 "inputs": self.digests,
+                # Two dates may see the same rows; they still answer for different days.
+                "as_of": str(self.as_of),
                 "posterior": self.posterior_key(),
                 "priors": {name: self.book.digest(name) for name in self.book.sets()},
                 "limits": self.limits.digest(),
