@@ -233,6 +233,9 @@ def project(home: Path, **tables: str) -> Path:
     return home
 
 
+POOL = 2500  # prior draws that a stand-in chooses from
+
+
 def stand_in(evidence: Evidence, *, random_seed: int, draws: int = 250, power: float = 0.25) -> Any:
     """Draws in the place of a posterior, in a second instead of minutes.
 
@@ -246,12 +249,12 @@ def stand_in(evidence: Evidence, *, random_seed: int, draws: int = 250, power: f
 
     short = replace(evidence.context, reach=joint.reach_of(evidence))
     lengths = {k: len(v[1]) for k, v in joint.innovations(short, evidence.models).items()}
-    pool = prior_draws(evidence, draws=4000, random_seed=random_seed)
+    pool = prior_draws(evidence, draws=POOL, random_seed=random_seed)
     rows = loglik(evidence, pool).values()
-    log_weight = power * np.sum(list(rows), axis=0) if rows else np.zeros(4000)
+    log_weight = power * np.sum(list(rows), axis=0) if rows else np.zeros(POOL)
     weight = np.exp(log_weight - log_weight.max())
     rng = np.random.default_rng(random_seed)
-    chosen = rng.choice(4000, CHAINS * draws, replace=False, p=weight / weight.sum())
+    chosen = rng.choice(POOL, CHAINS * draws, replace=False, p=weight / weight.sum())
     seen = joint.touched(evidence)
     data = {}
     for name, values in pool.items():
