@@ -517,7 +517,9 @@ def _impairment(
     )
     ends = revenue.year_ends(context)
     spared = np.exp(revenue.log_spared(context, parameters, stake, numpy_ops()))
-    uniform = rng.random((len(ends), draws)).T  # a longer horizon leaves the first years' dice alone
+    uniform = rng.random(
+        (len(ends), draws)
+    ).T  # a longer horizon leaves the first years' dice alone
     when = np.full(draws, np.inf)
     for j, (_, upper, seen, _) in enumerate(states):
         mine = chosen == j

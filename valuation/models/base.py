@@ -116,9 +116,16 @@ class Term(Protocol):
     def bind(self, parameters: Parameters, curves: Curves) -> Bound:
         """Fix ``p0`` from prior draws; returns what evaluates log-likelihoods."""
 
+    def given(self, log_p0: np.ndarray) -> Bound:
+        """The same with log ``p0`` known, shape ``(rows,)``."""
+
 
 class Bound(Protocol):
     """A term with its credibility mixture fixed."""
+
+    @property
+    def log_p0(self) -> np.ndarray:
+        """Prior-predictive log probability of each row."""
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -166,7 +173,10 @@ class Independent:
 
     def bind(self, parameters: Parameters, curves: Curves) -> BoundIndependent:
         plain = np.asarray(self.logp(parameters, curves, numpy_ops()), dtype=float)
-        return BoundIndependent(self, log_mean_exp(plain))
+        return self.given(log_mean_exp(plain))
+
+    def given(self, log_p0: np.ndarray) -> BoundIndependent:
+        return BoundIndependent(self, log_p0)
 
 
 @dataclass(frozen=True)
@@ -263,6 +273,11 @@ class LifeCourse:
             self.process, [o.subject for o in self.observations], states, parameters, curves, ops
         )
         p0 = np.asarray(marginal, dtype=float).mean(axis=0)
+        with np.errstate(divide="ignore"):
+            return self.given(np.log(p0))
+
+    def given(self, log_p0: np.ndarray) -> BoundLifeCourse:
+        p0 = np.exp(log_p0)
         return BoundLifeCourse(self, p0, *_walk(self.observations, p0, self.process))
 
 
@@ -385,6 +400,11 @@ class BoundLifeCourse:
     final: dict[int, dict[State, float]] = field(repr=False)
 
     @property
+    def log_p0(self) -> np.ndarray:
+        with np.errstate(divide="ignore"):
+            return np.log(self.p0)
+
+    @property
     def ids(self) -> tuple[str, ...]:
         return self.term.ids
 
@@ -461,8 +481,10 @@ def occupancy(
     start: State = (None, None, 0.0, None)
     known = {} if life is None else life.final
     weighted = [list(known.get(s, {start: 1.0}).items()) for s in subjects]
-    who, when = np.repeat(np.asarray(subjects, dtype=int), length), times.reshape(-1)
-    log_s = process.log_survival(parameters, curves, who, when, ops)
+    who = np.repeat(np.asarray(subjects, dtype=int), length)
+    log_s = ops.unflatten(
+        process.log_survival(parameters, curves, who, times.reshape(-1), ops), (size, length)
+    )
     # Mass of every (subject, state), and each subject's total.
     pairs = [(i, state, w) for i, states in enumerate(weighted) for state, w in states]
     owner = np.array([i for i, _, _ in pairs])
@@ -472,20 +494,16 @@ def occupancy(
     mass = value * np.array([w for _, _, w in pairs])
     total = ops.dot(mass, (owner[:, None] == np.arange(size)).astype(float))
     share = mass / total[..., owner]
-    place = {
-        (i, r): n
-        for n, (i, r) in enumerate((i, r) for i, x in enumerate(weighted) for r in range(len(x)))
-    }
+    ranks = [(i, r) for i, states in enumerate(weighted) for r in range(len(states))]
+    place = {pair: n for n, pair in enumerate(ranks)}
     result: Array = 0.0
     for rank in range(max(len(states) for states in weighted)):
-        present = np.array([rank < len(states) for states in weighted])
+        present = np.array([rank < len(states) for states in weighted]).astype(float)
         here = [states[rank][0] if rank < len(states) else start for states in weighted]
         column = np.array([place.get((i, rank), 0) for i in range(size)])
-        inside = _in_place(process, parameters, curves, subjects, here, log_s, when, ops)
-        result = (
-            result + share[..., np.repeat(column, length)] * np.repeat(present, length) * inside
-        )
-    return ops.unflatten(result, (size, length))
+        inside = _in_place(process, parameters, curves, subjects, here, log_s, times, ops)
+        result = result + (share[..., column] * present)[..., None] * inside
+    return result
 
 
 def _in_place(
@@ -495,48 +513,43 @@ def _in_place(
     subjects: Sequence[int],
     states: Sequence[State],
     log_s: Array,
-    when: np.ndarray,
+    times: np.ndarray,
     ops: Ops,
 ) -> Array:
-    """P(in place at ``when`` | state), one state a subject, shape ``(..., subject * time)``."""
-    length = len(when) // len(subjects)
+    """P(in place at ``times`` | state), one state a subject, shape ``(..., subject, time)``."""
 
-    def spread(values: list[float]) -> np.ndarray:
-        return np.repeat(np.array(values, dtype=float), length)
+    def column(values: list[float]) -> np.ndarray:
+        return np.array(values, dtype=float)[:, None]
 
     def log_at(values: list[float]) -> Array:
         at = process.log_survival(parameters, curves, np.asarray(subjects), np.array(values), ops)
-        return at[..., np.repeat(np.arange(len(subjects)), length)]
+        return at[..., None]
 
     # Survival falls, so S(max(t, a)) is the lesser of S(t) and S(a): one pass over the times serves all.
     at_seen = log_at([seen for _, _, seen, _ in states])
     inside = ops.exp(ops.minimum(log_s, at_seen) - at_seen)
-    left = np.repeat(np.array([upper is not None for _, upper, _, _ in states]), length)
+    left = np.array([up is not None for _, up, _, _ in states])[:, None]
     if not left.any():
         return inside
     upper = [0.0 if up is None else up for _, up, _, _ in states]
-    lower = [
-        last if low is None else low for last, (low, _, _, _) in zip(upper, states, strict=True)
-    ]
-    exact = np.repeat(np.array([low is None for low, _, _, _ in states]), length)
+    lower = [up if low is None else low for up, (low, _, _, _) in zip(upper, states, strict=True)]
+    exact = np.array([low is None for low, _, _, _ in states])[:, None]
     # Within the window the exit time is spread in proportion to the hazard.
     a, b = ops.exp(log_at(lower)), ops.exp(log_at(upper))
-    within = (ops.minimum(ops.maximum(ops.exp(log_s), b), a) - b) / ops.maximum(a - b, 1e-12)
-    gone = ops.where(exact, 1.0 * (when < spread(upper)), within)
+    gone = (ops.minimum(ops.maximum(ops.exp(log_s), b), a) - b) / ops.maximum(a - b, 1e-12)
+    if exact.any():
+        gone = ops.where(exact, 1.0 * (times < column(upper)), gone)
     if process.log_no_return is not None:
         # Back by the day it was seen again; otherwise at the return rate since it left.
-        elapsed = np.maximum(when - spread(upper), 0.0)
-        back = -ops.expm1(process.log_no_return(parameters, elapsed, ops))
-        gone = gone + (1.0 - gone) * back * (elapsed > 0.0)
-        seen_back = spread([np.inf if again is None else again for _, _, _, again in states])
-        unseen = np.isinf(seen_back)
-        gone = ops.where(
-            unseen,
-            gone,
-            ops.where(
-                when >= seen_back, 1.0, ops.where(exact, 1.0 * (when < spread(upper)), within)
-            ),
-        )
+        elapsed = np.maximum(times - column(upper), 0.0)
+        kept = process.log_no_return(parameters, elapsed.reshape(-1), ops)
+        back = -ops.expm1(ops.unflatten(kept, elapsed.shape)) * (elapsed > 0.0)
+        again = column([np.inf if seen is None else seen for _, _, _, seen in states])
+        later = gone + (1.0 - gone) * back
+        if np.isfinite(again).any():
+            met = ops.where(times >= again, 1.0, gone)
+            later = ops.where(np.isinf(again), later, met)
+        gone = later
     return ops.where(left, gone, inside)
 
 

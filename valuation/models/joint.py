@@ -126,18 +126,26 @@ def bind(
     known = {kind.name for m in names for kind in MODELS[m].kinds}
     rows = scored[scored["kind"].isin(known)].sort_values("id").reset_index(drop=True)
     basis = reference or context
+    bound: dict[str, Bound] = {}
+    if context.reach is None:
+        # p0 needs the curves only as far as the evidence reaches.
+        near = replace(context, reach=_reach(context, rows))
+        known_p0 = bind(near, rows, models=names, reference=basis, draws=draws).bound
+        for name in names:
+            own = rows[rows["kind"].isin([k.name for k in MODELS[name].kinds])]
+            for key, term in MODELS[name].terms(context, own):
+                bound[key] = term.given(known_p0[key].log_p0)
+        return Evidence(context, names, rows, bound, basis)
     parameters = prior_draws(
         replace(basis, reach=context.reach), names, random_seed=REFERENCE_SEED, draws=draws
     )
-    bound: dict[str, Bound] = {}
     derived: Curves = {}
     for name in names:
         model = MODELS[name]
         own = rows[rows["kind"].isin([k.name for k in model.kinds])]
-        terms = dict(model.terms(context, own))
-        # Life courses are bound first: a model's own curves condition on who has left already.
+        # Bound before the model's own curves, which condition on who has left already.
         plain = model.curves(context, parameters, derived, {}, numpy_ops())
-        for key, term in terms.items():
+        for key, term in model.terms(context, own):
             bound[key] = term.bind(parameters, derived | plain)
         derived |= model.curves(context, parameters, derived, bound, numpy_ops())
     return Evidence(context, names, rows, bound, basis)
@@ -169,10 +177,15 @@ def replicate(
     return out
 
 
-def reach_of(evidence: Evidence) -> int:
-    """Months that the evidence reaches, rounded up to whole half years, at least a year."""
-    last = max((evidence.context.month(d) for d in evidence.rows["event_date"]), default=0.0)
+def _reach(context: Context, rows: pd.DataFrame) -> int:
+    """Months that the rows reach, rounded up to whole half years, at least a year."""
+    last = max((context.month(d) for d in rows["event_date"]), default=0.0)
     return max(2 * HALF_YEAR, HALF_YEAR * int(np.ceil(last / HALF_YEAR)))
+
+
+def reach_of(evidence: Evidence) -> int:
+    """Months that the evidence reaches, a multiple of six."""
+    return _reach(evidence.context, evidence.rows)
 
 
 def touched(evidence: Evidence) -> set[str]:
