@@ -20,7 +20,7 @@ report: setup ## fit, run every scenario, write reports/, print the answer
 	@$(BIN)/valuation report $(SCENARIOS) $(ARGS)
 
 test: setup ## run the tests (a few minutes)
-	@$(BIN)/python -m pytest $(PYTEST)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST)
 
 test-slow: setup ## run the long tests: whole notebooks, recovery, ten seeds, the browser
 	@$(BIN)/python -m pytest -m slow $(PYTEST)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import pkgutil
 import re
@@ -86,8 +87,13 @@ def test_every_requirement_is_imported_and_every_import_is_a_requirement(root: P
         re.split(r"[<>=\[; ]", line)[0].replace("-", "_")
         for line in settings["project"]["dependencies"]
     }
-    sources = "\n".join(p.read_text(encoding="utf-8") for p in root.glob("valuation/**/*.py"))
-    imported = set(re.findall(r"^\s*(?:from|import) ([a-z_0-9]+)", sources, re.MULTILINE))
+    imported = set()
+    for path in root.glob("valuation/**/*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                imported.add(str(node.module).split(".")[0])
     ours = {"valuation"} | set(sys.stdlib_module_names)
     # Named differently, or used as a program rather than imported.
     alias = {"yaml": "pyyaml", "ipykernel": "ipykernel", "jupyterlab": "jupyterlab"}
