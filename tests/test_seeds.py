@@ -93,7 +93,6 @@ def test_everything_in_the_second_document_counts_as_one_report(rows: pd.DataFra
         ("A113-2", "B050-3"),
         ("A116-2", "B030"),
         ("A116-3", "B032"),
-        ("A123-2", "B022"),
         ("B028", "B024"),
     ],
 )

@@ -55,12 +55,23 @@ class Evidence:
 
 
 def context_of(ledger: Any, deal: Any, priors: Mapping[str, Any], credibility: Any) -> Context:
-    """The fixed inputs of a model from a ledger, a deal, one prior set and the credibility grades."""
+    """The fixed inputs of a model from a ledger, a deal, one prior set and the credibility grades.
+
+    Rosters are cut at the ledger's as-of date: who joined later, or was won as a customer later, was not known then.
+    The weights of the talent known by then are scaled to sum to 1.
+    """
+    people = ledger.people[ledger.people["entry"] <= ledger.as_of].reset_index(drop=True)
+    bought = people["talent"] == 1
+    if bought.any():
+        people["weight"] = people["weight"].where(
+            ~bought, people["weight"] / people["weight"][bought].sum()
+        )
+    customers = ledger.customers[ledger.customers["start"] <= ledger.as_of].reset_index(drop=True)
     return Context(
         deal=deal,
         priors=priors,
-        people=ledger.people,
-        customers=ledger.customers,
+        people=people,
+        customers=customers,
         vendors=ledger.vendors,
         entities=ledger.entities,
         credibility=credibility,

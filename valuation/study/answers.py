@@ -434,7 +434,7 @@ def _people(study: Study, weight: np.ndarray) -> list[dict[str, Any]]:
     names = retention.cohorts(context)
     exits = study.drivers["person_exit"]
     out = []
-    for _, person in study.ledger.people.sort_values("subject").iterrows():
+    for _, person in study.evidence.context.people.sort_values("subject").iterrows():
         subject, shown = person["subject"], {}
         for date in horizon_dates(study):
             month = context.month(date)
@@ -461,7 +461,7 @@ def _people(study: Study, weight: np.ndarray) -> list[dict[str, Any]]:
 def _customers(study: Study, weight: np.ndarray) -> list[dict[str, Any]]:
     context, curves = study.evidence.context, study.curves
     subjects = context.subjects("customers")
-    roster = study.ledger.customers.set_index("subject")
+    roster = context.customers.set_index("subject")
     ends, returns = study.drivers["customer_end"], study.drivers["customer_return"]
     out = []
     for i, subject in enumerate(subjects):
@@ -562,7 +562,8 @@ def outside_view(study: Study) -> dict[str, Any]:
     from scipy.stats import beta
 
     deals = study.ledger.reference_deals
-    known = deals[deals["outcome"].isin(["success", "mixed", "failure"])]
+    seen = deals["outcome_date"].map(lambda d: isinstance(d, dt.date) and d <= study.as_of)
+    known = deals[deals["outcome"].isin(["success", "mixed", "failure"]) & seen]
     n, wins = len(known), int((known["outcome"] == "success").sum())
     tail = (1.0 - CI_PROB) / 2.0
     low, high = beta.ppf([tail, 1.0 - tail], wins + 0.5, n - wins + 0.5)

@@ -208,7 +208,7 @@ def _curves(
 def _marks(study: Study, cohort: str) -> list[dict[str, Any]]:
     """Exits and last sightings of a cohort's named people, on their own clocks."""
     context = study.evidence.context
-    roster = study.ledger.people.set_index("subject")
+    roster = context.people.set_index("subject")
     marks = []
     for _, row in study.evidence.rows.iterrows():
         if row["kind"] not in ("departure", "sighting"):
