@@ -89,6 +89,7 @@ def _scalars(context: Context) -> list[str]:
         "growth_retained",
         "growth_long_run",
         "new_customer_size_usd_bn",
+        "churn_hazard_enterprise",  # new customers leave like enterprises
         "exit_multiple",
         "liquidity_discount",
         "impairment_recognition",

@@ -50,6 +50,7 @@ def results_of(study: Study) -> dict[str, Any]:
         },
         "scenario": _scenario(study),
         "as_of": str(study.as_of),
+        "notes": notes_of(study),
         "run": run_of(study),
         "headline": headline,
         "definitions": _definitions(values, deal, weight, noise),
@@ -137,7 +138,7 @@ def _headline(study: Study, noise: float, sets: list[dict[str, Any]]) -> dict[st
     spread = decision.mean(npv, weight, inflation=noise)
     return {
         "definition": name,
-        "label": value.LABELS[name],
+        "label": definition_label(name, study.deal),
         "probability": chance.value,
         "mcse": chance.mcse,
         "natural": decision.natural_frequency(chance.value),
@@ -169,7 +170,60 @@ def _scenario(study: Study) -> dict[str, Any]:
         "sets": [s.describe() for s in scenario.sets],
         "prior_set": study.prior_set,
         "prior_set_label": study.book.labels[study.prior_set],
+        "terms": _changed_terms(study),
     }
+
+
+def definition_label(name: str, deal: Any) -> str:
+    """What a definition of paying off means in this deal, with its date or rate."""
+    told = {
+        "moic": f"Money back by {_day(deal.hurdle.moic_by)}, undiscounted",
+        "irr": f"A return of at least {100 * deal.hurdle.irr_per_year:g}% a year",
+        "no_impairment": (
+            f"Not written down by {_day(deal.impairment.by)} "
+            f"(worth {100 * deal.impairment.threshold:g}% of book or more)"
+        ),
+    }
+    return told.get(name, value.LABELS[name])
+
+
+def _day(date: dt.date) -> str:
+    return f"{date.day} {date:%B %Y}"
+
+
+def _changed_terms(study: Study) -> list[str]:
+    """A sentence for each term of the deal that the scenario changes."""
+
+    def flat(tree: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+        if not isinstance(tree, dict):
+            return {path: tree}
+        return {k: v for key, sub in tree.items() for k, v in flat(sub, (*path, key)).items()}
+
+    old = flat(study.base_deal.model_dump(mode="json"))
+    new = flat(study.deal.model_dump(mode="json"))
+    return [
+        f"{' '.join(path).replace('_', ' ')}: {new[path]} instead of {old.get(path, 'nothing')}"
+        for path in sorted(new)
+        if new[path] != old.get(path) and path != ("prior_set",)
+    ]
+
+
+def notes_of(study: Study) -> list[str]:
+    """What a reader should know about the age and the hindsight of the inputs."""
+    newest = max(study.ledger.evidence["published"])
+    notes = []
+    late = (dt.date.today() - newest).days
+    if study.as_of_given:
+        notes.append(
+            f"A replay: evidence, rosters and comparable deals are those public by {_day(study.as_of)}; the terms of the "
+            "deal and the priors are as written today."
+        )
+    elif late > 30:
+        notes.append(
+            f"The newest evidence is of {_day(newest)}, {late} days before this was computed: what happened "
+            "since has not been read."
+        )
+    return notes
 
 
 def _definitions(
@@ -183,7 +237,7 @@ def _definitions(
         out.append(
             {
                 "definition": str(name),
-                "label": value.LABELS[str(name)],
+                "label": definition_label(str(name), deal),
                 "probability": chance.value,
                 "mcse": chance.mcse,
             }

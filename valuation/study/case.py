@@ -81,6 +81,8 @@ class Study:
         Cut at the as-of date.
     models
         Sub-models in dependency order.
+    as_of_given
+        Whether the as-of date was asked for; else it is that of the newest row.
     """
 
     root: Path
@@ -94,6 +96,7 @@ class Study:
     random_seed: int
     models: tuple[str, ...]
     override: str
+    as_of_given: bool = False
 
     # --- inputs by digest -------------------------------------------------------------------------
 
@@ -413,6 +416,7 @@ class Study:
                 "priors": {name: self.book.digest(name) for name in self.book.sets()},
                 "limits": self.limits.digest(),
                 "override": self.override,
+                "replay": str(self.as_of_given),
                 "checked": str(dt.date.today()),  # the ledger's checks depend on the day
             }
         )
@@ -481,4 +485,5 @@ def open_study(
         random_seed=int(random_seed),
         models=closure(None if models is None else tuple(models)),
         override=override.strip(),
+        as_of_given=bool(as_of),
     )
