@@ -17,7 +17,7 @@ from example_results import (
     example_results,
 )
 
-from valuation import plots, sections
+from valuation import page, plots, sections
 from valuation.errors import RunError
 from valuation.sections import words
 from valuation.sections.parts import Html, esc, link, table
@@ -510,3 +510,24 @@ def test_two_models_fit_on_one_page(monkeypatch):
         if key == "id"
     ]
     assert len(set(ids)) == len(ids)
+
+
+def test_changed_terms_are_said_in_the_lead_the_banner_the_kicker_and_the_table():
+    results = example_results()
+    told = "stake discount rate: 20% instead of 12%"
+    results["scenario"] |= {"scenario": "dear", "title": "Dear money", "terms": [told]}
+    assert told in sections.headline(results).summary
+    assert told in sections.scenario_banner(results).html
+    assert "Nothing is supposed" not in sections.scenario_banner(results).html
+    assert told in page.kicker(results)
+    comparison = {"scenarios": [example_results(), results]}
+    table = sections.scenario_table(comparison).html
+    assert "changed terms" in table and told in table
+    assert table.count("as the evidence stands") == 1
+
+
+def test_notes_stand_between_the_cards_and_the_dots():
+    results = example_results() | {"notes": ["The newest evidence is from 2026-02-01"]}
+    html = sections.headline(results).html
+    place = html.index("The newest evidence is from 1 February 2026.")
+    assert html.index("vl-cards") < place < html.index("figure-dots")

@@ -128,6 +128,8 @@ def kicker(results: Mapping[str, Any]) -> str:
         parts.append(str(results["deal"]["title"]))
     if "scenario" in results:
         parts.append(f"Scenario: {results['scenario']['title']}")
+        if terms := [words.spell_dates(str(t)) for t in results["scenario"].get("terms", ())]:
+            parts.append(f"Changed terms: {words.listed(terms)}")
     if "as_of" in results:
         parts.append(f"Public by {words.long_date(results['as_of'])}")
     return " · ".join(parts)

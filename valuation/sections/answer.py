@@ -45,9 +45,16 @@ def _givens(scenario: Results) -> str:
     """What the scenario supposes, short enough to begin a sentence; its name if it is long."""
     held = [words.clause(text) for text in scenario.get("conditions", ())]
     made = list(scenario.get("sets", ()))
-    if not held and not made:
+    terms = [words.clause(text) for text in scenario.get("terms", ())]
+    if not held and not made and not terms:
         return ""
     supposed = words.listed(held)
+    if terms:
+        changed = f"On changed terms ({words.listed(terms)})"
+        if not held and not made and len(changed) <= 130:
+            return changed
+        supposes = " and supposes more" if held or made else ""
+        return f"In the scenario “{scenario['title']}”, which changes the terms{supposes}"
     if made or len(supposed) > 110:
         note = ", which is partly set by assumption and not predicted" if held and made else ""
         note = ", which is set by assumption and not predicted" if made and not held else note
@@ -112,6 +119,14 @@ def _override(results: Results) -> Html:
         class_="vl-warning",
         role="note",
     )
+
+
+def _notes(results: Results) -> Html:
+    """What a reader should know before trusting the cards, such as the age of the evidence."""
+    said = [words.sentence(words.spell_dates(str(text))) for text in results.get("notes", ())]
+    if not said:
+        return Html("")
+    return tag("ul", join([tag("li", text) for text in said]), class_="vl-notes")
 
 
 def _dots_figure(results: Results) -> Html:
@@ -198,6 +213,7 @@ def headline(results: Results) -> Section:
                 "vl-meta",
             ),
             _cards(results),
+            _notes(results),
             tag("div", _dots_figure(results), _drivers_list(results), class_="vl-split"),
         ]
     )
@@ -234,6 +250,13 @@ def scenario_banner(results: Results) -> Section:
         items = tag("ul", join([tag("li", text) for text in made]), class_="vl-list")
         lines.append(tag("div", tag("p", tag("strong", said)), items, class_="vl-do"))
         summary = f"{summary} {said} {' '.join(made)}" if held else f"{said} {' '.join(made)}"
+    terms = [words.sentence(words.spell_dates(text)) for text in scenario.get("terms", ())]
+    if terms:
+        said = "Changed terms of the deal:"
+        items = tag("ul", join([tag("li", text) for text in terms]), class_="vl-list")
+        lines.append(tag("div", tag("p", tag("strong", said)), items, class_="vl-do"))
+        told = f"{said} {' '.join(terms)}"
+        summary = f"{summary} {told}" if held or made else told
     if not lines:
         lines.append(paragraph(summary))
     label = scenario.get("prior_set_label") or scenario["prior_set"]

@@ -27,18 +27,18 @@ Comparison = Mapping[str, Any]
 def _nature(scenario: Mapping[str, Any], usual: str) -> str:
     """What kind of what-if it is, with the chance of a condition; ``usual`` priors go unsaid."""
     held, made = scenario.get("conditions"), scenario.get("sets")
-    if held and made:
-        chance = words.percent(scenario["probability"], scenario["probability_mcse"])
-        return f"condition, {chance} likely; part set by assumption"
+    kinds = []
     if held:
         chance = words.percent(scenario["probability"], scenario["probability_mcse"])
-        return f"condition, {chance} likely"
+        kinds.append(f"condition, {chance} likely")
     if made:
-        return "set by assumption, not predicted"
+        kinds.append("part set by assumption" if held else "set by assumption, not predicted")
+    if scenario.get("terms"):
+        kinds.append("changed terms")
     if scenario["prior_set"] != usual:
         label = scenario.get("prior_set_label") or scenario["prior_set"]
-        return f"other priors: {words.lower_first(label)}"
-    return "as the evidence stands"
+        kinds.append(f"other priors: {words.lower_first(label)}")
+    return "; ".join(kinds) or "as the evidence stands"
 
 
 def scenario_figure(comparison: Comparison) -> Section:
@@ -135,7 +135,9 @@ def _titled(scenario: Mapping[str, Any], address: str) -> str:
     elif RELATIVE.fullmatch(address) and ".." not in address:
         title = Html(f'<a href="{esc(address)}">{esc(scenario["title"])}</a>')
     story = words.spell_dates(str(scenario.get("story") or ""))
-    return join([title, tag("span", story, class_="vl-small")])
+    terms = [words.spell_dates(str(text)) for text in scenario.get("terms", ())]
+    changed = f"Changed terms: {words.listed(terms)}" if terms else ""
+    return join([title, *(tag("span", text, class_="vl-small") for text in (story, changed) if text)])
 
 
 def definitions_table(comparison: Comparison) -> Section:
