@@ -531,3 +531,20 @@ def test_notes_stand_between_the_cards_and_the_dots():
     html = sections.headline(results).html
     place = html.index("The newest evidence is from 1 February 2026.")
     assert html.index("vl-cards") < place < html.index("figure-dots")
+
+
+def test_chances_shown_alike_are_called_by_one_word_and_the_glossary_holds_every_word():
+    by_count = {}
+    for step in range(2001):
+        chance = step / 2000
+        by_count.setdefault(words.in_hundred(chance), set()).add(words.likely(chance))
+    assert all(len(said) == 1 for said in by_count.values())
+    told = sections.glossary().html
+    assert all(word in told for _, word in words.LIKELY)
+    assert "very unlikely is 1 to 9" in told and "virtually certain is 99 or more" in told
+
+
+def test_scenarios_say_how_many_in_100_pay_off_in_one_wording():
+    html = sections.scenario_figure(example_comparison()).html
+    assert "pays off" not in html
+    assert html.count("in 100 pay off") >= 2 * 9

@@ -287,36 +287,53 @@ def row_height(narrow: bool) -> float:
     return 50.0 if narrow else 34.0
 
 
-def _rows(ax: Axes, labels: Sequence[str], *, bold: Sequence[bool] = ()) -> float:
-    """Lay out labelled rows from the top; returns the bar height in row units."""
+def _rows(
+    ax: Axes, labels: Sequence[str], *, bold: Sequence[bool] = (), lift: float = 0.0
+) -> float:
+    """Lay out labelled rows from the top; returns the bar height in row units.
+
+    On a narrow figure ``lift`` raises the labels by so many pixels, to leave a line below them.
+    """
     count = len(labels)
-    ax.set_ylim(count - 0.45, -0.62)
+    tall = is_narrow(ax) and (lift > 0 or len(plain(labels[0] if count else "")) > 46)
+    ax.set_ylim(count - 0.45, -0.90 if tall else -0.62)
     weights = ["bold" if index < len(bold) and bold[index] else "normal" for index in range(count)]
     if is_narrow(ax):
         ax.set_yticks([])
         for row, (label, weight) in enumerate(zip(labels, weights, strict=True)):
             room = 46 if weight == "bold" else 52
-            shown = short(label, room)
-            _text(
-                ax,
-                0,
-                row - 0.24,
+            shown = _two_lines(label, room)
+            ax.annotate(
                 shown,
-                transform=ax.get_yaxis_transform(),
+                (0, row - 0.24),
+                xycoords=ax.get_yaxis_transform(),
+                xytext=(0, lift),
+                textcoords="offset points",
                 va="bottom",
+                color=PALETTE["ink"],
                 fontsize=SMALL,
                 fontweight=weight,
                 bbox={"facecolor": PALETTE["ground"], "edgecolor": "none", "pad": 0.6},
                 zorder=5.5,
+                parse_math=False,
+                annotation_clip=False,
                 in_layout=False,
             )
         return 0.36
-    shown_labels = [short(label, 54) for label in labels]
+    shown_labels = [_two_lines(label) for label in labels]
     ax.set_yticks(range(count), shown_labels, parse_math=False)
     for tick, weight in zip(ax.get_yticklabels(), weights, strict=True):
         tick.set_color(PALETTE["ink"])
         tick.set_fontweight(weight)
     return 0.56
+
+
+def _two_lines(text: object, room: int = 42) -> str:
+    """A long label beside a bar on two lines; cut only if even these do not hold it."""
+    import textwrap
+
+    words = short(text, 2 * room - 4)
+    return "\n".join(textwrap.wrap(words, room)) if len(words) > room else words
 
 
 def _zero_line(ax: Axes, value: float = 0.0) -> None:
@@ -755,8 +772,9 @@ def intervals(
     highlight: int = -1,
     zero: bool = True,
 ) -> Axes:
-    """A dot and an interval a row, with a note at the right edge of the figure."""
-    _rows(ax, labels, bold=[row == highlight for row in range(len(labels))])
+    """A dot and an interval a row; its note at the right edge, or on a line of its own if narrow."""
+    lift = 15.0 if notes else 0.0
+    _rows(ax, labels, bold=[row == highlight for row in range(len(labels))], lift=lift)
     for row, (low, mid, high) in enumerate(zip(lower, middle, upper, strict=True)):
         role = "gain" if mid > 0 or not zero else "loss"
         ax.plot(
@@ -780,11 +798,11 @@ def intervals(
         narrow = is_narrow(ax)
         _text(
             ax,
-            1.0 if narrow else 1.015,
+            0.0 if narrow else 1.015,
             row - 0.24 if narrow else row,
-            short(note, 24),
+            short(note, 32),
             transform=ax.get_yaxis_transform(),
-            ha="right" if narrow else "left",
+            ha="left",
             va="bottom" if narrow else "center",
             fontsize=SMALL if narrow else TEXT,
             fontweight="bold",

@@ -29,6 +29,7 @@ POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
     "form-action 'none'"
 )
+HOME = "../../index.html"  # seen from a report in reports/scenarios/NAME or reports/models/NAME
 _PICTURES = ("image/png", "image/jpeg")
 
 
@@ -48,8 +49,12 @@ def document(
     kicker: str = "",
     description: str = "",
     footer: str = "",
+    home: str = "",
 ) -> str:
-    """A whole page from sections and other markup of this package; strings are escaped."""
+    """A whole page from sections and other markup of this package; strings are escaped.
+
+    ``home`` is the relative address of the page that links all reports; empty: no such link.
+    """
     import jinja2
 
     # Autoescape is on; only what this package made is marked as safe.
@@ -63,6 +68,7 @@ def document(
         heading=heading or title,
         kicker=kicker,
         description=description,
+        home=home,
         footer=footer or "Made by valuation. No part of this page asks anything of a network.",
         policy=POLICY,
         style=_safe(style),
@@ -83,6 +89,7 @@ def to_html(
     *,
     title: str = "",
     show_code: bool = False,
+    home: str = HOME,
 ) -> str:
     """The page of an executed notebook.
 
@@ -94,6 +101,8 @@ def to_html(
         What the notebook's last cell gave; heads the page. May lack any key.
     title
         Of the browser tab; the notebook's own title if empty.
+    home
+        Relative address of the page that links all reports; empty for no link.
 
     Raises
     ------
@@ -118,6 +127,7 @@ def to_html(
         kicker=kicker(results),
         description=shown[0].summary,
         blocks=blocks,
+        home=home,
     )
 
 

@@ -23,7 +23,7 @@ class PageExporter(Exporter):
         """The page and nbconvert's resources, with the extension set."""
         nb, resources = super().from_notebook_node(nb, resources, **keywords)
         resources["output_extension"] = self.file_extension
-        return to_html(nb, _results_in(nb)), resources
+        return to_html(nb, _results_in(nb), home=""), resources
 
 
 def _results_in(notebook: Any) -> dict[str, Any]:

@@ -48,9 +48,8 @@ def scenario_figure(comparison: Comparison) -> Section:
     ranked = sorted(rows, key=lambda row: -row["headline"]["probability"])
     best, worst = ranked[0], ranked[-1]
     reading = (
-        f"“{best['scenario']['title']}” is the best for the deal, {best['headline']['natural']} "
-        "to pay "
-        f"off; “{worst['scenario']['title']}” the worst, {worst['headline']['natural']}."
+        f"“{best['scenario']['title']}” is the best for the deal: {best['headline']['natural']} "
+        f"pay off. “{worst['scenario']['title']}” is the worst: {worst['headline']['natural']}."
     )
     titles = [row["scenario"]["title"] for row in rows]
     mass = f"{heads[0]['ci_prob']:.0%}"
@@ -62,9 +61,7 @@ def scenario_figure(comparison: Comparison) -> Section:
             [float(head["npv_lower"]) for head in heads],
             [float(head["npv_median"]) for head in heads],
             [float(head["npv_upper"]) for head in heads],
-            notes=[
-                f"{words.percent(head['probability'], head['mcse'])} pays off" for head in heads
-            ],
+            notes=[f"{head['natural']} pay off" for head in heads],
             x_label=f"Net present value, USD bn: median and {mass} interval",
         ),
         title="Net present value by scenario",
@@ -82,7 +79,7 @@ def scenario_figure(comparison: Comparison) -> Section:
             for title, head in zip(titles, heads, strict=True)
         ],
         height=64 + plots.row_height(False) * len(rows),
-        narrow_height=64 + plots.row_height(True) * len(rows),
+        narrow_height=64 + 66 * len(rows),
     )
     return section("scenarios", "Scenarios side by side", drawing, summary=reading)
 

@@ -23,8 +23,34 @@ LIKELY: Sequence[tuple[float, str]] = (
 
 
 def likely(probability: float) -> str:
-    """The calibrated word for a probability, 0 to 1."""
-    return next(word for bound, word in LIKELY if probability < bound)
+    """The calibrated word for a probability, 0 to 1, chosen from its count of 100 as shown.
+
+    So two chances that both read "10 in 100" are never called by two words.
+    """
+    return _word(_count(probability))
+
+
+def _count(probability: float) -> int:
+    return math.floor(100 * probability + 0.5)
+
+
+def _word(count: int) -> str:
+    return next(word for bound, word in LIKELY if count < 100 * bound)
+
+
+def likely_words() -> str:
+    """All words of :data:`LIKELY` with the counts of 100 that they stand for."""
+    told = []
+    for word in (word for _, word in LIKELY):
+        counts = [count for count in range(101) if _word(count) == word]
+        low, high = counts[0], counts[-1]
+        span = f"{low} to {high}"
+        if high == 0:
+            span = "fewer than 1"
+        elif high == 100:
+            span = f"{low} or more"
+        told.append(f"{word} is {span}")
+    return f"Chosen from the count of 100 futures as shown: {listed(told)}."
 
 
 def decimals(error: float | None, *, most: int = 2) -> int:
@@ -71,7 +97,7 @@ def percent(probability: float, error: float | None = None) -> str:
 
 def in_hundred(probability: float) -> str:
     """A chance as a count of 100 futures."""
-    count = math.floor(100 * probability + 0.5)
+    count = _count(probability)
     if count < 1:
         return "fewer than 1 in 100"
     return f"{count} in 100" if count < 100 else "more than 99 in 100"

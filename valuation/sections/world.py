@@ -361,10 +361,7 @@ GLOSSARY: Mapping[str, str] = {
     ),
     "Simulation error": "How much the number would move if the same simulation were run again.",
     "Strategic value": "Value that no market prices: talent kept, better models, rivals held back.",
-    "Words for chances": (
-        "Very unlikely is under 10%, unlikely under 33%, about as likely as not 33 to 66%, likely "
-        "over 66%, very likely over 90%."
-    ),
+    "Words for chances": words.likely_words(),
 }
 
 
