@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -70,7 +71,8 @@ def published(monkeypatch: pytest.MonkeyPatch) -> None:
             results = conditional_results() if task.name != "base" else example_results()
             results["scenario"] = {**results["scenario"], "scenario": task.name}
             files = {"results.json": json.dumps(results).encode(), "index.html": b"<p>page</p>"}
-            publish.publish(task.folder, files, inputs="x", about={})
+            inputs = runs.inputs_digest(task)
+            publish.publish(task.folder, files, inputs=inputs, about=runs._about(task))
             outcomes.append(Outcome(task, "made", 1.0))
         return outcomes
 
@@ -342,11 +344,90 @@ def test_check_names_every_check_and_passes_on_the_shipped_project(
     run: Run, monkeypatch: pytest.MonkeyPatch, root: Path
 ) -> None:
     monkeypatch.setenv("VALUATION_HOME", str(root))
-    code, out, err = run("check")
-    assert code == 0, out
+    rows = json.loads(run("check", "--json")[1])
+    # Reports are not shipped: those that lie here may be of any age.
+    failed = [r for r in rows if not r["passed"] and not r["name"].startswith("reports")]
+    assert failed == []
+    names = " ".join(row["name"] for row in rows)
     for name in ("params/priors.yaml", "params/gate.yaml", "seeds/evidence.csv", "notebooks/"):
-        assert f"pass  {name}" in out
-    assert "checks pass" in err
+        assert name in names
+
+
+def _shipped_notebook(root: Path, project: Path) -> None:
+    name = "notebooks/scenario_report.ipynb"
+    (project / name).write_bytes((root / name).read_bytes())
+
+
+def test_check_passes_where_nothing_has_been_published(run: Run, root: Path, project: Path) -> None:
+    _shipped_notebook(root, project)
+    code, out, err = run("check")
+    assert "pass  published reports: none yet" in out
+    assert "reports: current" not in out
+    assert (code, "checks pass" in err) == (0, True), out
+
+
+def test_news_makes_reports_old_until_they_are_made_again(
+    run: Run, published: None, project: Path
+) -> None:
+    run("report", "base", "founder_leaves", "sceptic_priors")
+    assert "pass  reports: current: 3 made" in run("check")[1]
+    with (project / "seeds" / "evidence.csv").open("a", encoding="utf-8") as file:
+        file.write("Z1,2026-02-20,2026-02-21,Something was said.,s0,said,C,,,,,,,\n")
+    code, out, _ = run("check")
+    assert code == 3
+    assert re.search(r"FAIL  reports: current: 3 made before.*scenarios/base.*`make report`", out)
+    out = run("report", "base", "founder_leaves")[1]
+    assert "1 of 3 scenarios is from older" in out
+    assert "valuation report sceptic_priors" in " ".join(out.split())
+    rows = json.loads((project / "reports" / "scenarios.json").read_text())["scenarios"]
+    marks = {row["scenario"]["scenario"]: bool(row["older"]) for row in rows}
+    assert marks == {"base": False, "founder_leaves": False, "sceptic_priors": True}
+    assert all(row["as_of"] for row in rows)
+    assert "older" not in run("report", "sceptic_priors")[1]
+    assert "pass  reports: current: 3 made" in run("check")[1]
+
+
+def test_a_deleted_scenario_leaves_the_index_and_is_named_by_check(
+    run: Run, published: None, project: Path
+) -> None:
+    own = project / "mine.yaml"
+    source = project / "params" / "scenarios" / "founder_leaves.yaml"
+    own.write_text(source.read_text().replace("scenario: founder_leaves", "scenario: mine"))
+    run("report", "base", "founder_leaves", str(own))
+    source.unlink()
+    run("report", "base")
+    page = (project / "reports" / "index.html").read_text()
+    assert "scenarios/founder_leaves" not in page
+    assert "scenarios/mine" in page
+    out = run("check")[1]
+    assert "FAIL  reports: none left over" in out
+    assert "rm -r reports/scenarios/founder_leaves" in out
+    assert "pass  reports/scenarios/mine" in out
+
+
+def test_a_broken_scenario_fails_one_check(
+    run: Run, published: None, root: Path, project: Path
+) -> None:
+    _shipped_notebook(root, project)
+    run("report", "base", "founder_leaves")
+    (project / "params" / "scenarios" / "founder_leaves.yaml").write_text("scenario: [\n")
+    rows = json.loads(run("check", "--json")[1])
+    assert [row["name"] for row in rows if not row["passed"]] == ["params/scenarios"]
+
+
+def test_changed_terms_are_said_in_the_summary() -> None:
+    base, other = example_results(), example_results()
+    other["scenario"] = {
+        **other["scenario"],
+        "scenario": "dear",
+        "terms": ["discount, strategic_per_year: 0.12 instead of 0.088."],
+    }
+    for shown in ([other], [base, other]):
+        text = summary(shown)
+        assert "terms changed: discount, strategic_per_year: 0.12 instead" in " ".join(
+            text.lower().split()
+        )
+        assert all(len(line) <= WIDTH for line in text.splitlines())
 
 
 def test_check_tells_a_bad_setting_from_a_bad_ledger(run: Run, project: Path) -> None:

@@ -37,6 +37,7 @@ from valuation.report import (
     run_notebook,
     run_tasks,
     runs,
+    standing,
 )
 
 REAL_RENDER = runs._render
@@ -553,6 +554,25 @@ def test_the_index_leaves_out_a_damaged_report_and_names_a_refused_one(reports: 
     page = index.build(reports)
     assert "scenarios/leaves" not in page
     assert 'href="models/churn/FAILED.html"' in page
+
+
+def test_the_index_dates_every_row_and_compares_only_current_ones(reports: Path) -> None:
+    folder = reports / "scenarios" / "leaves"
+    found = [standing.Standing("scenarios", "leaves", folder, standing.OLDER, "leaves")]
+    results = read_results(folder)
+    results["run"] = {**results["run"], "digests": {**results["run"]["digests"], "ledger": "old"}}
+    results["scenario"] |= {"title": "He leaves", "terms": ["exit in 9 years instead of 7."]}
+    files = {"results.json": json.dumps(results).encode(), "index.html": b"<p></p>"}
+    publish.publish(folder, files, inputs="x", about={})
+    index.write(reports, index.shelf(reports, found))
+    page = (reports / "index.html").read_text(encoding="utf-8")
+    assert page.count("He leaves (older evidence)") == 2  # the table and the list of links
+    assert page.count("He leaves") == 2
+    assert page.count("As of ") >= 2
+    assert "Terms: exit in 9 years" in page
+    assert "valuation report leaves" in page
+    rows = json.loads((reports / "scenarios.json").read_text())["scenarios"]
+    assert [row["older"] for row in rows] == ["", "older evidence"]
 
 
 def test_an_index_without_reports_is_refused(tmp_path: Path) -> None:

@@ -210,6 +210,7 @@ def report(
         raise click.UsageError("give scenarios or --all, not both")
     from valuation import params
     from valuation.report import index, model_task, notebooks, report_base, run_tasks, scenario_task
+    from valuation.report.standing import standings
 
     root = _root()
     settings: dict[str, Any] = {
@@ -223,15 +224,18 @@ def report(
     progress = _progress(quiet)
     outcomes = run_tasks(tasks, jobs=jobs, force=force, progress=progress)
     base = report_base(root, deal=deal, as_of=as_of)
+    notice = ""
     if any(outcome.status != "failed" for outcome in outcomes):
-        index.write(base)
+        held = index.shelf(base, standings(root, deal=deal, as_of=as_of), deal=deal, as_of=as_of)
+        index.write(base, held)
+        notice = held.notice
     shown = _results([o for o in outcomes if o.task.group == "scenarios"])
     if as_json and (shown or len(tasks) > 1):
         _print_json(shown[0] if len(tasks) == 1 else shown)
     elif not quiet and shown:
         from valuation.report.summary import summary
 
-        click.echo(summary(shown))
+        click.echo(summary(shown, notice))
     return _conclude(outcomes, None if quiet else base / "index.html")
 
 

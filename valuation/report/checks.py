@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from valuation.errors import ArtifactError, ValuationError
-from valuation.report import parameters, publish, runs
+from valuation.report import parameters, publish, runs, standing
 
 FINISH = "finish("
 
@@ -139,22 +139,38 @@ def _notebook(root: Path, deal: str, name: str, path: Path) -> Result:
         if FINISH not in "".join(code[-1]["source"]):
             return Result(label, False, "its last cell does not finish(results)")
         if name == runs.SCENARIO_NOTEBOOK:
-            from valuation.params import load_scenarios
-
-            for scenario in load_scenarios(root):
+            for scenario in _scenarios_that_can_be_read(root):
                 runs.scenario_task(root, scenario, deal=deal)
     except ValuationError as error:
         return Result(label, False, str(error))
     return Result(label, True, f"takes {listed(known)}")
 
 
+def _scenarios_that_can_be_read(root: Path) -> list[str]:
+    """Names of sound scenario files; params/scenarios has named the others."""
+    from valuation.params import load_scenario
+
+    names = []
+    for path in sorted((root / "params" / "scenarios").glob("*.yaml")):
+        try:
+            load_scenario(path, root)
+        except ValuationError:
+            continue
+        names.append(path.stem)
+    return names
+
+
 def _published(root: Path, deal: str) -> Iterator[Result]:
-    """Reports that are in place must be whole, and their checks must have passed."""
-    base = runs.report_base(root, deal=deal)
-    folders = sorted(path.parent for path in base.glob(f"*/*/{publish.MANIFEST}"))
-    if not folders:
+    """Reports that are in place must be whole, passed and made from the present inputs."""
+    found = [
+        s for s in standing.standings(root, deal=deal) if (s.folder / publish.MANIFEST).is_file()
+    ]
+    if not found:
         yield Result("published reports", True, "none yet; `valuation report` makes them")
-    for folder in folders:
+        return
+    yield _current(found, deal)
+    yield _left_over(root, found)
+    for folder in (s.folder for s in found if s.state != standing.LEFT_OVER):
         label = folder.relative_to(root).as_posix()
         try:
             results = publish.read_results(folder)
@@ -171,3 +187,28 @@ def _published(root: Path, deal: str) -> Iterator[Result]:
                 f"intact, {len(rows)} checks passed"
             )  # fmt: skip
             yield Result(label, True, said)
+
+
+def _current(found: list[standing.Standing], deal: str) -> Result:
+    """No report was made from evidence, settings, notebooks or code that have changed since."""
+    name = "reports: current"
+    old = [s for s in found if s.state == standing.OLDER]
+    current = sum(s.state == standing.CURRENT for s in found)
+    if not old:
+        return Result(name, True, f"{current} made from the present inputs")
+    remedy = "make report" if deal == runs.DEFAULT_DEAL else f"valuation report --deal {deal}"
+    names = listed(f"{s.group}/{s.name}" for s in old)
+    words = f"{len(old)} made before the last change of inputs: {names}; renew with `{remedy}`"
+    return Result(name, False, words)
+
+
+def _left_over(root: Path, found: list[standing.Standing]) -> Result:
+    """No report outlives the scenario or notebook that it was made from."""
+    name = "reports: none left over"
+    gone = [s.folder for s in found if s.state == standing.LEFT_OVER]
+    lines = [
+        f"{folder.relative_to(root).as_posix()}: what it was made from is gone, and the index "
+        f"leaves it out; remove it with `rm -r {folder.relative_to(root).as_posix()}`"
+        for folder in gone
+    ]
+    return Result(name, not gone, "\n".join(lines))

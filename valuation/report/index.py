@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from valuation.errors import ArtifactError
-from valuation.report import publish
+from valuation.report import publish, runs
+from valuation.report import standing as standing_of
+from valuation.report.standing import Standing
 
 # What a comparison shows of each scenario's results.
 _COMPARED = ("deal", "scenario", "as_of", "headline", "definitions", "npv_quantiles", "components")
@@ -26,10 +29,13 @@ def published(base: Path, group: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-def failures(base: Path) -> dict[str, str]:
+def failures(base: Path) -> dict[tuple[str, str], str]:
     """Runs whose last attempt was refused, with the address of the page that says why."""
     pages = sorted(base.glob(f"*/*/{publish.FAILURE}"))
-    return {page.parent.name: page.relative_to(base).as_posix() for page in pages}
+    return {
+        (page.parent.parent.name, page.parent.name): page.relative_to(base).as_posix()
+        for page in pages
+    }
 
 
 def comparison(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -37,35 +43,109 @@ def comparison(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"scenarios": [{key: r[key] for key in _COMPARED if key in r} for r in results]}
 
 
-def build(base: Path) -> str:
+@dataclass(frozen=True)
+class Shelf:
+    """The reports of a folder and where they stand.
+
+    Attributes
+    ----------
+    scenarios
+        Results by name, ``base`` first; those whose scenario file is gone are not among them.
+    labels
+        By name of an older one: what is older about it.
+    hidden
+        ``(group, name)`` of what is left over.
+    older_models
+        Names of other reports made from something that has changed since.
+    renew
+        The command that makes the older scenarios again.
+    """
+
+    scenarios: Mapping[str, dict[str, Any]]
+    labels: Mapping[str, str] = field(default_factory=dict)
+    hidden: frozenset[tuple[str, str]] = frozenset()
+    older_models: frozenset[str] = frozenset()
+    renew: str = ""
+
+    @property
+    def notice(self) -> str:
+        """How many rows are older and what renews them; empty if none is."""
+        if not self.labels:
+            return ""
+        n, total = len(self.labels), len(self.scenarios)
+        rows = "scenario is" if total == 1 else "scenarios is" if n == 1 else "scenarios are"
+        what = "older evidence, settings or code"
+        return f"{n} of {total} {rows} from {what}; renew with `{self.renew}`."
+
+
+def shelf(base: Path, found: Sequence[Standing] = (), *, deal: str = "", as_of: str = "") -> Shelf:
+    """What ``base`` holds; without ``found``, all of it counts as current."""
+    hidden = frozenset((s.group, s.name) for s in found if s.state == standing_of.LEFT_OVER)
+    shown = {
+        n: r for n, r in published(base, "scenarios").items() if ("scenarios", n) not in hidden
+    }
+    return Shelf(
+        scenarios=shown,
+        labels=standing_of.labels(found, shown),
+        hidden=hidden,
+        older_models=frozenset(s.name for s in standing_of.older(found, "models")),
+        renew=standing_of.renewal(found, deal=deal or runs.DEFAULT_DEAL, as_of=as_of),
+    )
+
+
+def _row(results: Mapping[str, Any], label: str) -> dict[str, Any]:
+    """A row of the table: its date, what terms it changes, and whether it is older."""
+    scenario = dict(results["scenario"])
+    told = [str(scenario.get("story") or "").strip()]
+    told += [f"Terms: {sentence}" for sentence in scenario.get("terms") or []]
+    told.append(f"As of {results['as_of']}.")
+    if label:
+        scenario["title"] = f"{scenario['title']} ({label})"
+        told.append("Not compared above.")
+    return {**results, "scenario": {**scenario, "story": " ".join(filter(None, told))}}
+
+
+def build(base: Path, held: Shelf | None = None) -> str:
     """The index of ``base`` as HTML; :class:`ArtifactError` if no scenario has been published."""
     from valuation import page, sections
     from valuation.sections.parts import paragraph, section
 
-    scenarios = published(base, "scenarios")
+    held = held or shelf(base)
+    scenarios = held.scenarios
     if not scenarios:
         raise ArtifactError(f"{base}: no scenario has been published; run `valuation report`")
     first = next(iter(scenarios.values()))
-    together = comparison(list(scenarios.values()))
+    # Figures compare current reports only; where there is none, the notice above them says so.
+    current = [r for name, r in scenarios.items() if name not in held.labels]
+    together = comparison(current or list(scenarios.values()))
+    told = comparison([_row(r, held.labels.get(name, "")) for name, r in scenarios.items()])
     addresses = {name: f"scenarios/{name}/{publish.PAGE}" for name in scenarios}
-    blocks = [
-        sections.headline(first),
+    titles = {
+        f"{r['scenario']['title']}{_mark(held.labels.get(n, ''))}": addresses[n]
+        for n, r in scenarios.items()
+    }
+    blocks = [sections.headline(first)]
+    if held.labels:
+        blocks.append(section("older", "Older reports", paragraph(held.notice)))
+    blocks += [
         sections.scenario_figure(together),
-        sections.scenario_table(together, addresses=addresses),
+        sections.scenario_table(told, addresses=addresses),
         sections.definitions_table(together),
-        section(
-            "reports",
-            "All reports",
-            _links({r["scenario"]["title"]: addresses[n] for n, r in scenarios.items()}),
-        ),
+        section("reports", "All reports", _links(titles)),
     ]
     others = sorted(path.parent.name for path in base.glob(f"models/*/{publish.PAGE}"))
+    others = [name for name in others if ("models", name) not in held.hidden]
     if others:
+        older = {name: "older inputs" if name in held.older_models else "" for name in others}
         titles = {
-            name.replace("_", " ").capitalize(): f"models/{name}/{publish.PAGE}" for name in others
+            f"{name.replace('_', ' ').capitalize()}{_mark(older[name])}": (
+                f"models/{name}/{publish.PAGE}"
+            )
+            for name in others
         }
         blocks.append(section("models", "Evidence and models", _links(titles)))
-    if refused := failures(base):
+    refused = {key[1]: page for key, page in failures(base).items() if key not in held.hidden}
+    if refused:
         text = "The last attempt at these was refused; what is linked above is from before."
         blocks.append(section("refused", "Not published", paragraph(text), _links(refused)))
     deal = first["deal"]
@@ -76,6 +156,10 @@ def build(base: Path) -> str:
         description=sections.headline(first).summary,
         blocks=blocks,
     )
+
+
+def _mark(label: str) -> str:
+    return f" ({label})" if label else ""
 
 
 def _links(addresses: Mapping[str, str]) -> Any:
@@ -89,10 +173,16 @@ def _links(addresses: Mapping[str, str]) -> Any:
     return tag("ul", join(items))
 
 
-def write(base: Path) -> Path:
-    """Build the index and put it in place with what it shows as data; its path."""
-    text = build(base)
-    shown = comparison(list(published(base, "scenarios").values()))
+def write(base: Path, held: Shelf | None = None) -> Path:
+    """Build the index and put it in place with what it shows as data; its path.
+
+    In ``scenarios.json`` a row that is older says so in ``older``.
+    """
+    held = held or shelf(base)
+    text = build(base, held)
+    shown = comparison(list(held.scenarios.values()))
+    for name, row in zip(held.scenarios, shown["scenarios"], strict=True):
+        row["older"] = held.labels.get(name, "")
     publish.write_file(
         base / "scenarios.json", json.dumps(shown, indent=1, sort_keys=True).encode()
     )

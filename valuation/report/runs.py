@@ -58,6 +58,8 @@ class Task:
         Where the report goes.
     reads
         Files and folders whose content decides the result.
+    source
+        The scenario file; None for a notebook without one.
     """
 
     group: str
@@ -68,6 +70,7 @@ class Task:
     folder: Path
     root: Path
     reads: tuple[Path, ...] = field(default=(), repr=False)
+    source: Path | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -218,7 +221,7 @@ def _template(root: Path, name: str) -> Path:
 
 def scenario_task(
     root: Path,
-    scenario: str,
+    scenario: str | Path,
     *,
     deal: str = DEFAULT_DEAL,
     as_of: str = "",
@@ -244,6 +247,7 @@ def scenario_task(
         ),
         root=root,
         reads=(*_reads(root, deal), path),
+        source=path,
     )
 
 
@@ -319,12 +323,16 @@ async def _run(task: Task, inputs: str, on_cell: kernel.OnCell | None) -> None:
         publish.NOTEBOOK: nbformat.writes(notebook).encode(),
         publish.PAGE: page.encode(),
     }
-    about = {
-        "notebook": task.notebook.name,
-        "parameters": values,
-        "results_digest": digest_of(results),
-    }
+    about = _about(task) | {"results_digest": digest_of(results)}
     publish.publish(task.folder, files, inputs=inputs, about=about)
+
+
+def _about(task: Task) -> dict[str, Any]:
+    """What the manifest says of a task, so that it can be told later whether it is current."""
+    about: dict[str, Any] = {"notebook": task.notebook.name, "parameters": dict(task.values)}
+    if task.source is not None:
+        about["source"] = os.path.relpath(task.source, task.root)
+    return about
 
 
 def _unforeseen(task: Task, problem: Exception) -> RunError:

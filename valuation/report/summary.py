@@ -10,12 +10,15 @@ WIDTH = 80
 Results = Mapping[str, Any]
 
 
-def summary(results: Sequence[Results]) -> str:
-    """The answer of the first result, and a line for each where there are several."""
+def summary(results: Sequence[Results], notice: str = "") -> str:
+    """The answer of the first result, a line for each where there are several, and a notice."""
     first = results[0]
     lines = [*_answer(first)]
     if len(results) > 1:
         lines += ["", *_table(results)]
+        lines += _terms(results)
+    if notice:
+        lines += ["", *_wrapped(notice)]
     return "\n".join(lines)
 
 
@@ -43,9 +46,21 @@ def _answer(results: Results) -> list[str]:
         lines += _wrapped(f"By other people's priors the chance runs from {low:.0%} to {high:.0%}.")
     if scenario["scenario"] != "base":
         lines += _wrapped(f"Under the scenario: {scenario['title']}.")
+    for sentence in scenario.get("terms") or []:
+        lines += _wrapped(f"Terms changed: {sentence}")
     if override := results.get("run", {}).get("override"):
         lines += _wrapped(f"Published in spite of a failed check, because: {override}")
     return lines
+
+
+def _terms(results: Sequence[Results]) -> list[str]:
+    """The terms that scenarios after the first change; the answer tells those of the first."""
+    lines = []
+    for each in results[1:]:
+        scenario = each["scenario"]
+        for sentence in scenario.get("terms") or []:
+            lines += _wrapped(f"{scenario['scenario']}, terms changed: {sentence}")
+    return ["", *lines] if lines else []
 
 
 def _wrapped(text: str) -> list[str]:
@@ -69,6 +84,8 @@ def _table(results: Sequence[Results]) -> list[str]:
         )
         if scenario.get("sets"):
             likely = likely or "set"
+        if scenario.get("terms"):
+            likely = likely or "terms"
         rows.append(
             (
                 scenario["scenario"][:26],
