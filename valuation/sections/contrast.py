@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from valuation import plots
@@ -39,6 +40,19 @@ def _nature(scenario: Mapping[str, Any], usual: str) -> str:
         label = scenario.get("prior_set_label") or scenario["prior_set"]
         kinds.append(f"other priors: {words.lower_first(label)}")
     return "; ".join(kinds) or "as the evidence stands"
+
+
+ALIKE = "not distinguishable from base"
+
+
+def _alike(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a scenario's chance lies within two simulation errors of the base's."""
+    base = next((other for other in rows if other["scenario"]["scenario"] == "base"), None)
+    if base is None or row is base:
+        return False
+    here, there = row["headline"], base["headline"]
+    error = math.hypot(float(here["mcse"]), float(there["mcse"]))
+    return abs(float(here["probability"]) - float(there["probability"])) <= 2 * error
 
 
 def scenario_figure(comparison: Comparison) -> Section:
@@ -96,6 +110,12 @@ def scenario_table(
     summary = (
         f"{len(rows)} scenarios, {len(supposed)} of them conditions whose own chance is reported."
     )
+    alike = sum(1 for row in rows if _alike(row, rows))
+    if alike:
+        summary += (
+            f" {alike} of them {'lies' if alike == 1 else 'lie'} within two simulation errors of "
+            f"the base, and {'is' if alike == 1 else 'are'} marked as {ALIKE}."
+        )
     lines = []
     for row in rows:
         scenario, head = row["scenario"], row["headline"]
@@ -103,14 +123,27 @@ def scenario_table(
             (
                 _titled(scenario, (addresses or {}).get(scenario["scenario"], "")),
                 _nature(scenario, rows[0]["scenario"]["prior_set"]),
-                head["natural"],
+                join(
+                    [head["natural"], tag("span", ALIKE, class_="vl-small")]
+                    if _alike(row, rows)
+                    else [head["natural"]]
+                ),
+                words.points(head["mcse"]),
                 words.npv_money(head, "npv_median"),
                 words.npv_money(head, "npv_mean"),
             )
         )
     body = table(
         "Scenarios",
-        columns("Scenario", "What it is", "Pays off", "Median NPV", "Mean NPV", numeric=[2, 3, 4]),
+        columns(
+            "Scenario",
+            "What it is",
+            "Pays off",
+            "Simulation error",
+            "Median NPV",
+            "Mean NPV",
+            numeric=[2, 3, 4, 5],
+        ),
         lines,
         stack=True,
     )

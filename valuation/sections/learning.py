@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -39,6 +40,17 @@ def _title(model: Model, part: str) -> str:
     return f"{words.upper_first(str(model['model']).replace('_', ' '))}: {part}"
 
 
+_BRACKETED = re.compile(r"(.*?)\[(.*)\]")
+
+
+def _label(row: Model) -> str:
+    """A parameter's label as prose: ``exit hazard steps[from month 6]`` becomes words."""
+    found = _BRACKETED.fullmatch(str(row["label"]))
+    if not found:
+        return str(row["label"])
+    return words.upper_first(f"{found[1].strip().replace('_', ' ')}, {found[2]}")
+
+
 def _short(value: float) -> str:
     return words.compact(value, figures=2)
 
@@ -50,8 +62,10 @@ def model_header(model: Model) -> Section:
     names = [str(kind["kind"]).replace("_", " ") for kind in kinds]
     counted = sum(1 for row in rows if row["scored"])
     summary = (
-        f"The model reads {len(kinds)} kinds of evidence ({words.listed(names)}); "
-        f"{len(rows)} rows are of these kinds and {counted} of them count."
+        f"The model reads {words.counted(len(kinds), 'kind', 'kinds')} of evidence "
+        f"({words.listed(names)}); {words.counted(len(rows), 'row is', 'rows are')} of "
+        f"{'this kind' if len(kinds) == 1 else 'these kinds'} and {counted} of them "
+        f"{'counts' if counted == 1 else 'count'}."
     )
     equations = Html("\n".join(esc(line) for line in get(model, "equation")))
     meanings = table(
@@ -77,10 +91,7 @@ def prior_posterior(model: Model) -> Section:
     """Each parameter before and after the evidence."""
     rows = list(get(model, "densities"))
     drawings = []
-    moved = 0
     for row in rows:
-        kept = row["sd"] / row["prior_sd"] if row["prior_sd"] else 1.0
-        moved += kept < 0.8
         reading = (
             f"{row['label']}: {_short(row['prior_mean'])} (sd {_short(row['prior_sd'])}) before, "
             f"{_short(row['mean'])} (sd {_short(row['sd'])}) after."
@@ -112,10 +123,7 @@ def prior_posterior(model: Model) -> Section:
                 half=True,
             )
         )
-    summary = (
-        f"The evidence narrows {moved} of {len(rows)} parameters by a fifth or more; where "
-        "grey and blue coincide the answer is the prior."
-    )
+    summary = f"{words.taught(rows)} Where grey and blue coincide the answer is the prior."
     return section(
         _id(model, "prior-posterior"),
         _title(model, "before and after the evidence"),
@@ -302,7 +310,7 @@ def curves(model: Model) -> Section:
             for key in ("median", "lower", "upper")
         )
         reading = (
-            f"{row['label']}: after {words.compact(float(row['months'][last]))} months the "
+            f"{row['label']}, expected: after {words.compact(float(row['months'][last]))} months the "
             "median is "
             f"{mid}, the 90% interval {low} to {high}."
         )
@@ -320,6 +328,7 @@ def curves(model: Model) -> Section:
         full = f"{reading} {words.upper_first(words.listed(legend))}." if legend else reading
         step = max(1, len(row["months"]) // 12)
         label = row["label"] if units == "fraction" else f"{row['label']}, {units}"
+        label = f"{label} (expected)"
         drawings.append(
             figure(
                 f"figure-{_id(model, 'curve')}-{anchor(row['name'])}",
@@ -332,7 +341,7 @@ def curves(model: Model) -> Section:
                     percent=units == "fraction",
                     marks=marks,
                 ),
-                title=f"{row['label']}, before and after the evidence",
+                title=f"{row['label']}, expected before and after the evidence",
                 reading=full,
                 heads=columns(
                     "Months", "Date", "Prior median", "5%", "Median", "95%", numeric=[0, 2, 3, 4, 5]
@@ -359,7 +368,10 @@ def curves(model: Model) -> Section:
         _id(model, "curves"),
         _title(model, "what it says over time"),
         paragraph(
-            "Blue: after the evidence. Grey, dashed: before. Bands hold nine in ten of the futures."
+            "Expected, by the fitted rates: chances and means, not single futures. Blue: after the "
+            "evidence. Grey, dashed: before. Bands hold nine in ten of the fitted draws. The forecast "
+            "in the scenario report, under “What drives it, over time”, adds the luck of each "
+            "simulated future, so that its bands are wider."
         ),
         tag("div", join(drawings), class_="vl-grid"),
         summary=" ".join(readings),
@@ -426,7 +438,7 @@ def model_summary(model: Model) -> Section:
         ),
         [
             (
-                row["label"],
+                _label(row),
                 *(words.compact(row[key]) for key in ("mean", "sd", "lower", "upper")),
                 words.fixed(row["rhat"], 3),
                 words.fixed(row["ess_bulk"], 0),

@@ -184,6 +184,11 @@ def listed(items: Sequence[str]) -> str:
     return f"{', '.join(items[:-1])} and {items[-1]}"
 
 
+def counted(count: int, one: str, many: str) -> str:
+    """``1 row is`` or ``3 rows are``."""
+    return f"{count} {one if count == 1 else many}"
+
+
 def lower_first(text: str) -> str:
     """A label inside a sentence; abbreviations such as NPV keep their capitals."""
     return text if len(text) > 1 and text[1].isupper() else text[:1].lower() + text[1:]
@@ -208,6 +213,52 @@ def sentence(text: str) -> str:
     """The same words with one full stop at the end."""
     stripped = text.strip()
     return stripped if not stripped or stripped[-1] in ".!?" else f"{stripped}."
+
+
+# What the evidence did to a parameter: one measure for every page.
+
+NARROWED = 0.2  # share of the prior sd that must go before a parameter counts as narrowed
+SHIFTED = 0.5  # prior sds that the mean must move before it counts as shifted
+
+
+def narrowed(row: Mapping[str, Any]) -> float:
+    """Share of the prior sd that the evidence removed; negative where it widened."""
+    prior = float(row["prior_sd"])
+    return 1 - float(row["sd"]) / prior if prior > 0 else 0.0
+
+
+def shift(row: Mapping[str, Any]) -> float:
+    """How far the mean moved, in prior sds."""
+    prior = float(row["prior_sd"])
+    return (float(row["mean"]) - float(row["prior_mean"])) / prior if prior > 0 else 0.0
+
+
+def width_change(row: Mapping[str, Any]) -> str:
+    """``45% narrower`` or ``12% wider``."""
+    share = narrowed(row)
+    return f"{fixed(100 * abs(share), 0)}% {'narrower' if share >= 0 else 'wider'}"
+
+
+def taught(rows: Sequence[Mapping[str, Any]]) -> str:
+    """How many parameters the evidence narrowed or shifted, and what of the rest."""
+    small = [row for row in rows if narrowed(row) >= NARROWED]
+    moved = [row for row in rows if abs(shift(row)) > SHIFTED]
+    rest = sum(
+        1 for row in rows if narrowed(row) < NARROWED and abs(shift(row)) <= SHIFTED
+    )
+    said = (
+        f"Of {len(rows)} parameters the evidence narrows {len(small)} by a fifth of their prior sd "
+        f"or more and shifts {len(moved)} by more than half a prior sd"
+    )
+    if rest:
+        said += f"; for the other {rest} the answer is mostly prior"
+    wider = sum(1 for row in rows if narrowed(row) < -0.05)
+    if wider:
+        said += (
+            f". {wider} came out wider than their prior: evidence that surprises can leave one less "
+            "sure than before"
+        )
+    return f"{said}."
 
 
 # How exactly the simulation knows the money.

@@ -254,41 +254,50 @@ def evidence(results: Results) -> Section:
     return section("evidence", "The evidence", *parts, summary=summary)
 
 
+def _shift(row: Results) -> str:
+    return f"{words.signed(words.shift(row))} sd"
+
+
 def shrinkage(results: Results, count: int = 12) -> Section:
-    """How far the evidence narrowed each prior."""
-    rows = sorted(get(results, "shrinkage"), key=lambda row: -row["contraction"])
-    moved = [row for row in rows if row["contraction"] >= 0.5]
-    summary = (
-        f"The evidence removes at least half of the prior's variance for {len(moved)} of "
-        f"{len(rows)} "
-        "quantities; for the others the answer is mostly prior."
+    """How far the evidence narrowed and shifted each prior."""
+    rows = sorted(
+        get(results, "shrinkage"),
+        key=lambda row: -max(
+            words.narrowed(row) / words.NARROWED, abs(words.shift(row)) / words.SHIFTED
+        ),
     )
+    summary = words.taught(rows)
     shown = rows[:count]
     drawing = figure(
         "figure-shrinkage",
         lambda ax: plots.chance_bars(
             ax,
             [row["label"] for row in shown],
-            [min(1.0, max(0.0, float(row["contraction"]))) for row in shown],
-            [f"{100 * max(0.0, float(row['contraction'])):.0f}%" for row in shown],
-            x_label="Prior variance that the evidence removes",
+            [min(1.0, max(0.0, words.narrowed(row))) for row in shown],
+            [f"{words.width_change(row)}, {_shift(row)}" for row in shown],
+            x_label="Share of the prior sd that the evidence removes",
         ),
         title="What the evidence taught",
-        reading=summary,
+        reading=(
+            f"{summary} The bar is the narrowing; the signed number is the shift of the mean in "
+            "prior sds."
+        ),
         heads=columns(
             "Quantity",
             "Prior mean",
             "Prior sd",
             "Mean",
             "Sd",
-            "Variance removed",
-            numeric=[1, 2, 3, 4, 5],
+            "Width",
+            "Shift, prior sds",
+            numeric=[1, 2, 3, 4, 5, 6],
         ),
         rows=[
             (
                 row["label"],
                 *(words.compact(row[key]) for key in ("prior_mean", "prior_sd", "mean", "sd")),
-                f"{words.fixed(100 * row['contraction'], 0)}%",
+                words.width_change(row),
+                words.signed(words.shift(row)),
             )
             for row in rows
         ],
