@@ -139,7 +139,7 @@ def test_interested_parties_are_not_graded_above_c_on_their_own_quality(
     rows: pd.DataFrame,
 ) -> None:
     praise = rows[rows["kind"].isin(["quality_report", "integration_report"]) & (rows["value"] > 0)]
-    assert len(praise) >= 3
+    assert len(praise) >= 2
     assert set(praise["credibility"]) == {"C"}
 
 

@@ -125,6 +125,7 @@ def forecast(
 
     def overruled(name: str, path: NDArray) -> NDArray:
         paths[name] = apply_sets(name, np.asarray(path, dtype=float), sets, dates)
+        _possible(name, paths[name])
         return paths[name]
 
     people = context.subjects("people")
@@ -235,6 +236,20 @@ def apply_sets(name: str, path: NDArray, sets: Sequence[Any], dates: Sequence[dt
         }[item.operation]
         result = np.where(late, changed, result)
     return result
+
+
+def _possible(name: str, path: NDArray) -> None:
+    """Refuse a path that an intervention has pushed out of what the driver's unit allows."""
+    unit = DRIVERS[name][0]
+    if unit == INDEX_POINTS:
+        return
+    high = 1.0 if unit in (FRACTION, INDICATOR) else np.inf
+    low, top = float(np.nanmin(path)), float(np.nanmax(path))
+    if low < -1e-9 or top > high + 1e-9:
+        raise ParameterError(
+            f"the sets put {name} between {low:.3g} and {top:.3g}; it is in {unit}, from 0 to "
+            f"{'1' if high == 1.0 else 'any amount'}. Change the value or the operation"
+        )
 
 
 # --- events ---------------------------------------------------------------------------------------

@@ -2,13 +2,12 @@
 
 Gap D in points of a public index (negative: ahead), on half-yearly knots since the close:
 
-    D[j] = m + φ (D[j-1] - m) - κ_T (T[j] - T*) - κ_Q q s[j] + σ ε_j,   D[0] ~ prior,  ε ~ N(0, 1)
+    D[j] = m + φ (D[j-1] - m) - κ_T T[j] - κ_Q q s[j] + σ ε_j,   D[0] ~ prior,  ε ~ N(0, 1)
 
-T is the retained share of the acquired talent, ``T*`` = 0.7 the share at which it neither helps
-nor hurts, q the quality of the target's data and s the share of the acquirer's spending that buys
-it: talent and data move the gap, at rates to be learned. Reported gaps observe D, ranks observe
-``1 + max(D, 0)/spacing`` on the log scale, and whether an announced model date is met depends on
-integration.
+T is the retained share of the acquired talent, m the gap the acquirer tends to without it, q the
+quality of the target's data and s the share of the acquirer's spending that buys it: talent and
+data move the gap, at rates to be learned. Reported gaps observe D, ranks observe ``1 + max(D,
+0)/spacing`` on the log scale, and whether an announced model date is met depends on integration.
 """
 
 from __future__ import annotations
@@ -33,8 +32,6 @@ from valuation.models.base import (
 )
 from valuation.ops import Array, Ops, numpy_ops
 from valuation.schema import Kind
-
-NEUTRAL_TALENT = 0.7
 
 
 def _need_gap(value: float | None, sd: float | None) -> str | None:
@@ -95,7 +92,7 @@ def gap_path(
     """D on the knots, shape ``(..., knot)``, from monthly talent and share paths."""
     place = np.minimum(context.knots, context.horizon)
     push = (
-        parameters["talent_effect"][..., None] * (talent[..., place] - NEUTRAL_TALENT)
+        parameters["talent_effect"][..., None] * talent[..., place]
         + (parameters["data_effect"] * parameters["data_quality"])[..., None] * share[..., place]
     )
     gap = [parameters["gap_at_close"]]
@@ -189,7 +186,7 @@ MODEL = SubModel(
     name="capability",
     title="Does the acquirer reach the frontier?",
     equation=(
-        "D[j] = m + φ (D[j−1] − m) − κ_T (T[j] − 0.7) − κ_Q q s[j] + σ ε",
+        "D[j] = m + φ (D[j−1] − m) − κ_T T[j] − κ_Q q s[j] + σ ε",
         "index gap ~ Normal(D, error);  log rank ~ Normal(log(1 + max(D, 0)/spacing), error)",
         "P(a model date is met) = logit⁻¹(a + b z)",
     ),

@@ -215,8 +215,8 @@ def notes_of(study: Study) -> list[str]:
     late = (dt.date.today() - newest).days
     if study.as_of_given:
         notes.append(
-            f"A replay: evidence, rosters and comparable deals are those public by {_day(study.as_of)}; the terms of the "
-            "deal and the priors are as written today."
+            f"A replay: evidence, rosters and comparable deals are those of {_day(study.as_of)}; "
+            "the terms of the deal and the priors are as written today."
         )
     elif late > 30:
         notes.append(
@@ -399,37 +399,58 @@ def _prior_sets(study: Study) -> list[dict[str, Any]]:
 def _opinion(
     study: Study, sets: list[dict[str, Any]], npv: np.ndarray, weight: np.ndarray
 ) -> dict[str, Any]:
-    names = _unlearned(study, npv)
-    told = decision.opinion_share(
-        {s["prior_set"]: s["probability"] for s in sets},
-        npv,
-        {n: study.beliefs.parameters[n] for n in names},
-        weight,
-    )
+    """How much of the answer is opinion, by prior sets and by the spread of the NPV.
+
+    ``share``: of the spread that goes with the leading quantities that evidence has not narrowed, of which
+    ``share_untouched`` goes with those that no row reads at all.
+    """
+    from valuation.study.case import stacked
+
+    draws = study.beliefs.parameters
+    sampled = stacked(study.posterior)
+    loose = _unnarrowed(study, npv, weight)
+    unread = [n for n in draws if draws[n].ndim == 1 and n not in sampled and np.ptp(draws[n]) > 0]
+    chances = {s["prior_set"]: s["probability"] for s in sets}
+    untouched = decision.variance_share(npv, {n: draws[n] for n in unread}, weight)
+    share = decision.variance_share(npv, {n: draws[n] for n in loose}, weight)
+    low, high = min(chances.values()), max(chances.values())
     return {
-        "low": told.low,
-        "high": told.high,
-        "range": told.range,
-        "share": told.share,
-        "sentence": told.sentence,
-        "parameters": [study.book.get(study.prior_set)[n].label for n in names],
+        "low": low,
+        "high": high,
+        "range": high - low,
+        "share": share,
+        "share_untouched": untouched,
+        "sentence": (
+            f"Across the prior sets the probability goes from {100 * low:.0f}% to {100 * high:.0f}%. About "
+            f"{100 * share:.0f}% of the spread of NPV (its variance) goes with {len(loose)} leading quantities that "
+            f"the evidence has not narrowed, {100 * untouched:.0f}% with quantities that no evidence reads at all."
+        ),
+        "parameters": [study.book.get(study.prior_set)[n].label for n in loose],
     }
 
 
-LEARNED = 0.10  # share of the prior variance that evidence must have removed
-LEADING = 10  # of the quantities that rest on judgement, those that go with the NPV most
+NARROWED = 0.10  # share of the prior variance that evidence must have removed
+LEADING = 10  # of the quantities left as wide, those that go with the NPV most
 
 
-def _unlearned(study: Study, npv: np.ndarray) -> list[str]:
-    """Scalars that evidence has hardly narrowed, those most correlated in rank with the NPV."""
-    from scipy.stats import spearmanr
+def _unnarrowed(study: Study, npv: np.ndarray, weight: np.ndarray) -> list[str]:
+    """Scalars as wide as their prior, those whose ranks go most with the NPV's."""
+    from scipy.stats import rankdata
 
-    learned = {r["parameter"] for r in shrinkage(study) if r["contraction"] > LEARNED}
-    draws = study.beliefs.parameters
+    narrowed = {r["parameter"] for r in shrinkage(study) if r["contraction"] > NARROWED}
+    keep = weight > 0
+    share = weight[keep] / weight[keep].sum()
+
+    def score(x: np.ndarray) -> np.ndarray:
+        rank = rankdata(x[keep])
+        centred = rank - share @ rank
+        return centred / np.sqrt(share @ centred**2)
+
+    outcome = score(npv)
     strength = {
-        name: abs(float(spearmanr(values, npv).statistic))
-        for name, values in draws.items()
-        if values.ndim == 1 and name not in learned and np.ptp(values) > 0
+        name: abs(float(share @ (score(values) * outcome)))
+        for name, values in study.beliefs.parameters.items()
+        if values.ndim == 1 and name not in narrowed and np.ptp(values[keep]) > 0
     }
     return sorted(strength, key=lambda n: (-strength[n], n))[:LEADING]
 
@@ -487,6 +508,8 @@ def _people(study: Study, weight: np.ndarray) -> list[dict[str, Any]]:
     context, curves = study.evidence.context, study.curves
     names = retention.cohorts(context)
     exits = study.drivers["person_exit"]
+    rows = study.evidence.rows
+    cut = set(rows.loc[rows["kind"] == "layoff", "subject"])
     out = []
     for _, person in study.evidence.context.people.sort_values("subject").iterrows():
         subject, shown = person["subject"], {}
@@ -499,6 +522,8 @@ def _people(study: Study, weight: np.ndarray) -> list[dict[str, Any]]:
                 hazard = np.exp(curves["log_exit_hazard"][:, names.index(person["cohort"]), :])
                 clock = np.array([max(month - start, 0.0)])
                 here = np.exp(-hazard @ retention.exposure(clock).T)[:, 0]
+                if subject in cut:  # jobs cut are another way out
+                    here = here * np.exp(-study.beliefs.parameters["layoff_hazard"] * clock[0])
             shown[str(date)] = _chance(here, weight)
         out.append(
             {

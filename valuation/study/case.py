@@ -374,6 +374,7 @@ class Study:
                         scenario=self.scenario.scenario,
                     )
                 )
+                checks.append(self._conditional_error())
             if self.beliefs.khat is not None:
                 checks += gates.reweighting(
                     self.beliefs.khat,
@@ -383,6 +384,21 @@ class Study:
                     name=self.prior_set,
                 )
         return gates.gate(checks, self.override)
+
+    def _conditional_error(self) -> gates.Check:
+        """Monte Carlo error of the conditional NPV over its spread: few draws mean few digits."""
+        from valuation import decision
+
+        weight, npv = self.drivers["weight"].to_numpy(), self.values["npv"].to_numpy()
+        told = decision.mean(npv, weight)
+        spread = float(np.sqrt(weight @ (npv - told.value) ** 2 / weight.sum()))
+        value, limit = told.mcse / spread, float(self.limits.scenario_draws_min) ** -0.5
+        passed = bool(value <= limit)
+        sentence = (
+            f"Monte Carlo error given the scenario's conditions: {value:.3f} of the NPV's spread, at most "
+            f"{limit:.3f}{'' if passed else '; loosen the conditions'}."
+        )
+        return gates.Check("MCSE / SD given the conditions", value, limit, passed, sentence)
 
     def _prior_intervals(self) -> dict[str, tuple[float, float]]:
         """Lowest and highest end of the prior predictive's central interval over the months."""

@@ -23,15 +23,20 @@ def compare(
     Returns
     -------
     dict
-        ``scenarios``: for each, the keys of :data:`SHOWN`; ``deal``, ``as_of``, ``run`` and
+        ``scenarios``: for each that its own checks let pass, the keys of :data:`SHOWN`; ``refused``: the others, with
+        the checks that failed; ``deal``, ``as_of``, ``run`` and
         ``diagnostics`` of the base.
     """
     base = open_study(deal, as_of=as_of, random_seed=random_seed, override=override, root=root)
-    rows = []
+    rows, refused = [], []
     for name in sorted(load_scenarios(base.root), key=lambda n: (n != "base", n)):
         study = open_study(
             deal, name, as_of=as_of, random_seed=random_seed, override=override, root=base.root
         )
+        failed = [d["sentence"] for d in study.results["diagnostics"] if not d["passed"]]
+        if failed and not override.strip():
+            refused.append({"scenario": name, "title": study.scenario.title, "failed": failed})
+            continue
         rows.append({key: study.results[key] for key in SHOWN})
     return {
         "schema": 1,
@@ -39,5 +44,6 @@ def compare(
         "as_of": str(base.as_of),
         "run": base.results["run"],
         "scenarios": rows,
+        "refused": refused,
         "diagnostics": base.results["diagnostics"],
     }

@@ -15,20 +15,23 @@ from typing import Any
 def load_or_make(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """The results stored at ``path`` if they are whole, else those of ``make``, stored for the next caller.
 
-    A file whose digest does not match its content is replaced, with a sentence on stderr. Refusals raised by
+    The digest covers the file's name, which is the key, so results copied to another key are not taken for it. A file
+    whose digest does not match is replaced, with a sentence on stderr. Refusals raised by
     ``make`` pass through and store nothing.
     """
     if path.exists():
         try:
             stored = json.loads(path.read_text(encoding="utf-8"))
-            if stored["sha256"] == _digest(stored["results"]):
+            if stored["sha256"] == _digest([path.stem, stored["results"]]):
                 return dict(stored["results"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             pass  # said below
         print(f"{path.name}: stored results are damaged; computing them again", file=sys.stderr)
     results = json.loads(json.dumps(make(), allow_nan=False))
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = json.dumps({"sha256": _digest(results), "results": results}, allow_nan=False)
+    content = json.dumps(
+        {"sha256": _digest([path.stem, results]), "results": results}, allow_nan=False
+    )
     with tempfile.NamedTemporaryFile(
         "w", encoding="utf-8", dir=path.parent, suffix=".tmp", delete=False
     ) as file:
