@@ -127,7 +127,9 @@ def test_a_ledger_that_was_not_checked_fails() -> None:
 
 @pytest.mark.parametrize(("days", "passed"), [(0, True), (400, True), (401, False), (-1, False)])
 def test_old_evidence_is_refused(days: float, passed: bool) -> None:
-    assert evidence_age(days, 400).passed is passed
+    check = evidence_age(days, 400)
+    assert check.passed is passed
+    assert f"the newest evidence is {days} days older than this report" in check.sentence
     assert not evidence_age(math.nan, 400).passed
 
 

@@ -372,7 +372,7 @@ def test_a_current_report_is_kept_without_a_fit_or_a_kernel(project: Path) -> No
     task = _task(project)
     _published(task)
 
-    def fit(task: Task) -> None:
+    def fit(task: Task) -> bool:
         raise AssertionError("nothing is stale")
 
     (outcome,) = run_tasks([task], fit=fit)
@@ -400,7 +400,7 @@ def test_a_fit_that_is_refused_fails_every_task_and_starts_no_kernel(project: Pa
         def finished(self, outcome: Outcome) -> None:
             seen.append(outcome.status)
 
-    def fit(task: Task) -> None:
+    def fit(task: Task) -> bool:
         raise LedgerError("evidence.csv:7: no source; name one")
 
     (outcome,) = run_tasks([task], fit=fit, progress=Watch())
@@ -558,7 +558,10 @@ def test_the_index_leaves_out_a_damaged_report_and_names_a_refused_one(reports: 
 
 def test_the_index_dates_every_row_and_compares_only_current_ones(reports: Path) -> None:
     folder = reports / "scenarios" / "leaves"
-    found = [standing.Standing("scenarios", "leaves", folder, standing.OLDER, "leaves")]
+    found = [
+        standing.Standing("scenarios", "base", folder.parent / "base", standing.CURRENT, "base"),
+        standing.Standing("scenarios", "leaves", folder, standing.OLDER, "leaves"),
+    ]
     results = read_results(folder)
     results["run"] = {**results["run"], "digests": {**results["run"]["digests"], "ledger": "old"}}
     results["scenario"] |= {"title": "He leaves", "terms": ["exit in 9 years instead of 7."]}
@@ -621,3 +624,21 @@ def test_progress_goes_to_stderr_only_and_says_where_the_seconds_went(
         assert out == ""
         assert re.search(r"sampling \d+\.\d s, notebooks \d+\.\d s", err)
         assert "tiny: REFUSED in 1.0 s" in err
+
+
+def test_progress_tells_a_posterior_that_was_loaded_from_one_that_was_sampled(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from valuation.report.progress import Lines
+
+    said = []
+    for sampled in (True, False):
+        progress = Lines()
+        progress.begin([_task(project)])
+        progress.fitting()
+        progress.fitted(sampled)
+        progress.end()
+        said.append(capsys.readouterr().err)
+    assert "posterior sampled in" in said[0]
+    assert "posterior loaded in" in said[1]
+    assert "sampl" not in said[1]

@@ -141,10 +141,14 @@ def ledger_lint(findings: Iterable[Finding]) -> tuple[Check, ...]:
 
 
 def evidence_age(days: float, limit: float) -> Check:
-    """Days between the as-of date and the newest evidence, at most ``limit`` and not negative."""
+    """Days from the newest evidence to the day that the report speaks for, 0 to ``limit``.
+
+    That day is the as-of date where one was given, else the day on which the report is made.
+    """
     name = "evidence age"
     passed = 0 <= days <= limit
-    sentence = f"{name}: the newest evidence is {_text(days)} days old, at most {_text(limit)}"
+    sentence = f"{name}: the newest evidence is {_text(days)} days older than this report"
+    sentence += f", at most {_text(limit)} allowed"
     if not passed:
         sentence += "; add news to seeds/evidence.csv or choose an earlier as-of date"
     return Check(name, _number(days), _number(limit), passed, f"{sentence}.")

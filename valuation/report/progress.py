@@ -9,7 +9,7 @@ from typing import Any
 
 from valuation.report.runs import Outcome, Task
 
-FITTING = "sampling the joint model"
+FITTING = "posterior of the joint model"
 
 
 def _line(outcome: Outcome) -> str:
@@ -24,6 +24,7 @@ class Lines:
         self.left = 0
         self.start = self.fit_start = time.monotonic()
         self.fit_seconds = 0.0
+        self.fit_word = "sampling"
 
     def _say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
@@ -39,9 +40,11 @@ class Lines:
         self.fit_start = time.monotonic()
         self._say(f"{FITTING} ...")
 
-    def fitted(self) -> None:
+    def fitted(self, sampled: bool = True) -> None:
         self.fit_seconds = time.monotonic() - self.fit_start
-        self._say(f"sampled in {self.fit_seconds:.1f} s; running {self.left} notebooks")
+        self.fit_word = "sampling" if sampled else "loading"
+        what = "posterior sampled" if sampled else "posterior loaded"
+        self._say(f"{what} in {self.fit_seconds:.1f} s; running {self.left} notebooks")
 
     def cell(self, task: Task, done: int, total: int) -> None:
         pass
@@ -53,7 +56,7 @@ class Lines:
         if self.left:
             total = time.monotonic() - self.start
             self._say(
-                f"{total:.1f} s: sampling {self.fit_seconds:.1f} s, "
+                f"{total:.1f} s: {self.fit_word} {self.fit_seconds:.1f} s, "
                 f"notebooks {total - self.fit_seconds:.1f} s"
             )
 
@@ -99,9 +102,9 @@ class Bars(Lines):
         self.fit_start = time.monotonic()
         self.sampling = self.bars.add_task(FITTING, total=None)
 
-    def fitted(self) -> None:
+    def fitted(self, sampled: bool = True) -> None:
         self.bars.remove_task(self.sampling)
-        super().fitted()
+        super().fitted(sampled)
         self.overall = self.bars.add_task("notebooks", total=self.left)
 
     def cell(self, task: Task, done: int, total: int) -> None:

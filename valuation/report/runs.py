@@ -105,8 +105,8 @@ class Progress(Protocol):
     def fitting(self) -> None:
         """The one fit that the tasks share has begun."""
 
-    def fitted(self) -> None:
-        """The shared fit is there; notebooks begin."""
+    def fitted(self, sampled: bool = True) -> None:
+        """The shared fit is there, ``sampled`` now or loaded; notebooks begin."""
 
     def cell(self, task: Task, done: int, total: int) -> None:
         """``done`` of ``total`` code cells have run."""
@@ -124,7 +124,7 @@ class Silent:
     def waiting(self) -> None: ...
     def begin(self, tasks: Sequence[Task]) -> None: ...
     def fitting(self) -> None: ...
-    def fitted(self) -> None: ...
+    def fitted(self, sampled: bool = True) -> None: ...
     def cell(self, task: Task, done: int, total: int) -> None: ...
     def finished(self, outcome: Outcome) -> None: ...
     def end(self) -> None: ...
@@ -372,9 +372,16 @@ async def _attempt_all(
     return [task.result() for task in running]
 
 
-def _fit(task: Task) -> None:
-    """Make the fits that the notebooks share, once, so that each only loads them."""
+def _fit(task: Task) -> bool:
+    """Make the fits that the notebooks share, once, so that each only loads them.
+
+    True if any was sampled, False if all were stored already.
+    """
+    from valuation.params import cache_folder
     from valuation.study import open_study
+
+    stored = cache_folder(task.root) / "posteriors"
+    before = {(path, path.stat().st_mtime_ns) for path in stored.glob("*") if _is_artifact(path)}
 
     values = dict(task.values)
     seed = values.get("random_seed")
@@ -389,6 +396,12 @@ def _fit(task: Task) -> None:
     )
     for prior_set in study.book.sets():
         study.believed(prior_set)  # fitted and stored where reweighting is not to be trusted
+    after = {(path, path.stat().st_mtime_ns) for path in stored.glob("*") if _is_artifact(path)}
+    return bool(after - before)
+
+
+def _is_artifact(path: Path) -> bool:
+    return path.is_file() and path.suffix != ".lock"
 
 
 def is_current(task: Task, inputs: str | None = None) -> bool:
@@ -424,7 +437,7 @@ def run_tasks(
     *,
     jobs: int = JOBS,
     force: bool = False,
-    fit: Callable[[Task], None] | None = _fit,
+    fit: Callable[[Task], bool] | None = _fit,
     progress: Progress | None = None,
 ) -> list[Outcome]:
     """Run those of ``tasks`` whose report is not current, ``jobs`` at a time.
@@ -451,7 +464,9 @@ def run_tasks(
             if stale and fit is not None:
                 progress.fitting()
                 try:
-                    fit(next((t for t, _ in stale if t.group == "scenarios"), stale[0][0]))
+                    sampled = fit(
+                        next((t for t, _ in stale if t.group == "scenarios"), stale[0][0])
+                    )
                 except ParameterError:
                     raise
                 except ValuationError as error:
@@ -463,7 +478,7 @@ def run_tasks(
                         progress.finished(outcome)
                     stale = []
                 else:
-                    progress.fitted()
+                    progress.fitted(sampled)
             for outcome in asyncio.run(_attempt_all(stale, jobs, progress)):
                 outcomes[outcome.task.key] = outcome
         finally:

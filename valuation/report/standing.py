@@ -92,6 +92,9 @@ def older(found: Iterable[Standing], group: str = "") -> list[Standing]:
 def renewal(found: Sequence[Standing], *, deal: str, as_of: str = "") -> str:
     """The command that makes older scenario reports again."""
     words = [s.word for s in older(found, "scenarios")]
+    shown = [s for s in found if s.group == "scenarios" and s.state != LEFT_OVER]
+    if len(words) == len(shown) and not any(word.endswith(".yaml") for word in words):
+        words = []  # all of them: `valuation report` makes the other reports again too
     options = [f"--deal {deal}"] if deal != runs.DEFAULT_DEAL else []
     options += [f"--as-of {as_of}"] if as_of else []
     return " ".join(["valuation report", *words, *options])
