@@ -495,7 +495,7 @@ def gap_at(evidence: Evidence, draws: Draws, t: float) -> np.ndarray:
         gap.append(
             draws["gap_long_run"]
             + draws["gap_persistence"] * (gap[-1] - draws["gap_long_run"])
-            - draws["talent_effect"] * (talent - 0.7)
+            - draws["talent_effect"] * talent
             - draws["data_effect"] * draws["data_quality"] * share
             + draws["gap_volatility"] * draws["gap_steps"][:, j - 1]
         )
