@@ -522,7 +522,8 @@ def test_changed_terms_are_said_in_the_lead_the_banner_the_kicker_and_the_table(
     assert told in page.kicker(results)
     comparison = {"scenarios": [example_results(), results]}
     table = sections.scenario_table(comparison).html
-    assert "changed terms" in table and told in table
+    assert "changed terms" in table
+    assert told in table
     assert table.count("as the evidence stands") == 1
 
 
@@ -541,10 +542,52 @@ def test_chances_shown_alike_are_called_by_one_word_and_the_glossary_holds_every
     assert all(len(said) == 1 for said in by_count.values())
     told = sections.glossary().html
     assert all(word in told for _, word in words.LIKELY)
-    assert "very unlikely is 1 to 9" in told and "virtually certain is 99 or more" in told
+    assert "very unlikely is 1 to 9" in told
+    assert "virtually certain is 99 or more" in told
 
 
 def test_scenarios_say_how_many_in_100_pay_off_in_one_wording():
     html = sections.scenario_figure(example_comparison()).html
     assert "pays off" not in html
     assert html.count("in 100 pay off") >= 2 * 9
+
+
+def test_scenarios_within_two_simulation_errors_of_the_base_are_marked():
+    comparison = copy.deepcopy(example_comparison())
+    base, near, far = comparison["scenarios"][:3]
+    base["headline"] |= {"probability": 0.20, "mcse": 0.005}
+    near["headline"] |= {"probability": 0.23, "mcse": 0.015}
+    far["headline"] |= {"probability": 0.30, "mcse": 0.015}
+    html = sections.scenario_table({"scenarios": [base, near, far]}).html
+    assert html.count('vl-small">not distinguishable from base') == 1
+    assert html.index(far["scenario"]["title"]) > html.index('vl-small">not distinguishable')
+    assert "1.5 points" in html
+
+
+def test_a_parameter_that_moved_is_not_called_mostly_prior_and_widening_is_explained():
+    row = {"parameter": "p", "label": "Churn", "prior_mean": 0.0, "prior_sd": 1.0, "mean": 1.9}
+    results = example_results() | {"shrinkage": [row | {"sd": 1.4, "contraction": -0.96}]}
+    said = sections.shrinkage(results)
+    assert "mostly prior" not in said.summary
+    assert "wider than their prior" in said.summary
+    assert "40% wider" in said.html
+    assert "+1.9" in said.html
+    densities = [row | {"sd": 1.4}]
+    assert words.taught(densities) == said.summary
+
+
+def test_a_path_that_dips_below_both_ends_says_so():
+    results = example_results()
+    fan = results["drivers"]["talent_retained"]
+    fan["median"][20] = 0.01
+    assert "In between the median falls to 1% (12 June 2030)" in sections.drivers(results).html
+
+
+def test_the_map_of_two_drivers_gives_no_share_of_its_area():
+    assert "etter than even in" not in sections.break_even(example_results()).html
+
+
+def test_only_curves_of_fitted_rates_are_called_expected():
+    model = example_model_results()
+    assert "Expected, by the fitted rates" in sections.curves(model).html
+    assert "xpected" not in sections.curves(model | {"model": "capability"}).html

@@ -572,7 +572,7 @@ def tornado(
     low_notes: Sequence[str] = (),
     high_notes: Sequence[str] = (),
 ) -> Axes:
-    """Mean value when each driver is low (P10, orange) or high (P90, blue)."""
+    """Mean value where each driver is low (orange) or high (blue): 1 in 10 futures beyond."""
     height = _rows(ax, labels)
     narrow = is_narrow(ax)
     ends = [*low, *high, centre]
@@ -596,12 +596,12 @@ def tornado(
                 color=PALETTE["muted"],
                 parse_math=False,
             )
-    pad = (0.24 if narrow else 0.14) * span
+    pad = (0.34 if narrow else 0.17) * span
     ax.set_xlim(min(ends) - pad, max(ends) + pad)
     _dress(ax, x_label=f"Mean net present value, {unit}", x_grid=True)
     _ticks(ax, "x", 5 if narrow else 8)
     ax.axvline(centre, color=PALETTE["ink"], linewidth=1, zorder=4.5)
-    for role, text, side in (("loss", "driver at its P10", -1), ("gain", "driver at its P90", 1)):
+    for role, text, side in (("loss", "driver low", -1), ("gain", "driver high", 1)):
         ax.annotate(
             text,
             (centre, 1.0),
@@ -1000,25 +1000,10 @@ def movement(
         dots: dict[str, Any] = {"clip_on": False, "zorder": 5}
         ax.plot(ends[:1], [row], "o", color=PALETTE["ground"], markersize=8, **ring, **dots)
         ax.plot(ends[1:], [row], "o", color=PALETTE["gain"], markersize=9, **dots)
-    _dress(ax, x_grid=True)
+    # A line above the rows: beside a mark a date would print over a name or a neighbour.
+    legend = f"ring: {first_name}, dot: {second_name}" if first_name != second_name else ""
+    _dress(ax, y_label=legend, x_grid=True)
     _percent_axis(ax, "x")
-    apart = [abs(now - later) for now, later in zip(first, second, strict=True)]
-    widest = max(range(len(apart)), key=lambda row: apart[row], default=-1)
-    if widest >= 0 and apart[widest] > 0.12 and not is_narrow(ax):
-        named = [(100 * first[widest], first_name), (100 * second[widest], second_name)]
-        (left, left_name), (right, right_name) = sorted(named)
-        for x, name, side in ((left, left_name, "right"), (right, right_name, "left")):
-            ax.annotate(
-                plain(name),
-                (x, widest),
-                xytext=(9 if side == "left" else -9, 0),
-                textcoords="offset points",
-                ha=side,
-                va="center_baseline",
-                color=PALETTE["gain"],
-                fontsize=SMALL,
-                parse_math=False,
-            )
     return ax
 
 

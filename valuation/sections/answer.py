@@ -445,7 +445,13 @@ def outside_view(results: Results) -> Section:
         narrow_height=160,
     )
     more = [paragraph(f"Of all comparable deals listed, {words.listed(rest)}.")] if rest else []
-    return section("outside-view", title, drawing, *more, summary=reading)
+    meaning = paragraph(
+        "“Did well” means that the sources let the deal be coded a success: the price was clearly "
+        "earned back. “Pays off” on this page is another measure, "
+        f"{words.lower_first(words.sentence(head['label']))} The two bars answer different "
+        "questions; a large gap calls for an explanation, a small one proves nothing."
+    )
+    return section("outside-view", title, drawing, meaning, *more, summary=reading)
 
 
 def provenance(results: Results) -> Section:

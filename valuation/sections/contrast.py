@@ -167,7 +167,9 @@ def _titled(scenario: Mapping[str, Any], address: str) -> str:
     story = words.spell_dates(str(scenario.get("story") or ""))
     terms = [words.spell_dates(str(text)) for text in scenario.get("terms", ())]
     changed = f"Changed terms: {words.listed(terms)}" if terms else ""
-    return join([title, *(tag("span", text, class_="vl-small") for text in (story, changed) if text)])
+    return join(
+        [title, *(tag("span", text, class_="vl-small") for text in (story, changed) if text)]
+    )
 
 
 def definitions_table(comparison: Comparison) -> Section:

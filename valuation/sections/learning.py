@@ -290,6 +290,15 @@ def _range(row: Model, which: str) -> str:
     return f"{low} to {high}"
 
 
+# Models of rates: their curves are chances and means. A path of the others holds its own shocks.
+_RATES = ("retention", "churn", "revenue", "regulation")
+_EXPECTED_INTRO = (
+    "Expected, by the fitted rates: chances and means, not single futures. The scenario report's "
+    "forecast, under “What drives it, over time”, adds the luck of each simulated future, so that "
+    "its bands are wider. "
+)
+
+
 def curves(model: Model) -> Section:
     """The model's curves over time, before and after the evidence, with what was seen."""
     if not get(model, "curves"):
@@ -300,17 +309,19 @@ def curves(model: Model) -> Section:
             paragraph(said),
             summary=said,
         )
+    expected = model["model"] in _RATES
     drawings = []
     readings = []
     for row in get(model, "curves"):
         units = str(row["units"])
         last = len(row["months"]) - 1
+        name = f"{row['label']}, expected:" if expected else f"{row['label']}:"
         mid, low, high = (
             words.quantity(float(row["posterior"][key][last]), units)
             for key in ("median", "lower", "upper")
         )
         reading = (
-            f"{row['label']}, expected: after {words.compact(float(row['months'][last]))} months the "
+            f"{name} after {words.compact(float(row['months'][last]))} months the "
             "median is "
             f"{mid}, the 90% interval {low} to {high}."
         )
@@ -328,7 +339,7 @@ def curves(model: Model) -> Section:
         full = f"{reading} {words.upper_first(words.listed(legend))}." if legend else reading
         step = max(1, len(row["months"]) // 12)
         label = row["label"] if units == "fraction" else f"{row['label']}, {units}"
-        label = f"{label} (expected)"
+        label = f"{label} (expected)" if expected else label
         drawings.append(
             figure(
                 f"figure-{_id(model, 'curve')}-{anchor(row['name'])}",
@@ -341,7 +352,7 @@ def curves(model: Model) -> Section:
                     percent=units == "fraction",
                     marks=marks,
                 ),
-                title=f"{row['label']}, expected before and after the evidence",
+                title=f"{name.rstrip(':')}, before and after the evidence",
                 reading=full,
                 heads=columns(
                     "Months", "Date", "Prior median", "5%", "Median", "95%", numeric=[0, 2, 3, 4, 5]
@@ -368,10 +379,8 @@ def curves(model: Model) -> Section:
         _id(model, "curves"),
         _title(model, "what it says over time"),
         paragraph(
-            "Expected, by the fitted rates: chances and means, not single futures. Blue: after the "
-            "evidence. Grey, dashed: before. Bands hold nine in ten of the fitted draws. The forecast "
-            "in the scenario report, under “What drives it, over time”, adds the luck of each "
-            "simulated future, so that its bands are wider."
+            f"{_EXPECTED_INTRO if expected else ''}Blue: after the evidence. Grey, dashed: before. "
+            "Bands hold nine in ten of the fitted draws."
         ),
         tag("div", join(drawings), class_="vl-grid"),
         summary=" ".join(readings),

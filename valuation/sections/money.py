@@ -98,6 +98,9 @@ def _fan_figure(
         f"{name}: the median goes from {first} to {mid} by {words.long_date(fan['dates'][last])}; "
         f"the 90% interval is then {low} to {high}."
     )
+    turn = _turn([float(value) for value in fan["median"]], fan["dates"], fan["units"])
+    if turn:
+        reading += f" In between the median {turn}."
     step = max(1, len(fan["dates"]) // 10)
     picked = list(range(0, len(fan["dates"]), step))
     drawing = figure(
@@ -135,6 +138,22 @@ def _fan_figure(
     return drawing, reading
 
 
+def _turn(path: Sequence[float], dates: Sequence[str], unit: str) -> str:
+    """Where a path leaves the range of its two ends, if it does by a tenth of its whole range."""
+    first, last = path[0], path[-1]
+    low, high = min(path), max(path)
+    slack = 0.1 * (high - low)
+    said = []
+    for verb, extreme, beyond in (
+        ("falls to", low, low < min(first, last) - slack),
+        ("rises to", high, high > max(first, last) + slack),
+    ):
+        if beyond:
+            when = words.long_date(dates[path.index(extreme)])
+            said.append(f"{verb} {words.quantity(extreme, unit)} ({when})")
+    return words.listed(said)
+
+
 def _chance_figure(id: str, name: str, fan: Results, *, today: str) -> tuple[str, str]:
     """A thing that is so or not: its chance over time is the mean."""
     chance = [float(value) for value in fan["mean"]]
@@ -143,6 +162,9 @@ def _chance_figure(id: str, name: str, fan: Results, *, today: str) -> tuple[str
         f"{name}: {words.percent(chance[0])} at first, {words.percent(chance[-1])} by "
         f"{words.long_date(dates[-1])}."
     )
+    turn = _turn(chance, dates, "fraction")
+    if turn:
+        reading += f" In between it {turn}."
     step = max(1, len(dates) // 10)
     drawing = figure(
         id,
@@ -338,8 +360,8 @@ def tornado(results: Results) -> Section:
         f"{words.money(top['npv_low'], digits)} where it is "
         f"low ({words.quantity(top['low_value'], top['unit'])}), "
         f"{words.money(top['npv_high'], digits)} where "
-        f"it is high ({words.quantity(top['high_value'], top['unit'])}). The centre line is the "
-        "mean "
+        f"it is high ({words.quantity(top['high_value'], top['unit'])}). Low: 1 in 10 futures have "
+        "the driver below that value; high: 1 in 10 above. The centre line is the mean "
         f"over all futures, {words.npv_money(head, 'npv_mean')}."
     )
     labels = [row["label"] for row in rows]
@@ -359,8 +381,8 @@ def tornado(results: Results) -> Section:
         reading=reading,
         heads=columns(
             "Driver",
-            "Low (P10)",
-            "High (P90)",
+            "Low (1 in 10 below)",
+            "High (1 in 10 above)",
             "Mean NPV at low, USD bn",
             "Mean NPV at high, USD bn",
             numeric=[1, 2, 3, 4],
@@ -381,9 +403,19 @@ def tornado(results: Results) -> Section:
     return section("tornado", "What it depends on", drawing, summary=reading)
 
 
+_UNITS = {
+    "USD bn per year": "bn/yr",
+    "USD bn": "bn",
+    "x revenue": "× rev.",
+    "index points": "pts",
+}
+
+
 def _short(value: float, unit: str) -> str:
-    """A driver's value as it fits beside a bar: no unit but a per cent sign."""
-    return words.quantity(value, unit if unit == "fraction" else "")
+    """A driver's value as it fits beside a bar, its unit abbreviated."""
+    if unit not in _UNITS:
+        return words.quantity(value, unit)
+    return f"{words.quantity(value, '')} {_UNITS[unit]}"
 
 
 def break_even(results: Results) -> Section:
@@ -397,14 +429,13 @@ def break_even(results: Results) -> Section:
     x_name, y_name = str(grid["x_label"]), str(grid["y_label"])
     if known.any():
         row, column = np.unravel_index(int(np.nanargmax(chance)), chance.shape)
-        share = float((chance[known] >= 0.5).mean())
         best = (
             f"the best, {words.in_hundred(float(chance[row, column]))}, is where "
             f"“{x_name}” is {words.compact(x[column])} and “{y_name}” is {words.compact(y[row])}"
         )
         reading = (
-            f"Better than even in {words.percent(share)} of the combinations shown; {best}."
-            if share > 0
+            f"Of the combinations shown {best}."
+            if float(chance[row, column]) >= 0.5
             else f"No combination shown reaches even odds; {best}."
         )
     else:

@@ -243,9 +243,7 @@ def taught(rows: Sequence[Mapping[str, Any]]) -> str:
     """How many parameters the evidence narrowed or shifted, and what of the rest."""
     small = [row for row in rows if narrowed(row) >= NARROWED]
     moved = [row for row in rows if abs(shift(row)) > SHIFTED]
-    rest = sum(
-        1 for row in rows if narrowed(row) < NARROWED and abs(shift(row)) <= SHIFTED
-    )
+    rest = sum(1 for row in rows if narrowed(row) < NARROWED and abs(shift(row)) <= SHIFTED)
     said = (
         f"Of {len(rows)} parameters the evidence narrows {len(small)} by a fifth of their prior sd "
         f"or more and shifts {len(moved)} by more than half a prior sd"

@@ -79,8 +79,8 @@ def _chances(
             )
             for row in ranked
         ],
-        height=60 + 28 * len(ranked),
-        narrow_height=50 + 42 * len(ranked),
+        height=84 + 28 * len(ranked),
+        narrow_height=74 + 42 * len(ranked),
     )
     return section(id, heading, drawing, summary=reading)
 
@@ -262,8 +262,8 @@ def shrinkage(results: Results, count: int = 12) -> Section:
     """How far the evidence narrowed and shifted each prior."""
     rows = sorted(
         get(results, "shrinkage"),
-        key=lambda row: -max(
-            words.narrowed(row) / words.NARROWED, abs(words.shift(row)) / words.SHIFTED
+        key=lambda row: (
+            -max(words.narrowed(row) / words.NARROWED, abs(words.shift(row)) / words.SHIFTED)
         ),
     )
     summary = words.taught(rows)
