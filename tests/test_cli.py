@@ -24,6 +24,7 @@ from valuation.errors import (
     ParameterError,
     RunError,
 )
+from valuation.models import KINDS
 from valuation.report import Outcome, Task, publish, runs
 from valuation.report.summary import WIDTH, summary
 
@@ -338,6 +339,36 @@ def test_evidence_as_of_a_date_shows_nothing_published_later(run: Run) -> None:
         row["id"] for row in everything if row["published"] <= "2025-09-01"
     }
     assert 0 < len(early) < len(everything)
+
+
+def test_kinds_are_listed_with_roster_unit_and_meaning(run: Run) -> None:
+    code, out, _ = run("evidence", "--kinds")
+    assert code == 0
+    rows = json.loads(run("evidence", "--kinds", "--json")[1])
+    assert [line.split()[0] for line in out.splitlines()] == ["kind", *KINDS]
+    assert [row["kind"] for row in rows] == list(KINDS)
+    assert all(row["meaning"] in out and row["roster"] for row in rows)
+
+
+def _block(root: Path, label: str) -> str:
+    text = (root / "README.md").read_text(encoding="utf-8")
+    (found,) = re.findall(rf"^```{re.escape(label)}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    return str(found)
+
+
+def test_the_rows_and_the_scenario_of_the_readme_work_when_pasted(
+    run: Run, root: Path, project: Path
+) -> None:
+    _shipped_notebook(root, project)
+    for name in ("seeds/sources.csv", "seeds/evidence.csv"):
+        with (project / name).open("a", encoding="utf-8", newline="") as file:
+            file.write(_block(root, f"csv {name}"))
+    path = project / "params" / "scenarios" / "dear_money.yaml"
+    path.write_text(_block(root, "yaml scenario"), encoding="utf-8")
+    code, out, _ = run("check")
+    assert code == 0, out
+    assert "dear_money" in out
+    assert "Z001" in run("evidence", "--kind", "departure")[1]
 
 
 def test_check_names_every_check_and_passes_on_the_shipped_project(

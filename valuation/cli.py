@@ -159,7 +159,7 @@ def _root() -> Path:
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def cli() -> None:
-    """Does a big, uncertain deal pay off, and what moved that answer?
+    """Does a big, uncertain deal pay off, and what does that answer rest on?
 
     \b
     Examples:
@@ -368,19 +368,26 @@ def deals(as_json: bool, debug: bool) -> None:
 
 @cli.command()
 @click.option("--kind", metavar="KIND", help="Only rows of this kind; 'context' for unscored ones.")
+@click.option("--kinds", is_flag=True, help="List the kinds: roster, unit, meaning of value.")
 @_options(deal_option, as_of_option, json_option, debug_option)
-def evidence(kind: str | None, deal: str, as_of: str, as_json: bool, debug: bool) -> None:
+def evidence(
+    kind: str | None, kinds: bool, deal: str, as_of: str, as_json: bool, debug: bool
+) -> None:
     """List the evidence: date, id, credibility, kind and claim.
 
     \b
     Examples:
       valuation evidence --as-of 2025-09-01
       valuation evidence --kind departure --json
+      valuation evidence --kinds
     """
     from valuation.ledger import load_ledger
     from valuation.models import KINDS
     from valuation.params import load_deal
 
+    if kinds:
+        _list_kinds(as_json)
+        return
     root = _root()
     known = [*KINDS, "context"]
     if kind is not None and kind not in known:
@@ -401,6 +408,19 @@ def evidence(kind: str | None, deal: str, as_of: str, as_json: bool, debug: bool
         click.echo(
             f"{row['published']}  {row['id']:<7} {row['credibility']}  {what:<18} {row['claim']}"
         )
+
+
+def _list_kinds(as_json: bool) -> None:
+    from valuation.models import KINDS
+
+    columns = ("name", "roster", "unit", "meaning")
+    rows = [{column: getattr(kind, column) for column in columns} for kind in KINDS.values()]
+    if as_json:
+        _print_json([{"kind": row.pop("name"), **row} for row in rows])
+        return
+    for row in [dict(zip(columns, ("kind", *columns[1:]), strict=True)), *rows]:
+        line = f"{row['name']:<19} {row['roster']:<10} {row['unit'] or '-':<16} {row['meaning']}"
+        click.echo(line)
 
 
 def _plain(value: Any) -> Any:
