@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import small_world as world
 
+from valuation import posterior
 from valuation.errors import LedgerError, ModelError, ParameterError
 from valuation.models import MODELS, joint
 from valuation.study import Study, compare, model_results, open_study, stored
@@ -41,6 +42,8 @@ def quick() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Study, "_fitted", stand_in)
         patch.setattr(stored, "load_or_make", lambda path, make: make())
+        for owner, name in ((stored, "package_digest"), (posterior, "code_digest")):
+            patch.setattr(owner, name, partial(str, getattr(owner, name)()))  # read once
         for name in ("bind", "prior_draws"):  # fewer prior draws where the number is not at issue
             patch.setattr(joint, name, partial(getattr(joint, name), draws=500))
         _FORECASTS.clear()
