@@ -224,18 +224,17 @@ def report(
     progress = _progress(quiet)
     outcomes = run_tasks(tasks, jobs=jobs, force=force, progress=progress)
     base = report_base(root, deal=deal, as_of=as_of)
-    notice = ""
-    if any(outcome.status != "failed" for outcome in outcomes):
-        held = index.shelf(base, standings(root, deal=deal, as_of=as_of), deal=deal, as_of=as_of)
+    # Also after a refusal: what is still in place is then older than its inputs, and must say so.
+    held = index.shelf(base, standings(root, deal=deal, as_of=as_of), deal=deal, as_of=as_of)
+    if held.scenarios:
         index.write(base, held)
-        notice = held.notice
     shown = _results([o for o in outcomes if o.task.group == "scenarios"])
     if as_json and (shown or len(tasks) > 1):
         _print_json(shown[0] if len(tasks) == 1 else shown)
     elif not quiet and shown:
         from valuation.report.summary import summary
 
-        click.echo(summary(shown, notice))
+        click.echo(summary(shown, held.notice))
     return _conclude(outcomes, None if quiet else base / "index.html")
 
 
