@@ -569,7 +569,7 @@ def test_a_parameter_that_moved_is_not_called_mostly_prior_and_widening_is_expla
     results = example_results() | {"shrinkage": [row | {"sd": 1.4, "contraction": -0.96}]}
     said = sections.shrinkage(results)
     assert "mostly prior" not in said.summary
-    assert "wider than their prior" in said.summary
+    assert "wider than its prior" in said.summary
     assert "40% wider" in said.html
     assert "+1.9" in said.html
     densities = [row | {"sd": 1.4}]

@@ -332,8 +332,15 @@ def _two_lines(text: object, room: int = 42) -> str:
     """A long label beside a bar on two lines; cut only if even these do not hold it."""
     import textwrap
 
-    words = short(text, 2 * room - 4)
-    return "\n".join(textwrap.wrap(words, room)) if len(words) > room else words
+    words = short(text, 2 * room - 8)
+    if len(words) <= room:
+        return words
+    # The narrowest wrapping that needs two lines leaves no single word on the second.
+    for width in range(len(words) // 2, room + 1):
+        lines = textwrap.wrap(words, width)
+        if len(lines) <= 2:
+            return "\n".join(lines)
+    return short(words, room)
 
 
 def _zero_line(ax: Axes, value: float = 0.0) -> None:
@@ -741,7 +748,10 @@ def chance_bars(
             ends = [100 * lower[row], 100 * upper[row]]
             ax.plot(ends, [row, row], color=PALETTE["ink"], linewidth=1.6, zorder=5)
             right = max(right, ends[1])
-        inside = right > 80
+        # A label goes inside its bar where none is left beside it.
+        room = size_of(ax)[0] * (0.92 if is_narrow(ax) else 0.55)
+        needed = 100 * (7.4 * len(short(texts[row], 24)) + 8) / room
+        inside = right > 80 or (lower is None and right > needed and right + needed > 102)
         ax.annotate(
             short(texts[row], 24),
             (right, row),

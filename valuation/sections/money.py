@@ -239,7 +239,7 @@ def drivers(results: Results) -> Section:
     first = [name for name in LEADING if name in fans]
     rest = [name for name in fans if name not in first]
     intro = paragraph(
-        "The line is the median, the dark band holds half of the futures and the light band nine "
+        "Simulated futures: the line is the median, the dark band holds half of the futures and the light band nine "
         "in ten; where something can only be so or not, the line is its chance. The dotted line is "
         f"{words.long_date(results['as_of'])}: to its right nothing is known."
     )
@@ -398,7 +398,7 @@ def tornado(results: Results) -> Section:
             for row in rows
         ],
         height=96 + plots.row_height(False) * len(rows),
-        narrow_height=90 + 46 * len(rows),
+        narrow_height=90 + (60 if any(len(label) > 46 for label in labels) else 46) * len(rows),
     )
     return section("tornado", "What it depends on", drawing, summary=reading)
 

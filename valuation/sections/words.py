@@ -253,7 +253,7 @@ def taught(rows: Sequence[Mapping[str, Any]]) -> str:
     wider = sum(1 for row in rows if narrowed(row) < -0.05)
     if wider:
         said += (
-            f". {wider} came out wider than their prior: evidence that surprises can leave one less "
+            f". {wider} came out wider than {'its' if wider == 1 else 'their'} prior: evidence that surprises can leave one less "
             "sure than before"
         )
     return f"{said}."
