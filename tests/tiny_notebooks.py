@@ -12,7 +12,8 @@ PARAMETERS = "rate: float = 0.1  # per year, a fraction\nname: str = 'base'  # o
 FINISH = """
 import hashlib, json
 from IPython.display import display
-results = {"rate": rate, "name": name}
+checks = [{"check": "tiny", "value": 0, "limit": 1, "passed": True, "sentence": "tiny: fine."}]
+results = {"rate": rate, "name": name, "diagnostics": checks}
 text = json.dumps(results, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 display(
     {"application/vnd.valuation.results+json":

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from valuation import __version__
-from valuation.errors import ParameterError, RunError, ValuationError
+from valuation.errors import GateError, ParameterError, RunError, ValuationError
 from valuation.report import kernel, parameters, publish
 from valuation.sections.sentinel import digest_of
 
@@ -293,6 +293,18 @@ def _render(notebook: Any, results: Mapping[str, Any], task: Task) -> str:
     return html
 
 
+def _accepted(results: Mapping[str, Any], task: Task) -> None:
+    """Refuse results whose own checks failed, whatever the notebook's cells made of them."""
+    from valuation import gate
+
+    checks = gate.from_table(results.get("diagnostics") or ())
+    run = results.get("run")
+    override = str(run.get("override") or "") if isinstance(run, Mapping) else ""
+    if not checks:
+        raise GateError(f"{task.name}: the results carry no checks; the notebook must report them")
+    gate.gate(checks, override).raise_if_refused()
+
+
 async def _run(task: Task, inputs: str, on_cell: kernel.OnCell | None) -> None:
     import nbformat
     from papermill.iorw import load_notebook_node
@@ -317,7 +329,12 @@ async def _run(task: Task, inputs: str, on_cell: kernel.OnCell | None) -> None:
         root=task.root,
         on_cell=on_cell,
     )
+    _accepted(results, task)
     page = await asyncio.to_thread(_render, notebook, results, task)
+    if inputs_digest(task) != inputs:
+        raise RunError(
+            f"{task.name}: the ledger, the settings or the code changed while it ran; run it again"
+        )
     files = {
         publish.RESULTS: json.dumps(results, indent=1, sort_keys=True, allow_nan=False).encode(),
         publish.NOTEBOOK: nbformat.writes(notebook).encode(),
