@@ -240,7 +240,8 @@ def drivers(results: Results) -> Section:
     rest = [name for name in fans if name not in first]
     intro = paragraph(
         "Simulated futures: the line is the median, the dark band holds half of the futures and "
-        "the light band nine in ten; where something can only be so or not, the line is its chance. The dotted line is "
+        "the light band nine in ten; where something can only be so or not, the line is "
+        "its chance. The dotted line is "
         f"{words.long_date(results['as_of'])}: to its right nothing is known."
     )
     parts = [tag("div", join([drawn[name][0] for name in first]), class_="vl-grid")]

@@ -253,8 +253,8 @@ def taught(rows: Sequence[Mapping[str, Any]]) -> str:
     wider = sum(1 for row in rows if narrowed(row) < -0.05)
     if wider:
         said += (
-            f". {wider} came out wider than {'its' if wider == 1 else 'their'} prior: evidence that surprises can leave one less "
-            "sure than before"
+            f". {wider} came out wider than {'its' if wider == 1 else 'their'} prior: "
+            "evidence that surprises can leave one less sure than before"
         )
     return f"{said}."
 
