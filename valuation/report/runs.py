@@ -293,7 +293,7 @@ def _render(notebook: Any, results: Mapping[str, Any], task: Task) -> str:
     return html
 
 
-def _accepted(results: Mapping[str, Any], task: Task) -> None:
+def _refuse_failed(results: Mapping[str, Any], task: Task) -> None:
     """Refuse results whose own checks failed, whatever the notebook's cells made of them."""
     from valuation import gate
 
@@ -329,7 +329,7 @@ async def _run(task: Task, inputs: str, on_cell: kernel.OnCell | None) -> None:
         root=task.root,
         on_cell=on_cell,
     )
-    _accepted(results, task)
+    _refuse_failed(results, task)
     page = await asyncio.to_thread(_render, notebook, results, task)
     if inputs_digest(task) != inputs:
         raise RunError(
