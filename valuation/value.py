@@ -151,9 +151,9 @@ def data_services(drivers: xr.Dataset, deal: Deal) -> xr.DataArray:
     - saved = need x ``price_discount``: the need costs less than on the market;
     - wasted = (purchases - need), where positive: bought because of the contract floor, not needed;
     - delivered = services paid for at close (``prepaid_usd_bn``, part of the outlay), taken to come
-      on top of the floor and spread evenly over the contract. They are worth their price where needed: the part min(1, need / floor), the
-      floor being the smaller of the fixed amount and the stated share of spending. A need above the
-      floor uses all of them.
+      on top of the floor and spread evenly over the contract. They are worth their price where
+      needed: the part min(1, need / floor), the floor being the smaller of the fixed amount and
+      the stated share of spending. A need above the floor uses all of them.
 
     The component is saved - wasted + delivered. Purchases beyond that are fair exchange: money for
     services of the same worth. After the contract ends both sides trade at market prices.
