@@ -185,7 +185,7 @@ def _drivers_list(results: Results) -> Html:
     opinion = (
         f"other priors give {words.percent(head['opinion_low'])} to "
         f"{words.percent(head['opinion_high'])}; about {words.percent(told['share'])} of the spread "
-        "of outcomes rests on judgement that no evidence has touched."
+        "of outcomes goes with quantities that the evidence has not narrowed."
     )
     items.append(tag("li", tag("strong", "Opinion"), f": {opinion}"))
     return tag(
