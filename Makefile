@@ -23,7 +23,7 @@ test: setup ## run the tests (a few minutes)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST)
 
 test-slow: setup ## run the long tests: whole notebooks, recovery, ten seeds, the browser
-	@$(BIN)/python -m pytest -m slow $(PYTEST)
+	@$(BIN)/python -m pytest -n 2 --dist load -m slow --durations=15 $(PYTEST)
 
 check: setup ## style, types, layers, clean notebooks, settings and ledger
 	@$(BIN)/ruff check .
