@@ -145,7 +145,7 @@ def _terms(context: Context, rows: pd.DataFrame) -> list[tuple[str, Term]]:
 
     def take(kind: Kind) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, tuple[str, ...]]:
         part = rows[rows["kind"] == kind.name]
-        truth = np.array([context.probability_true(r) for _, r in part.iterrows()])
+        truth = context.truth(part)
         return part, part["value"].to_numpy(float), truth, tuple(part["id"])
 
     _part, grade, truth, ids = take(QUALITY_REPORT)

@@ -102,6 +102,10 @@ class Context:
         """Probability that the claim of an evidence row is true."""
         return float(self.credibility[row["credibility"]])
 
+    def truth(self, rows: pd.DataFrame) -> np.ndarray:
+        """:meth:`probability_true` of each row, shape ``(rows,)``."""
+        return np.array([self.probability_true(row) for _, row in rows.iterrows()])
+
 
 _SUBJECT = {"people": "subject", "customers": "subject", "vendors": "subject"}
 

@@ -117,7 +117,7 @@ def _terms(context: Context, rows: pd.DataFrame) -> list[tuple[str, Term]]:
 
     def take(kind: Kind) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, tuple[str, ...]]:
         part = rows[rows["kind"] == kind.name]
-        truth = np.array([context.probability_true(r) for _, r in part.iterrows()])
+        truth = context.truth(part)
         # Before the close the gap is the one at the close: the path starts there.
         weights = interpolation(knots, np.array([context.month(d) for d in part["event_date"]]))
         return part, weights, truth, tuple(part["id"])

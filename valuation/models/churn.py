@@ -226,7 +226,7 @@ def _terms(context: Context, rows: pd.DataFrame) -> list[tuple[str, Term]]:
         ) -> np.ndarray:
             return earlier + rng.poisson(rate(parameters, numpy_ops()))
 
-        truth = np.array([context.probability_true(r) for _, r in won.iterrows()])
+        truth = context.truth(won)
         terms.append(("new_customers", Independent(tuple(won["id"]), truth, logp, simulate)))
     return terms
 

@@ -73,7 +73,7 @@ def _terms(context: Context, rows: pd.DataFrame) -> list[tuple[str, Term]]:
             rng,
         )
 
-    truth = np.array([context.probability_true(r) for _, r in reports.iterrows()])
+    truth = context.truth(reports)
     return [("integration_report", Independent(tuple(reports["id"]), truth, logp, simulate))]
 
 

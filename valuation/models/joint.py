@@ -108,17 +108,6 @@ def prior_draws(
     return out
 
 
-def log_prior(
-    context: Context, models: tuple[str, ...], parameters: Parameters
-) -> dict[str, np.ndarray]:
-    """Log prior density of each scalar parameter, ``{name: (draw,)}``; point masses are left out."""
-    return {
-        name: np.asarray(context.prior(name).logpdf(parameters[name]), dtype=float)
-        for name in scalars(context, models)
-        if context.prior(name).family != "fixed"
-    }
-
-
 def bind(
     context: Context,
     scored: pd.DataFrame,

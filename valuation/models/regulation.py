@@ -107,7 +107,7 @@ def _terms(context: Context, rows: pd.DataFrame) -> list[tuple[str, Term]]:
             p = numpy_ops().sigmoid(logit(parameters, numpy_ops()) + 0.0 * sign)
             return np.where(rng.random(p.shape) < p, 1.0, -1.0)
 
-        truth = np.array([context.probability_true(r) for _, r in signs.iterrows()])
+        truth = context.truth(signs)
         terms.append(("regulatory_signal", Independent(tuple(signs["id"]), truth, logp, simulate)))
     return terms
 

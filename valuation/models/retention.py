@@ -126,17 +126,9 @@ def _curves(
     log_hazard = level[..., :, None] + shift[..., None, None] + walk[..., None, :]
     new: Curves = {"log_exit_hazard": log_hazard}
     months = context.months.astype(float)
-    names = cohorts(context)
-    new["cohort_survival"] = ops.exp(
-        -_matrix(ops.exp(log_hazard), exposure(months), ops, len(names))
-    )
+    new["cohort_survival"] = ops.exp(-ops.dot(ops.exp(log_hazard), exposure(months).T))
     new["talent_retained"] = _talent(context, parameters, new | dict(curves), bound, ops)
     return new
-
-
-def _matrix(hazard: Array, weights: np.ndarray, ops: Ops, n: int) -> Array:
-    """``(..., g, k)`` hazards times ``(m, k)`` exposures → ``(..., g, m)``."""
-    return ops.dot(hazard, weights.T) if n else hazard
 
 
 def _talent(
@@ -270,7 +262,7 @@ def _group_exits(context: Context, rows: pd.DataFrame, roster: pd.DataFrame) -> 
         p = chance(parameters, curves, numpy_ops())
         return rng.binomial(risk.astype(int), p).astype(float)
 
-    truth = np.array([context.probability_true(r) for _, r in rows.iterrows()])
+    truth = context.truth(rows)
     return Independent(tuple(rows["id"]), truth, logp, simulate)
 
 
@@ -295,7 +287,7 @@ def _layoffs(context: Context, rows: pd.DataFrame, roster: pd.DataFrame) -> Inde
         a, b = shapes(parameters, numpy_ops())
         return rng.binomial(risk.astype(int), rng.beta(a, b)).astype(float)
 
-    truth = np.array([context.probability_true(r) for _, r in rows.iterrows()])
+    truth = context.truth(rows)
     return Independent(tuple(rows["id"]), truth, logp, simulate)
 
 

@@ -272,7 +272,7 @@ def _figures(context: Context, rows: pd.DataFrame, kind: Kind) -> Independent:
         centre = latent(curves, numpy_ops())
         return np.exp(centre + sd * rng.standard_normal(centre.shape))
 
-    truth = np.array([context.probability_true(r) for _, r in rows.iterrows()])
+    truth = context.truth(rows)
     return Independent(tuple(rows["id"]), truth, logp, simulate)
 
 
