@@ -134,7 +134,7 @@ def test_help_loads_nothing_heavy() -> None:
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
-        cwd=Path(cli.__file__).parents[1],
+        cwd=Path(cli.__file__).parents[2],
     )
     assert (done.returncode, done.stderr) == (0, "")
 

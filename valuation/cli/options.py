@@ -1,0 +1,187 @@
+"""What the commands share: exit codes, options, words on stderr, data on stdout."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from valuation.errors import GateError, LedgerError, ParameterError, RunError, ValuationError
+
+if TYPE_CHECKING:
+    from valuation.report import Outcome, Progress
+
+OK, FAILED, USAGE, REFUSED, INTERRUPTED = 0, 1, 2, 3, 130
+DEAL = "meta_scale"
+
+EXIT_CODES = """\b
+Exit codes:
+  0    done
+  1    something failed that was not foreseen here
+  2    usage, or a setting in params/ that cannot be used
+  3    a check refused the result; the last good report is untouched
+  130  interrupted
+"""
+
+
+def exit_code(error: BaseException) -> int:
+    """Exit code for an error; the help text documents them."""
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return INTERRUPTED
+    if isinstance(error, ParameterError | click.UsageError):
+        return USAGE
+    if isinstance(error, GateError | LedgerError | RunError):
+        return REFUSED
+    return FAILED
+
+
+def talk(text: str = "", *, bold: bool = False, fg: str | None = None) -> None:
+    colour = False if os.environ.get("NO_COLOR") else None
+    click.echo(click.style(text, bold=bold or None, fg=fg), err=True, color=colour)
+
+
+def explain(error: BaseException) -> None:
+    if isinstance(error, ValuationError):
+        for line in str(error).splitlines():
+            talk(f"error: {line}")
+    elif isinstance(error, click.ClickException):
+        where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
+        hint = f" (see `{where} --help`)" if where else ""
+        talk(f"error: {error.format_message()}{hint}")
+    elif isinstance(error, KeyboardInterrupt | click.Abort):
+        talk("interrupted; nothing was half-written")
+    else:
+        talk(f"error: {type(error).__name__}: {error}; run it with --debug to see where")
+
+
+# Options that several commands share.
+
+Command = Callable[..., Any]
+
+
+def day(context: click.Context, parameter: click.Parameter, value: str | None) -> str:
+    if not value:
+        return ""
+    try:
+        day = dt.datetime.strptime(value, "%Y-%m-%d").date()
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not a date; write YYYY-MM-DD") from None
+    if day > dt.date.today():
+        raise click.BadParameter(f"{value} is in the future; nothing is known as of then")
+    return day.isoformat()
+
+
+def reason(context: click.Context, parameter: click.Parameter, value: str | None) -> str:
+    if value is not None and not value.strip():
+        raise click.BadParameter("needs a reason in words; it is printed in the report")
+    return (value or "").strip()
+
+
+def with_options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+deal_option = click.option(
+    "--deal", default=DEAL, show_default=True, metavar="NAME", help="A file of params/deals/."
+)
+as_of_option = click.option(
+    "--as-of",
+    callback=day,
+    metavar="DATE",
+    help="See only what was published by then (YYYY-MM-DD).",
+)
+seed_option = click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), help="Random seed; the notebooks' own by default."
+)
+override_option = click.option(
+    "--override",
+    callback=reason,
+    metavar="REASON",
+    help="Publish although a check failed; the report prints the reason.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+quiet_option = click.option("--quiet", "-q", is_flag=True, help="No progress, no summary.")
+debug_option = click.option("--debug", is_flag=True, help="Show where an error came from.")
+jobs_option = click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=2,
+    show_default=True,
+    help="Notebooks that run at once.",
+)
+force_option = click.option("--force", is_flag=True, help="Run even if nothing has changed.")
+
+
+def project_root() -> Path:
+    from valuation.params import find_root
+
+    return find_root()
+
+
+# Words and progress.
+
+
+def print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False))
+
+
+def print_checks(rows: Sequence[tuple[str, bool, str]]) -> None:
+    colour = False if os.environ.get("NO_COLOR") else None
+    for name, passed, detail in rows:
+        mark = click.style("pass", fg="green") if passed else click.style("FAIL", fg="red")
+        first, *rest = detail.splitlines() or [""]
+        first = first.removeprefix(f"{name}: ")
+        click.echo(f"{mark}  {name}{': ' if first else ''}{first}", color=colour)
+        for line in rest:
+            click.echo(f"      {line}", color=colour)
+
+
+def results_of(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+    from valuation.report import read_results
+
+    return [read_results(o.task.folder) for o in outcomes if o.status != "failed"]
+
+
+def conclude(outcomes: Sequence[Outcome], page: Path | None) -> int:
+    """Say what became of the runs; the exit code."""
+    codes = set()
+    for outcome in outcomes:
+        if outcome.error is None:
+            continue
+        codes.add(exit_code(outcome.error))
+        for line in str(outcome.error).splitlines():
+            talk(f"error: {outcome.task.name}: {line.removeprefix(f'{outcome.task.name}: ')}")
+        talk(f"       why, in full: {short_path(outcome.task.folder / 'FAILED.html')}")
+    if page is not None and page.is_file():
+        made = sum(o.status == "made" for o in outcomes)
+        kept = sum(o.status == "kept" for o in outcomes)
+        counts = f"{made} made, {kept} unchanged, {len(outcomes) - made - kept} refused"
+        talk(f"Open {short_path(page)}  ({counts})", bold=True)
+    return next((code for code in (REFUSED, USAGE, FAILED) if code in codes), OK)
+
+
+def short_path(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def progress_of(quiet: bool) -> Progress:
+    from valuation.report.progress import Bars, Lines
+    from valuation.report.runs import Silent
+
+    if quiet:
+        return Silent()
+    return Bars() if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" else Lines()
