@@ -25,6 +25,7 @@ from valuation.params.reading import (
     Date,
     Document,
     KeyPath,
+    Listed,
     Name,
     Record,
     Text,
@@ -73,6 +74,41 @@ class FitRow:
 
 
 @dataclass(frozen=True)
+class PastPrior:
+    """What was stated before, as the file keeps it; it moves nothing any more.
+
+    Attributes
+    ----------
+    family, parameters, quantiles
+        As of :class:`Prior`; one of the last two is None.
+    source, rationale, date, by
+        As of :class:`Prior`.
+    until
+        The day from which the next value held.
+    """
+
+    family: str
+    parameters: Mapping[str, float] | None
+    quantiles: Mapping[float, float] | None
+    source: str
+    rationale: str
+    date: dt.date
+    by: str
+    until: dt.date
+
+    def prior(self, now: Prior) -> Prior:
+        """The distribution that was stated, under the name, label and unit of ``now``."""
+        parameters = self.parameters
+        if self.quantiles is not None:
+            parameters = fit_quantiles(FAMILIES[self.family], self.quantiles)
+        prior = Prior(
+            now.name, now.label, now.unit, self.family, parameters or {}, self.source,
+            self.rationale, self.date, self.quantiles, by=self.by,
+        )  # fmt: skip
+        return prior if self.quantiles is None else _with_fit(prior, self.quantiles)
+
+
+@dataclass(frozen=True)
 class Prior:
     """What was believed about one number before any evidence.
 
@@ -94,6 +130,10 @@ class Prior:
         Stated against fitted quantiles; empty if parameters were stated.
     source, rationale, date
         A base-rate id or a named judgement; why; since when.
+    by
+        Who changed it last; empty for a value that was never changed by name.
+    history
+        What the same set stated before, oldest first. Words, like ``rationale``: it moves nothing.
     """
 
     name: str
@@ -106,6 +146,8 @@ class Prior:
     date: dt.date
     quantiles: Mapping[float, float] | None = None
     fit: tuple[FitRow, ...] = ()
+    by: str = ""
+    history: tuple[PastPrior, ...] = ()
 
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:
@@ -133,7 +175,8 @@ class Prior:
         # A mappingproxy does not pickle, and worker processes are handed priors.
         quantiles = None if self.quantiles is None else dict(self.quantiles)
         given = (self.name, self.label, self.unit, self.family, dict(self.parameters))
-        return Prior, (*given, self.source, self.rationale, self.date, quantiles, self.fit)
+        words = (self.source, self.rationale, self.date)
+        return Prior, (*given, *words, quantiles, self.fit, self.by, self.history)
 
     @property
     def _family(self) -> Family:
@@ -242,8 +285,8 @@ class Prior:
 # -- the file --------------------------------------------------------------------------------------
 
 
-class Belief(Record):
-    """What an override states: the distribution, and who says so, why and since when."""
+class Stated(Record):
+    """A distribution, and who says so, why and since when."""
 
     family: FamilyName
     parameters: dict[str, Finite] | None = None
@@ -251,6 +294,19 @@ class Belief(Record):
     source: Text
     rationale: Text
     date: Date
+    by: Text | None = None
+
+
+class Past(Stated):
+    """A value that no longer holds; ``until`` is the day from which the next one did."""
+
+    until: Date
+
+
+class Belief(Stated):
+    """What an override states, and what it stated before, oldest first."""
+
+    history: Annotated[tuple[Past, ...], Listed] = ()
 
 
 class PriorEntry(Belief):
@@ -428,7 +484,7 @@ def _prior(
     name: str, belief: Belief, label: str, unit: str, document: Document, where: KeyPath,
     problems: list[str],
 ) -> Prior | None:  # fmt: skip
-    found = list(_faults_of(belief))
+    found = [*_faults_of(belief), *_history_faults(belief)]
     if not found:
         family = FAMILIES[belief.family]
         parameters = belief.parameters or {}
@@ -438,6 +494,7 @@ def _prior(
             prior = Prior(
                 name, label, unit, belief.family, parameters,
                 belief.source, belief.rationale, belief.date, belief.quantiles,
+                by=belief.by or "", history=tuple(_past(past) for past in belief.history),
             )  # fmt: skip
         except ParameterError as error:
             found = [(("quantiles",), f"cannot be fitted: {error}; widen them")]
@@ -459,12 +516,35 @@ def _prior(
     return None
 
 
+def _past(past: Past) -> PastPrior:
+    return PastPrior(
+        past.family, past.parameters, past.quantiles, past.source, past.rationale, past.date,
+        past.by or "", past.until,
+    )  # fmt: skip
+
+
+def _history_faults(belief: Belief) -> Iterator[tuple[KeyPath, str]]:
+    # Not fitted here: an old value moves nothing, and every command would pay for the fits.
+    starts = [*(past.date for past in belief.history), belief.date][1:]
+    for index, (past, next_start) in enumerate(zip(belief.history, starts, strict=True)):
+        where: KeyPath = ("history", index)
+        for key, sentence in _faults_of(past):
+            yield (*where, *key), sentence
+        if past.until < past.date:
+            yield (*where, "until"), f"{past.until} is before its date, {past.date}; swap them"
+        elif past.until > next_start:
+            yield (
+                (*where, "until"),
+                f"{past.until} is after {next_start}, when the next value began; correct one",
+            )
+
+
 def _with_fit(prior: Prior, quantiles: Mapping[float, float]) -> Prior:
     rows = (FitRow(q, quantiles[q], float(prior.ppf(q))) for q in sorted(quantiles))
     return replace(prior, fit=tuple(rows))
 
 
-def _faults_of(belief: Belief) -> Iterator[tuple[KeyPath, str]]:
+def _faults_of(belief: Stated) -> Iterator[tuple[KeyPath, str]]:
     family = FAMILIES[belief.family]
     names = ", ".join(family.parameters)
     if (belief.parameters is None) == (belief.quantiles is None):
