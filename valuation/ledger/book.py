@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +50,15 @@ def _frame(name: str, records: Sequence[Record], *, lines: bool = False) -> pd.D
 
 
 def _records(frame: pd.DataFrame) -> list[Record]:
-    return [
-        {str(k): None if pd.isna(v) else v for k, v in row.items()}
-        for row in frame.to_dict(orient="records")
-    ]
+    columns = [_plain(frame[name]) for name in frame.columns]
+    names = [str(name) for name in frame.columns]
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def _plain(column: pd.Series) -> list[Any]:
+    """The values of a column, blanks None."""
+    # A whole column at once: a test of each cell by pandas takes seconds for 100,000 rows.
+    return [None if value is None or value != value else value for value in column.tolist()]
 
 
 def _canonical(value: Any) -> Any:
@@ -66,13 +72,14 @@ def _canonical(value: Any) -> Any:
 
 def _digest(tables: Mapping[str, pd.DataFrame]) -> str:
     """SHA-256 of every cell of every table; the order of rows plays no part."""
-    content = {
-        name: sorted(
-            json.dumps([_canonical(row[c]) for c in TABLES[name].header], ensure_ascii=True)
-            for row in frame.to_dict(orient="records")
-        )
-        for name, frame in tables.items()
-    }
+    content = {}
+    for name, frame in tables.items():
+        columns = [
+            [v if v is None or type(v) is str else _canonical(v) for v in frame[column].tolist()]
+            for column in TABLES[name].header
+        ]
+        rows = zip(*columns, strict=True)
+        content[name] = sorted(json.dumps(row, ensure_ascii=True) for row in rows)
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -91,8 +98,6 @@ class Ledger:
         As in ``seeds/``. Of questions, an outcome that was not known on ``as_of`` is blank.
     as_of
         Only rows published by this day are here.
-    digest
-        SHA-256 of the content; equal content in another order has the same digest.
     kinds
         The evidence kinds that rows were checked against.
     hidden
@@ -110,7 +115,6 @@ class Ledger:
     questions: pd.DataFrame
     sources: pd.DataFrame
     as_of: dt.date
-    digest: str
     kinds: Kinds = field(repr=False)
     hidden: int = 0
 
@@ -119,6 +123,11 @@ class Ledger:
             f"Ledger(as_of={self.as_of}, rows={len(self.evidence)}, scored={len(self.scored())}, "
             f"digest={self.digest[:12]})"
         )
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the content; equal content in another order has the same digest."""
+        return _digest({name: getattr(self, name) for name in TABLES})
 
     def cut(self, as_of: dt.date | str) -> Ledger:
         """What was visible on ``as_of``: rows published, questions opened and resolved by then.
@@ -146,15 +155,13 @@ class Ledger:
         financials = self.financials
         if len(financials):
             financials = financials[financials["published"] <= day].reset_index(drop=True)
-        return _assemble(
-            replace(
-                self,
-                evidence=evidence,
-                financials=financials,
-                questions=_cut_questions(self.questions, day, set(evidence["id"])),
-                as_of=day,
-                hidden=hidden,
-            )
+        return replace(
+            self,
+            evidence=evidence,
+            financials=financials,
+            questions=_cut_questions(self.questions, day, set(evidence["id"])),
+            as_of=day,
+            hidden=hidden,
         )
 
     def scored(self) -> pd.DataFrame:
@@ -173,27 +180,30 @@ class Ledger:
 
     def _reasons(self) -> pd.Series:
         """Why each typed row is not scored; None for scored rows and for context rows."""
-        rows = _records(self.evidence)
+        row_id, kind, older, grade, root, subject = (
+            _plain(self.evidence[name])
+            for name in ("id", "kind", "supersedes", "credibility", "root", "subject")
+        )
         newer: dict[str, str] = {}
-        for row in rows:
-            if row["supersedes"] is not None:
-                newer.setdefault(row["supersedes"], row["id"])
-        reasons: list[str | None] = [None] * len(rows)
+        for i, target in enumerate(older):
+            if target is not None:
+                newer.setdefault(target, row_id[i])
+        reasons: list[str | None] = [None] * len(row_id)
         candidates: list[tuple[str, str, int]] = []  # the best comes first
-        for i, row in enumerate(rows):
-            if row["kind"] is None:
+        for i, name in enumerate(kind):
+            if name is None:
                 continue
-            if row["id"] in newer:
-                reasons[i] = f"superseded by {newer[row['id']]}"
+            if row_id[i] in newer:
+                reasons[i] = f"superseded by {newer[row_id[i]]}"
             else:
-                candidates.append((row["credibility"], row["id"], i))
+                candidates.append((grade[i], row_id[i], i))
         counted: dict[tuple[str, str, str], str] = {}
-        for _, row_id, i in sorted(candidates):
-            key = (rows[i]["root"], rows[i]["subject"], rows[i]["kind"])
+        for _, name, i in sorted(candidates):
+            key = (root[i], subject[i], kind[i])
             if key in counted:
                 reasons[i] = f"same root as {counted[key]}"
             else:
-                counted[key] = row_id
+                counted[key] = name
         return pd.Series(reasons, dtype=object, index=self.evidence.index)
 
     def without(self, *ids: str) -> Ledger:
@@ -216,7 +226,7 @@ class Ledger:
         kept = self.evidence[~self.evidence["id"].isin(ids)].reset_index(drop=True)
         if kept.empty:
             raise LedgerError("no evidence row would be left; keep at least one")
-        return _assemble(replace(self, evidence=kept))
+        return replace(self, evidence=kept)
 
     def adding(self, rows: pd.DataFrame | Sequence[Mapping[str, Any]]) -> Ledger:
         """The ledger with further evidence rows, checked like those of the file.
@@ -273,10 +283,8 @@ class Ledger:
         if problems:
             raise LedgerError(problems)
         evidence = _evidence_frame(old + added)
-        return _assemble(
-            replace(
-                self, evidence=evidence, as_of=max([self.as_of, *(r["published"] for r in added)])
-            )
+        return replace(
+            self, evidence=evidence, as_of=max([self.as_of, *(r["published"] for r in added)])
         )
 
 
@@ -322,11 +330,6 @@ def _cut_questions(questions: pd.DataFrame, day: dt.date, visible: set[str]) -> 
     return _frame("questions", records)
 
 
-def _assemble(ledger: Ledger) -> Ledger:
-    """The same ledger with the digest of its content."""
-    return replace(ledger, digest=_digest({name: getattr(ledger, name) for name in TABLES}))
-
-
 def load_ledger(folder: str | Path, *, kinds: Kinds, as_of: dt.date | str | None = None) -> Ledger:
     """Read ``seeds/`` strictly and cut it at ``as_of``.
 
@@ -347,16 +350,24 @@ def load_ledger(folder: str | Path, *, kinds: Kinds, as_of: dt.date | str | None
     LedgerError
         Listing every problem as ``file:line: what; remedy``.
     """
-    folder = Path(folder)
-    tables, problems = read_folder(folder, kinds)
+    tables, problems = read_folder(Path(folder), kinds)
     if problems:
         raise LedgerError(problems)
-    evidence = _evidence_frame(tables.pop("evidence"))
-    others: dict[str, Any] = {
-        name: _frame(name, _in_order(TABLES[name], records)) for name, records in tables.items()
+    return assemble(tables, kinds=kinds, as_of=as_of)
+
+
+def assemble(
+    tables: Mapping[str, Sequence[Record]], *, kinds: Kinds, as_of: dt.date | str | None = None
+) -> Ledger:
+    """The ledger of records that were read and found sound, cut as by :func:`load_ledger`."""
+    frames: dict[str, Any] = {
+        name: _frame(name, _in_order(TABLES[name], records))
+        for name, records in tables.items()
+        if name != "evidence"
     }
+    evidence = _evidence_frame(tables["evidence"])
     latest = max(evidence["published"])
-    whole = Ledger(evidence=evidence, **others, as_of=latest, digest="", kinds=kinds)
+    whole = Ledger(evidence=evidence, **frames, as_of=latest, kinds=kinds)
     return whole.cut(as_of if as_of else latest)
 
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 import csv
 import difflib
 import io
+import operator
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from valuation.ledger.tables import Cell, Column, Record, Table
 
-MOST_BYTES = 20_000_000
+MOST_BYTES = 200_000_000  # about a million rows of evidence
 MOST_CHARACTERS = 2_000  # of one cell
+
+Row = tuple[int, list[str]]  # a line number and the cells of the row that begins there
 
 
 def at(file: str, line: int, problem: str) -> str:
@@ -21,7 +25,7 @@ def at(file: str, line: int, problem: str) -> str:
     return f"{file}:{line}: " + " ".join(problem.split())
 
 
-def _read_text(path: Path) -> tuple[str, list[str]]:
+def read_text(path: Path) -> tuple[str, list[str]]:
     """The file's text and its problems; an unreadable file gives no text."""
     file = path.name
     try:
@@ -95,10 +99,11 @@ def _read_cell(column: Column, cell: str) -> Cell:
         return None
     if len(cell) > MOST_CHARACTERS:
         raise ValueError(f"{column.name} is longer than {MOST_CHARACTERS:,} characters; shorten it")
-    if "\n" in cell or "\r" in cell:
-        raise ValueError(f"{column.name} holds a line break; one row is one line, remove it")
-    if any(unicodedata.category(character) in ("Cc", "Cf") for character in cell):
-        raise ValueError(f"{column.name} holds an invisible control character; type it again")
+    if not cell.isprintable():  # one call clears all but a few of a hundred thousand cells
+        if "\n" in cell or "\r" in cell:
+            raise ValueError(f"{column.name} holds a line break; one row is one line, remove it")
+        if any(unicodedata.category(character) in ("Cc", "Cf") for character in cell):
+            raise ValueError(f"{column.name} holds an invisible control character; type it again")
     if cell != cell.strip():
         raise ValueError(f"{column.name} has space around {cell.strip()!r}; remove it")
     try:
@@ -122,13 +127,14 @@ def read_record(
     return record, problems
 
 
-def read_table(table: Table, folder: Path) -> tuple[list[Record], list[str]]:
-    """Every record of a file with its line, and every problem found in it."""
-    text, problems = _read_text(folder / table.file)
-    if not text:
-        return [], problems
+def read_rows(table: Table, text: str) -> tuple[list[str], list[Row], list[str]]:
+    """The header, the rows as cells with their lines, and what is wrong with the file's shape.
+
+    A header that is not the table's gives no rows; after broken quoting the rows before it are kept.
+    """
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    records: list[Record] = []
+    rows: list[Row] = []
+    problems: list[str] = []
     header: list[str] = []
     before = 0
     try:
@@ -138,12 +144,10 @@ def read_table(table: Table, folder: Path) -> tuple[list[Record], list[str]]:
                 header = cells
                 problems += _read_header(table, header)
                 if sorted(header) != sorted(table.header):
-                    return [], problems
-                continue
-            if not any(cells):
+                    return header, [], problems
+            elif not any(cells):
                 problems.append(at(table.file, line, "a blank line; delete it"))
-                continue
-            if len(cells) != len(header):
+            elif len(cells) != len(header):
                 problems.append(
                     at(
                         table.file,
@@ -152,12 +156,8 @@ def read_table(table: Table, folder: Path) -> tuple[list[Record], list[str]]:
                         "quote text that holds a comma, and keep every column",
                     )
                 )
-                continue
-            record, wrong = read_record(
-                table, dict(zip(header, cells, strict=True)), line, table.file
-            )
-            records.append(record)
-            problems += wrong
+            else:
+                rows.append((line, cells))
     except csv.Error as error:
         problems.append(
             at(
@@ -166,8 +166,69 @@ def read_table(table: Table, folder: Path) -> tuple[list[Record], list[str]]:
                 f"broken quoting from here on ({error}); close the quotes, double inner ones",
             )
         )
-        return records, problems
-    problems += _duplicates(table, records)
+    return header, rows, problems
+
+
+def read_table(table: Table, folder: Path) -> tuple[list[Record], list[str]]:
+    """Every record of a file with its line, and every problem found in it."""
+    text, problems = read_text(folder / table.file)
+    if not text:
+        return [], problems
+    header, rows, wrong = read_rows(table, text)
+    problems += wrong
+    records, wrong = _read_records(table, header, rows)
+    problems += wrong
+    return records, problems + _duplicates(table, records)
+
+
+def _read_records(
+    table: Table, header: Sequence[str], rows: Sequence[Row]
+) -> tuple[list[Record], list[str]]:
+    """The rows as records, a column at a time: most cells repeat one that was read already."""
+    if not rows:
+        return [], []
+    cells = dict(zip(header, zip(*(cells for _, cells in rows), strict=True), strict=True))
+    columns: list[Sequence[Any]] = []
+    try:
+        for column in table.columns:
+            known = _read_cells(column, set(cells[column.name]))
+            columns.append([known[cell] for cell in cells[column.name]])
+    except ValueError:
+        return _read_records_singly(table, header, rows)
+    names = [*table.header, "line"]
+    columns.append([line for line, _ in rows])
+    return [dict(zip(names, values)) for values in zip(*columns, strict=True)], []  # noqa: B905
+
+
+def _read_cells(column: Column, cells: set[str]) -> dict[str, Cell]:
+    """The values of distinct cells; ValueError if one may be wrong, and then :func:`_read_cell` tells."""
+    known: dict[str, Cell] = {}
+    if "" in cells and not column.required:
+        known[""] = None
+        cells = cells - {""}
+    plain = (
+        "" not in cells
+        and all(map(str.isprintable, cells))
+        and max(map(len, cells), default=0) <= MOST_CHARACTERS
+        and all(map(operator.eq, map(str.strip, cells), cells))
+    )
+    if plain:
+        known.update(zip(cells, map(column.read, cells), strict=True))
+    else:
+        known.update((cell, _read_cell(column, cell)) for cell in cells)
+    return known
+
+
+def _read_records_singly(
+    table: Table, header: Sequence[str], rows: Sequence[Row]
+) -> tuple[list[Record], list[str]]:
+    """As :func:`_read_records`, a row at a time: some cell is wrong, and every one is to be named."""
+    records: list[Record] = []
+    problems: list[str] = []
+    for line, cells in rows:
+        record, wrong = read_record(table, dict(zip(header, cells, strict=True)), line, table.file)
+        records.append(record)
+        problems += wrong
     return records, problems
 
 
