@@ -15,7 +15,7 @@ import pytest
 from example_results import conditional_results, example_results
 from tiny_notebooks import notebook
 
-from valuation import cli
+from valuation import cli, publish
 from valuation.errors import (
     ArtifactError,
     GateError,
@@ -25,7 +25,7 @@ from valuation.errors import (
     RunError,
 )
 from valuation.models import KINDS
-from valuation.report import Outcome, Task, publish, runs
+from valuation.report import Outcome, Task, runs
 from valuation.report.summary import WIDTH, summary
 
 SCENARIO_PARAMETERS = """deal: str = 'meta_scale'

@@ -20,6 +20,7 @@ import pytest
 from example_results import conditional_results, example_results
 from tiny_notebooks import FINISH, cell, notebook
 
+from valuation import publish
 from valuation.errors import ArtifactError, GateError, LedgerError, ParameterError, RunError
 from valuation.report import (
     Outcome,
@@ -30,7 +31,6 @@ from valuation.report import (
     index,
     inputs_digest,
     is_current,
-    publish,
     read_manifest,
     read_results,
     run_folder,

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import click
 
 from valuation import __version__
-from valuation.cli import reports
+from valuation.cli import reports, runs
 from valuation.cli.options import (
     EXIT_CODES,
     FAILED,
@@ -74,5 +74,6 @@ for _command in (
     reports.deals,
     reports.evidence,
     reports.lab,
+    runs.runs,
 ):
     cli.add_command(_command)

@@ -1,7 +1,7 @@
 """Run notebooks as checked functions and publish what they show, whole or not at all."""
 
+from valuation.publish import read_manifest, read_results, run_folder
 from valuation.report.parameters import Declared, checked, declared
-from valuation.report.publish import read_manifest, read_results, run_folder
 from valuation.report.runs import (
     DEFAULT_DEAL,
     JOBS,

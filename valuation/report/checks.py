@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
+import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from valuation import archive, publish
 from valuation.errors import ArtifactError, ValuationError
-from valuation.report import parameters, publish, runs, standing
+from valuation.report import parameters, runs, standing
 
 FINISH = "finish("
 
@@ -39,6 +42,7 @@ def check_project(root: Path, *, deal: str, today: dt.date) -> list[Result]:
         _priors_used(root, deal),
         *_notebooks(root, deal),
         *_published(root, deal),
+        *_runs(root, deal),
     ]
 
 
@@ -212,3 +216,59 @@ def _left_over(root: Path, found: list[standing.Standing]) -> Result:
         for folder in gone
     ]
     return Result(name, not gone, "\n".join(lines))
+
+
+def _runs(root: Path, deal: str) -> Iterator[Result]:
+    """Kept runs must be whole, and the ledger must still say what the newest of them read."""
+    name = "runs: intact"
+    try:
+        found = [archive.examined(run) for run in archive.list_runs(root, deal=deal)]
+    except (OSError, ValuationError) as error:
+        yield Result(name, False, str(error))
+        return
+    if not found:
+        yield Result(name, True, "none yet; `valuation report` keeps each")
+        return
+    problems = [run.problem for run in found if run.problem]
+    yield Result(name, not problems, "\n".join(problems) or f"{len(found)} kept, all whole")
+    sound = [run for run in found if not run.problem]
+    if sound:
+        yield _rows_still_there(root, deal, sound[-1])
+
+
+def _rows_still_there(root: Path, deal: str, run: archive.Run) -> Result:
+    """No evidence row that the newest run read has been edited or removed since."""
+    name = "evidence rows of the latest run: all there, unchanged"
+    try:
+        before, after = (_evidence_file(where, deal) for where in (run.inputs, root))
+        if after.startswith(before) and before.endswith(b"\n"):
+            return Result(name, True, f"run {run.id}; rows were only added since, if any")
+        kept, present = _rows_by_id(before), _rows_by_id(after)
+    except (OSError, ValueError, csv.Error) as error:
+        return Result(name, False, f"evidence.csv cannot be compared with run {run.id}: {error}")
+    problems = []
+    for row_id, cells in kept.items():
+        now = present.get(row_id)
+        if now is None:
+            problems.append(f"row {row_id!r} is gone; restore it and add a row that supersedes it")
+        elif changed := [column for column in cells if cells[column] != now.get(column, "")]:
+            problems.append(
+                f"row {row_id!r} differs in {', '.join(changed)}; "
+                "restore it and add a row that supersedes it"
+            )
+    lines = [f"evidence.csv: against run {run.id}: {problem}" for problem in problems]
+    return Result(name, not lines, "\n".join(lines) or f"{len(kept)} rows of run {run.id}")
+
+
+def _evidence_file(root: Path, deal: str) -> bytes:
+    from valuation.params import load_deal
+
+    return (root / load_deal(deal, root).seeds / "evidence.csv").read_bytes()
+
+
+def _rows_by_id(content: bytes) -> dict[str, dict[str, str]]:
+    """Rows of a CSV file by their ``id``; :class:`ValueError` if it has none."""
+    reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
+    header = next(reader, [])
+    place = header.index("id")
+    return {row[place]: dict(zip(header, row, strict=True)) for row in reader if row}

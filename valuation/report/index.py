@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from valuation import publish
 from valuation.errors import ArtifactError
-from valuation.report import publish, runs
+from valuation.report import runs
 from valuation.report import standing as standing_of
 from valuation.report.standing import Standing
 

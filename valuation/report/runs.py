@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -16,12 +16,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
 
-from valuation import __version__
+from valuation import __version__, archive, publish
 from valuation.errors import GateError, ParameterError, RunError, ValuationError
-from valuation.report import kernel, parameters, publish
+from valuation.report import kernel, parameters
 from valuation.sections.sentinel import digest_of
 
-DEFAULT_DEAL = "meta_scale"
+DEFAULT_DEAL = archive.DEFAULT_DEAL
+SCENARIOS = "scenarios"
 SCENARIO_NOTEBOOK = "scenario_report"
 COMPARISON_NOTEBOOK = "scenario_comparison"
 JOBS = 2
@@ -85,12 +86,16 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a task: ``made``, ``kept`` (nothing it reads has changed) or ``failed``."""
+    """What became of a task: ``made``, ``kept`` (nothing it reads has changed) or ``failed``.
+
+    ``note`` is a sentence for people about a report that was made, empty as a rule.
+    """
 
     task: Task
     status: str
     seconds: float
     error: ValuationError | None = None
+    note: str = ""
 
 
 class Progress(Protocol):
@@ -133,16 +138,6 @@ class Silent:
 # What a result depends on.
 
 
-def _files(path: Path) -> Iterable[Path]:
-    if path.is_file():
-        yield path
-    elif path.is_dir():
-        for file in sorted(path.rglob("*")):
-            hidden = any(part.startswith((".", "__")) for part in file.relative_to(path).parts[:-1])
-            if file.is_file() and not hidden and not file.name.startswith("."):
-                yield file
-
-
 @cache
 def _environment_digest() -> str:
     """Digest of this package's files and of the versions that decide its numbers."""
@@ -153,7 +148,7 @@ def _environment_digest() -> str:
         except PackageNotFoundError:
             digest.update(f"{name}=none".encode())
     package = Path(__file__).resolve().parents[1]
-    for file in _files(package):
+    for file in publish.files_below(package):
         if file.suffix != ".pyc":
             digest.update(str(file.relative_to(package)).encode())
             digest.update(file.read_bytes())
@@ -165,7 +160,7 @@ def inputs_digest(task: Task) -> str:
     digest = hashlib.sha256(_environment_digest().encode())
     digest.update(json.dumps(dict(task.values), sort_keys=True).encode())
     for path in (task.notebook, *task.reads):
-        for file in _files(path):
+        for file in publish.files_below(path):
             digest.update(os.path.relpath(file, task.root).encode())
             digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()
@@ -181,9 +176,7 @@ def notebooks(root: Path) -> dict[str, Path]:
 
 def report_base(root: Path, *, deal: str = DEFAULT_DEAL, as_of: str = "") -> Path:
     """Folder of the reports of ``deal``; another as-of date never replaces the current report."""
-    base = root / "reports"
-    if deal != DEFAULT_DEAL:
-        base = publish.run_folder(base, "deals", deal)
+    base = archive.deal_base(root, deal)
     return publish.run_folder(base, f"as-of-{as_of}") if as_of else base
 
 
@@ -237,13 +230,13 @@ def scenario_task(
     notebook = _template(root, SCENARIO_NOTEBOOK)
     values = dict(read_yaml(path).data) | _given(deal, as_of, seed, override)
     return Task(
-        group="scenarios",
+        group=SCENARIOS,
         name=spec.scenario,
         title=spec.title,
         notebook=notebook,
         values=parameters.checked(notebook, values),
         folder=publish.run_folder(
-            report_base(root, deal=deal, as_of=as_of), "scenarios", spec.scenario
+            report_base(root, deal=deal, as_of=as_of), SCENARIOS, spec.scenario
         ),
         root=root,
         reads=(*_reads(root, deal), path),
@@ -305,7 +298,52 @@ def _refuse_failed(results: Mapping[str, Any], task: Task) -> None:
     gate.gate(checks, override).raise_if_refused()
 
 
-async def _run(task: Task, inputs: str, on_cell: kernel.OnCell | None) -> None:
+def _keep_inputs(task: Task) -> tuple[str, str]:
+    """Copy what a scenario is about to read: the digest, and a sentence if it cannot be kept.
+
+    Other notebooks are not archived: both are empty. That an archive cannot be written is no reason
+    to withhold a report that passes its checks.
+    """
+    if task.group != SCENARIOS or task.source is None:
+        return "", ""
+    try:
+        return archive.keep_inputs(task.root, str(task.values["deal"]), task.source), ""
+    except (OSError, ValuationError) as error:
+        return "", _not_kept(task, str(error))
+
+
+def _not_kept(task: Task, why: str) -> str:
+    return f"{task.name}: not kept among the runs: {why}"
+
+
+def _keep_run(
+    task: Task, files: Mapping[str, bytes], results: Mapping[str, Any], inputs: str
+) -> tuple[Path | None, str]:
+    """Archive a scenario's run: its folder, or None and a sentence that says why it is not kept."""
+    if not inputs or task.source is None:
+        return None, ""
+    deal = str(task.values["deal"])
+    try:
+        if changed := archive.changed_inputs(task.root, deal, task.source, inputs):
+            why = f"{', '.join(changed)} changed while it ran; run it again with --force"
+            return None, _not_kept(task, why)
+        run = archive.keep_run(
+            task.root,
+            deal=deal,
+            scenario=task.name,
+            kind="report",
+            files=files,
+            results=results,
+            inputs=inputs,
+            as_of_given=bool(task.values.get("as_of")),
+        )
+    except (OSError, ValuationError) as error:
+        return None, _not_kept(task, str(error))
+    return run.folder, ""
+
+
+async def _run(task: Task, inputs: str, on_cell: kernel.OnCell | None) -> str:
+    """Run and publish; what has to be said of it, if anything."""
     import nbformat
     from papermill.iorw import load_notebook_node
     from papermill.parameterize import parameterize_notebook
@@ -319,6 +357,7 @@ async def _run(task: Task, inputs: str, on_cell: kernel.OnCell | None) -> None:
         "language": "python",
     }
     values = dict(task.values)
+    kept, note = _keep_inputs(task)
     if values:
         notebook = parameterize_notebook(notebook, values, kernel_name="python3", language="python")
     results = await kernel.execute(
@@ -341,7 +380,10 @@ async def _run(task: Task, inputs: str, on_cell: kernel.OnCell | None) -> None:
         publish.PAGE: page.encode(),
     }
     about = _about(task) | {"results_digest": digest_of(results)}
-    publish.publish(task.folder, files, inputs=inputs, about=about)
+    # Archived first: a run that is killed in between is made again, and is then found to be kept.
+    twins, late = _keep_run(task, files, results, kept)
+    publish.publish(task.folder, files, inputs=inputs, about=about, twins=twins)
+    return note or late
 
 
 def _about(task: Task) -> dict[str, Any]:
@@ -364,13 +406,13 @@ def _unforeseen(task: Task, problem: Exception) -> RunError:
 async def _attempt(task: Task, inputs: str, progress: Progress) -> Outcome:
     start = time.monotonic()
     try:
-        await _run(task, inputs, lambda done, total: progress.cell(task, done, total))
+        note = await _run(task, inputs, lambda done, total: progress.cell(task, done, total))
     except Exception as problem:
         error = problem if isinstance(problem, ValuationError) else _unforeseen(task, problem)
         publish.write_failure(task.folder, task.title, str(error).splitlines())
         outcome = Outcome(task, "failed", time.monotonic() - start, error)
     else:
-        outcome = Outcome(task, "made", time.monotonic() - start)
+        outcome = Outcome(task, "made", time.monotonic() - start, note=note)
     progress.finished(outcome)
     return outcome
 
@@ -481,9 +523,7 @@ def run_tasks(
             if stale and fit is not None:
                 progress.fitting()
                 try:
-                    sampled = fit(
-                        next((t for t, _ in stale if t.group == "scenarios"), stale[0][0])
-                    )
+                    sampled = fit(next((t for t, _ in stale if t.group == SCENARIOS), stale[0][0]))
                 except ParameterError:
                     raise
                 except ValuationError as error:
@@ -500,6 +540,9 @@ def run_tasks(
                 outcomes[outcome.task.key] = outcome
         finally:
             progress.end()
+    for outcome in outcomes.values():
+        if outcome.note:
+            print(outcome.note, file=sys.stderr)
     return [outcomes[task.key] for task in tasks]
 
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from valuation import publish
 from valuation.errors import ValuationError
-from valuation.report import publish, runs
+from valuation.report import runs
 
 CURRENT, OLDER, LEFT_OVER, DAMAGED, UNREADABLE = (
     "current", "older", "left over", "damaged", "unreadable",

@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,17 @@ NOTEBOOK = "notebook.ipynb"
 FAILURE = "FAILED.html"
 _SCRATCH = ".tmp-"
 _RUN_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
+
+
+def files_below(path: Path) -> Iterator[Path]:
+    """The file ``path``, or every file of that folder in order; hidden ones are left out."""
+    if path.is_file():
+        yield path
+    elif path.is_dir():
+        for file in sorted(path.rglob("*")):
+            hidden = any(part.startswith((".", "__")) for part in file.relative_to(path).parts[:-1])
+            if file.is_file() and not hidden and not file.name.startswith("."):
+                yield file
 
 
 def run_folder(base: Path, *names: str) -> Path:
@@ -76,14 +87,56 @@ def write_file(path: Path, content: bytes) -> None:
     _fsync_folder(path.parent)
 
 
+def _write_or_link(path: Path, content: bytes, twin: Path | None) -> None:
+    """Write ``content``; if the file ``twin`` holds it already, give that a second name instead."""
+    if twin is not None:
+        try:
+            if twin.read_bytes() == content:
+                os.link(twin, path)
+                return
+        except OSError:
+            pass  # no such file, or a disk without links
+    _write_synced(path, content)
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes]) -> bool:
+    """Make ``folder`` with these files in one step: it is there whole, or not at all.
+
+    Names may lead into folders of their own (``params/gate.yaml``). False, and nothing is touched,
+    if ``folder`` exists.
+    """
+    if folder.exists():
+        return False
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=folder.parent))
+    try:
+        scratch.chmod(0o755)
+        for name, content in files.items():
+            path = scratch / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write_synced(path, content)
+        for inner in (scratch, *(path for path in scratch.rglob("*") if path.is_dir())):
+            _fsync_folder(inner)
+        scratch.rename(folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    _fsync_folder(folder.parent)
+    return True
+
+
 def publish(
-    folder: Path, files: Mapping[str, bytes], *, inputs: str, about: Mapping[str, Any]
+    folder: Path,
+    files: Mapping[str, bytes],
+    *,
+    inputs: str,
+    about: Mapping[str, Any],
+    twins: Path | None = None,
 ) -> None:
     """Put a finished report in place, then its manifest; forget an earlier failure.
 
     All files are on disk before the first is moved. The manifest comes last: a machine that
     stops in between leaves complete files whose manifest does not fit, and the next run makes them
-    again.
+    again. A file that the folder ``twins`` holds with the same content takes no space of its own.
     """
     folder.mkdir(parents=True, exist_ok=True)
     manifest = {
@@ -97,7 +150,7 @@ def publish(
     scratch = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=folder))
     try:
         for name, content in {**files, MANIFEST: text.encode()}.items():
-            _write_synced(scratch / name, content)
+            _write_or_link(scratch / name, content, twins and twins / name)
         for name in (*files, MANIFEST):
             (scratch / name).replace(folder / name)
     finally:
@@ -129,9 +182,10 @@ def read_results(folder: Path) -> dict[str, Any]:
     return results
 
 
-def sweep(base: Path) -> None:
-    """Remove what killed runs left half-written below ``base``."""
-    for leftover in sorted(base.rglob(f"{_SCRATCH}*")) if base.is_dir() else ():
+def sweep(base: Path, *, below: bool = True) -> None:
+    """Remove what killed runs left half-written in ``base`` and, if ``below``, in its folders."""
+    found = base.rglob(f"{_SCRATCH}*") if below else base.glob(f"{_SCRATCH}*")
+    for leftover in sorted(found) if base.is_dir() else ():
         if leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)
         else:
