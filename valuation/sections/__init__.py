@@ -37,6 +37,17 @@ from valuation.sections.money import (
     tornado,
     waterfall,
 )
+from valuation.sections.news import (
+    change_sentence,
+    history,
+    method_sentence,
+    news_drivers,
+    news_headline,
+    news_items,
+    news_method,
+    news_quantities,
+    news_rows,
+)
 from valuation.sections.parts import SECTION_MIME, Section
 from valuation.sections.sentinel import RESULTS_MIME, Sentinel, digest_of, finish
 from valuation.sections.world import (
@@ -56,6 +67,7 @@ __all__ = [
     "Sentinel",
     "break_even",
     "cash",
+    "change_sentence",
     "components_table",
     "curves",
     "customers",
@@ -69,10 +81,18 @@ __all__ = [
     "finish",
     "glossary",
     "headline",
+    "history",
     "hurdle",
+    "method_sentence",
     "model_header",
     "model_rows",
     "model_summary",
+    "news_drivers",
+    "news_headline",
+    "news_items",
+    "news_method",
+    "news_quantities",
+    "news_rows",
     "npv",
     "opinion",
     "outside_view",
