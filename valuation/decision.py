@@ -26,7 +26,17 @@ from scipy.special import ndtri
 
 from valuation import value as worth
 from valuation.errors import ParameterError, ValuationError
-from valuation.schema import CI_PROB, COMPONENT, DEFINITION, DRAW, FRACTION, MONTH, USD_BN
+from valuation.schema import (
+    CI_PROB,
+    COMPONENT,
+    DEFINITION,
+    DRAW,
+    FRACTION,
+    MONTH,
+    USD_BN,
+    date_after,
+    months_between,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -345,6 +355,36 @@ def driver_scalars(drivers: xr.Dataset, deal: Deal) -> xr.Dataset:
     for key, values in drivers.data_vars.items():
         if values.dims == (DRAW,) and key != "weight":
             made[str(key)] = values.astype(float).assign_attrs(values.attrs)
+    return xr.Dataset(made).reset_coords(drop=True)
+
+
+def driver_events(drivers: xr.Dataset, deal: Deal) -> xr.Dataset:
+    """What may have happened by the dates that the deal's terms look at, 0 or 1, dims ``(draw)``, with ``label``.
+
+    A probability is a mean over draws. An event whose driver the forecast lacks is left out.
+    """
+    horizon = 12 * deal.horizon_years
+    written = round(months_between(deal.closed, deal.impairment.by))
+    contract = round(12 * deal.services.contract_years)
+    counted = round(deal.talent.value_months)
+    told = {
+        "founder_stays": ("founder_in_post", counted, lambda x: x > 0.5, "Founder still in post"),
+        "main_supplier": ("adoption_share", contract, lambda x: x > 0.5, "Target supplies most of the data"),
+        "half_rivals_kept": ("rivals_active", 12 * deal.denial.years, lambda x: x > 0.5,
+                             "Half of the rivals' business kept"),
+        "near_frontier": ("capability_gap", horizon, lambda x: x <= deal.frontier.near_points,
+                          f"Within {deal.frontier.near_points:g} points of the frontier"),
+        "action_opened": ("regulatory_action", horizon, lambda x: x > 0.5, "Formal action opened"),
+        "written_down": ("impairment", written, lambda x: x > 0.5, "Stake written down"),
+    }  # fmt: skip
+    made = {}
+    for name, (driver, month, holds, label) in told.items():
+        if driver not in drivers:
+            continue
+        last = min(int(month), int(drivers[MONTH][-1]))
+        happened = holds(drivers[driver].sel({MONTH: last}, drop=True)).astype(float)
+        day = date_after(deal.closed, last)
+        made[name] = happened.assign_attrs(units="probability", label=f"{label} on {day}")
     return xr.Dataset(made).reset_coords(drop=True)
 
 

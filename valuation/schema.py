@@ -74,6 +74,8 @@ class Kind:
         One sentence: what ``value`` and ``sd`` say.
     check
         ``(value, sd) -> problem or None``; the remedy is in the sentence. Missing numbers are None.
+    density
+        Whether its likelihood is a density on the scale of ``sd``, rather than a probability.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Kind:
     unit: str
     meaning: str
     check: Callable[[float | None, float | None], str | None]
+    density: bool = False
 
 
 Kinds = Mapping[str, Kind]

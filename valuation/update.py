@@ -58,3 +58,146 @@ def importance_weights(log_ratio: ArrayLike) -> Weights:
     weight = np.exp(smoothed - smoothed.max())
     weight /= weight.sum()
     return Weights(weight, float(khat), float(1.0 / (weight**2).sum()))
+
+
+# --- several fits at once -------------------------------------------------------------------------
+
+
+def mixture_log_density(log_density: ArrayLike, counts: ArrayLike) -> NDArray[np.float64]:
+    """Log density of pooled draws of several fits under the mixture that they come from.
+
+    The multistate Bennett acceptance ratio (Shirts and Chodera 2008, J. Chem. Phys. 129, 124105): each fit's unknown
+    constant is solved for, so that every draw of every fit serves every state, and a difference between two states is
+    taken on the same draws instead of between two runs.
+
+    Parameters
+    ----------
+    log_density
+        Shape ``(fit, draw)``: unnormalized log density of every draw under each fit's own state, the draws of the
+        first fit first.
+    counts
+        Draws of each fit.
+
+    Returns
+    -------
+    NDArray
+        Shape ``(draw,)``, up to a constant: ``importance_weights(log target - this)`` weighs the pool.
+    """
+    density = np.asarray(log_density, dtype=float)
+    number = np.asarray(counts, dtype=float)
+    if density.ndim != 2 or number.shape != density.shape[:1] or number.sum() != density.shape[1]:
+        raise ModelError(
+            f"pooled draws need one log density per fit and draw, got shape {density.shape} for counts {counts}"
+        )
+    free = np.zeros(len(number))  # minus the log constants
+    own = np.repeat(np.arange(len(number)), number.astype(int))
+    for _ in range(1000):
+        total = _log_sum(density + (free + np.log(number))[:, None])
+        new = -_log_sum((density - total).T)
+        new -= new[0]
+        if np.max(np.abs(new - free)) < 1e-10:
+            break
+        free = new
+    else:
+        if not np.isfinite(density[own, np.arange(density.shape[1])]).all():
+            raise ModelError("a draw is impossible under the state that it was drawn from")
+    return _log_sum(density + (free + np.log(number))[:, None])
+
+
+def _log_sum(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """log of the sum of exp(x) over the first axis."""
+    top = x.max(axis=0)
+    top = np.where(np.isfinite(top), top, 0.0)
+    with np.errstate(divide="ignore"):
+        return np.asarray(top + np.log(np.exp(x - top).sum(axis=0)))
+
+
+# --- who moved it ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """How each player's Shapley share is read off the worth of coalitions.
+
+    Attributes
+    ----------
+    coalitions
+        Every coalition that must be valued, each once, the empty one first and the full one second.
+    table
+        Shape ``(player, coalition)``: a share is the sum over coalitions of coefficient × worth.
+    orders
+        Orders of arrival averaged over; None where all of them are.
+    by_order
+        Shape ``(batch, player, coalition)``, one table per pair of opposite orders, for the sampling error; None if
+        exact.
+    """
+
+    coalitions: tuple[frozenset[int], ...]
+    table: NDArray[np.float64]
+    orders: int | None
+    by_order: NDArray[np.float64] | None
+
+    @property
+    def exact(self) -> bool:
+        return self.orders is None
+
+
+EXACT_PLAYERS = 10
+SAMPLED_PAIRS = 32
+
+
+def shapley_coefficients(
+    players: int, *, random_seed: int, exact_to: int = EXACT_PLAYERS, pairs: int = SAMPLED_PAIRS
+) -> Coefficients:
+    """Coefficients of the Shapley value (Shapley 1953; sampled by orders: Castro, Gómez and Tejada 2009).
+
+    Up to ``exact_to`` players every coalition counts; above, ``pairs`` of random orders, each with its reverse, which
+    halves the variance of the ends. Either way the shares add up to what the full coalition is worth more than none.
+    """
+    if players <= exact_to:
+        return _exact(players)
+    rng = np.random.default_rng(random_seed)
+    places: dict[frozenset[int], int] = {
+        frozenset(): 0,
+        frozenset(range(players)): 1,
+    }
+    steps: list[list[tuple[int, int, int]]] = []
+    for _ in range(pairs):
+        order = rng.permutation(players)
+        walked = []
+        for way in (order, order[::-1]):
+            before: frozenset[int] = frozenset()
+            for player in way:
+                after = before | {int(player)}
+                for coalition in (before, after):
+                    places.setdefault(coalition, len(places))
+                walked.append((int(player), places[after], places[before]))
+                before = after
+        steps.append(walked)
+    by_order = np.zeros((pairs, players, len(places)))
+    for batch, walked in enumerate(steps):
+        for player, after_place, before_place in walked:
+            by_order[batch, player, after_place] += 0.5
+            by_order[batch, player, before_place] -= 0.5
+    return Coefficients(tuple(places), by_order.mean(axis=0), 2 * pairs, by_order)
+
+
+def _exact(players: int) -> Coefficients:
+    from math import factorial
+
+    everyone = range(1 << players)
+    coalitions = [
+        frozenset(i for i in range(players) if mask >> i & 1)
+        for mask in sorted(everyone, key=lambda m: (m not in (0, (1 << players) - 1), m))
+    ]
+    place = {c: j for j, c in enumerate(coalitions)}
+    table = np.zeros((players, len(coalitions)))
+    for coalition, j in place.items():
+        size = len(coalition)
+        for player in range(players):
+            if player in coalition:
+                continue
+            share = factorial(size) * factorial(players - size - 1) / factorial(players)
+            table[player, place[coalition | {player}]] += share
+            table[player, j] -= share
+    return Coefficients(tuple(coalitions), table, None, None)

@@ -49,6 +49,7 @@ LAB_RANK = Kind(
     unit="rank",
     meaning="value = rank of the acquirer's lab among labs, 1 the best; sd on the log scale",
     check=need_positive(100.0, 0.05, 3.0),
+    density=True,
 )
 INDEX_GAP = Kind(
     name="index_gap",
@@ -57,6 +58,7 @@ INDEX_GAP = Kind(
     unit="index points",
     meaning="value = points of a public index behind the frontier (negative: ahead)",
     check=_need_gap,
+    density=True,
 )
 MILESTONE = Kind(
     name="milestone",

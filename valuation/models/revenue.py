@@ -54,6 +54,7 @@ REVENUE = Kind(
     unit="USD bn",
     meaning="value = revenue of the calendar year that ends at event_date; sd relative",
     check=_FIGURE,
+    density=True,
 )
 RUN_RATE = Kind(
     name="run_rate",
@@ -62,6 +63,7 @@ RUN_RATE = Kind(
     unit="USD bn per year",
     meaning="value = annualized revenue at event_date; sd relative",
     check=_FIGURE,
+    density=True,
 )
 REVENUE_BOUND = Kind(
     name="revenue_bound",

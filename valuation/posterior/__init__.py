@@ -13,7 +13,7 @@ tree; :func:`read_draws` needs NumPy only.
 
 The tree has the groups ``posterior`` (chain, draw, ...), ``sample_stats`` (chain, draw),
 ``log_likelihood`` (chain, draw, row) where the model has one, and ``prior`` (chain=1, draw, ...)
-where the caller gave one.
+where the caller gave one, and ``density`` where it is known under what log density the draws were made.
 """
 
 from __future__ import annotations
@@ -30,15 +30,26 @@ from valuation.posterior.sampling import (
     tree_of,
     versions,
 )
-from valuation.posterior.storage import load, load_or_fit, read_draws, save
+from valuation.posterior.storage import (
+    DENSITY,
+    Variable,
+    load,
+    load_or_fit,
+    read_draws,
+    read_variables,
+    save,
+    with_density,
+)
 
 __all__ = [
+    "DENSITY",
     "LOG_LIKELIHOOD",
     "POSTERIOR",
     "PRIOR",
     "SAMPLE_STATS",
     "Diagnosis",
     "Thresholds",
+    "Variable",
     "code_digest",
     "diagnose",
     "fit",
@@ -47,7 +58,9 @@ __all__ = [
     "load_or_fit",
     "pareto_k",
     "read_draws",
+    "read_variables",
     "save",
     "tree_of",
     "versions",
+    "with_density",
 ]

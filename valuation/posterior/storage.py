@@ -16,6 +16,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ import numpy as np
 
 from valuation.errors import ArtifactError
 from valuation.posterior.sampling import POSTERIOR
+from valuation.schema import CHAIN, DRAW
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 
 SCHEMA = 1
+DENSITY = "density"  # the group that says under what density the draws were made
 _KEY = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _NUMBERS = "fiub"  # dtype kinds that np.save writes without pickle
 
@@ -119,6 +122,23 @@ def read_draws(
     ArtifactError
         If the artifact is absent or damaged, or has no such group.
     """
+    return {
+        name: variable.values for name, variable in read_variables(folder, key, group=group).items()
+    }
+
+
+@dataclass(frozen=True)
+class Variable:
+    """Stored draws of one variable, ``(chain*draw, ...)``, and the labels of its last dimension."""
+
+    values: Array
+    labels: tuple[str, ...]
+
+
+def read_variables(
+    folder: str | os.PathLike[str], key: str, *, group: str = POSTERIOR
+) -> dict[str, Variable]:
+    """:func:`read_draws` with each vector's labels, spelled as text; none for a scalar."""
     stored = _read(folder, key)
     if stored is None:
         raise ArtifactError(
@@ -131,10 +151,25 @@ def read_draws(
             f"{', '.join(sorted(body['groups']))}"
         )
     found = {}
-    for name in body["groups"][group]["variables"]:
+    for name, entry in body["groups"][group]["variables"].items():
         values = arrays[f"{group}/{name}"]
-        found[name] = values.reshape(-1, *values.shape[2:])
+        coords = body["groups"][group]["coords"]
+        last = entry["dims"][-1] if len(entry["dims"]) > 2 else None
+        labels = tuple(str(v) for v in coords[last]["values"]) if last in coords else ()
+        found[name] = Variable(values.reshape(-1, *values.shape[2:]), labels)
     return found
+
+
+def with_density(tree: xr.DataTree, log_density: Any) -> xr.DataTree:
+    """The tree with the log density under which its draws were made, ``(chain*draw,)``, chain by chain."""
+    import xarray as xr
+
+    posterior = tree[POSTERIOR]
+    shape = (posterior.sizes[CHAIN], posterior.sizes[DRAW])
+    values = np.reshape(np.asarray(log_density, dtype=float), shape)
+    kept = tree.copy()
+    kept[DENSITY] = xr.DataTree(xr.Dataset({"log_density": ((CHAIN, DRAW), values)}))
+    return kept
 
 
 def load_or_fit(

@@ -7,7 +7,16 @@ runner and the command line call nothing else.
 from __future__ import annotations
 
 from valuation.study.case import Study, open_study
+from valuation.study.change import Change, compare_runs, open_change
 from valuation.study.contrast import compare
 from valuation.study.teaching import model_results
 
-__all__ = ["Study", "compare", "model_results", "open_study"]
+__all__ = [
+    "Change",
+    "Study",
+    "compare",
+    "compare_runs",
+    "model_results",
+    "open_change",
+    "open_study",
+]

@@ -75,7 +75,8 @@ def results_of(study: Study) -> dict[str, Any]:
         "break_even_values": _break_even_values(scalars, bars, npv, weight),
         "prior_sets": sets,
         "opinion": _opinion(study, sets, npv, weight),
-        "drivers": _drivers(drivers, weight),
+        "drivers": driver_bands(drivers, weight),
+        "quantities": _quantities(study, weight, noise),
         "people": _people(study, weight),
         "customers": _customers(study, weight),
         "evidence": _evidence(study),
@@ -455,6 +456,18 @@ def _unnarrowed(study: Study, npv: np.ndarray, weight: np.ndarray) -> list[str]:
     return sorted(strength, key=lambda n: (-strength[n], n))[:LEADING]
 
 
+def _quantities(study: Study, weight: np.ndarray, noise: float) -> list[dict[str, Any]]:
+    """Every number that an update is split for, as it is published here."""
+    from valuation.study.pool import quantities_of
+
+    told, values = quantities_of(study.drivers, study)
+    out = []
+    for quantity, draws in zip(told, values, strict=True):
+        estimate = decision.mean(draws, weight, inflation=noise)
+        out.append({**vars(quantity), "value": estimate.value, "mcse": estimate.mcse})
+    return out
+
+
 def _band(
     paths: xr.DataArray, weight: np.ndarray, dates: list[str], label: str, units: str
 ) -> dict[str, Any]:
@@ -480,7 +493,7 @@ def _rounded(values: Any, digits: int = 5) -> list[float]:
     return [round(float(v), digits) for v in values]
 
 
-def _drivers(drivers: xr.Dataset, weight: np.ndarray) -> dict[str, Any]:
+def driver_bands(drivers: xr.Dataset, weight: np.ndarray) -> dict[str, Any]:
     """Bands of every monthly driver, every third month."""
     out = {}
     for name in DRIVERS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,6 +83,8 @@ class Study:
         Sub-models in dependency order.
     as_of_given
         Whether the as-of date was asked for; else it is that of the newest row.
+    cache
+        Where fits and results are kept.
     """
 
     root: Path
@@ -97,6 +99,7 @@ class Study:
     models: tuple[str, ...]
     override: str
     as_of_given: bool = False
+    cache: Path = field(default_factory=lambda: cache_folder(find_root()), repr=False)
 
     # --- inputs by digest -------------------------------------------------------------------------
 
@@ -168,7 +171,7 @@ class Study:
             )
 
         def make() -> xr.DataTree:
-            return posterior.fit(
+            tree = posterior.fit(
                 joint.build(evidence),
                 random_seed=self.random_seed,
                 attrs={
@@ -178,9 +181,17 @@ class Study:
                     "digest_deal": self.base_deal.digest(),
                 },
             )
+            # Kept with the draws: under what density they were drawn, whatever the code becomes.
+            return posterior.with_density(
+                tree, log_target(evidence, stacked(tree), seed=self.random_seed)
+            )
 
-        folder = cache_folder(self.root) / "posteriors"
-        return posterior.load_or_fit(folder, self.posterior_key(prior_set), make)
+        return posterior.load_or_fit(self.posteriors, self.posterior_key(prior_set), make)
+
+    @property
+    def posteriors(self) -> Path:
+        """The folder of stored fits."""
+        return self.cache / "posteriors"
 
     @cached_property
     def posterior(self) -> xr.DataTree:
@@ -436,9 +447,22 @@ class Study:
                 "checked": str(dt.date.today()),  # the ledger's checks depend on the day
             }
         )
-        return load_or_make(
-            cache_folder(self.root) / "results" / f"{key[:16]}.json", lambda: results_of(self)
-        )
+        return load_or_make(self.cache / "results" / f"{key[:16]}.json", lambda: results_of(self))
+
+
+def log_target(evidence: Evidence, sampled: Mapping[str, np.ndarray], *, seed: int) -> np.ndarray:
+    """Unnormalized log posterior density of draws, ``(draw,)``: the priors of what was sampled and every row.
+
+    Standard-normal innovations have one density under every state, so they are left out.
+    """
+    parameters = joint.extend(evidence, sampled, random_seed=seed)
+    priors = [
+        evidence.context.prior(name).logpdf(values)
+        for name, values in sampled.items()
+        if values.ndim == 1
+    ]
+    rows = joint.row_log_likelihood(evidence, parameters)
+    return np.asarray(rows.sum(axis=-1) + np.sum(priors, axis=0))
 
 
 def stacked(tree: xr.DataTree) -> dict[str, np.ndarray]:
@@ -459,6 +483,7 @@ def open_study(
     models: tuple[str, ...] | list[str] | None = None,
     override: str = "",
     root: str | Path | None = None,
+    cache: str | Path | None = None,
 ) -> Study:
     """Read everything that one answer depends on; nothing is computed yet.
 
@@ -476,6 +501,8 @@ def open_study(
         Reason for publishing although a check fails.
     root
         Folder that holds ``seeds/`` and ``params/``; default: :func:`valuation.params.find_root`.
+    cache
+        Where fits and results are kept; default: :func:`valuation.params.cache_folder` of the root.
 
     Raises
     ------
@@ -502,4 +529,5 @@ def open_study(
         models=closure(None if models is None else tuple(models)),
         override=override.strip(),
         as_of_given=bool(as_of),
+        cache=cache_folder(base) if cache is None else Path(cache),
     )

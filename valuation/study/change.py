@@ -1,0 +1,672 @@
+"""What moved the answer: an old state of knowledge against a new one, split into causes that add up.
+
+Both states are valued on one pool of stored draws. The change between what was published and what holds now is
+
+    passing time + rosters + the items' Shapley shares + code + Monte Carlo noise
+
+where the items are put in, in every order, between the old state on the new day and the new state. Nothing is
+sampled unless the weights of the stored draws cannot be trusted; then the new state is fitted, and both fits serve
+both states.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from valuation import gate as gates
+from valuation.archive import Run
+from valuation.errors import ArtifactError, ParameterError
+from valuation.models import KINDS
+from valuation.params import cache_folder, find_root
+from valuation.params.reading import digest_of
+from valuation.study.case import HOUSE, RANDOM_SEED, Study, log_target, open_study, stacked
+from valuation.study.items import (
+    NEWS,
+    PRIORS,
+    REVISIONS,
+    SCENARIO,
+    TERMS,
+    Item,
+    at_the_date_of,
+    items_of,
+    mixed,
+    roster_changes,
+    silent_rows,
+    state_digest,
+    with_rosters_of,
+)
+from valuation.study.pool import Pool, Position, Source, error_of, read_source
+from valuation.update import Coefficients, Weights, shapley_coefficients
+
+SCHEMA = 1
+CODE, TIME, NOISE = "code", "time", "noise"
+# Bucket: label, in the order in which reports show them.
+BUCKETS = {
+    NEWS: "News",
+    REVISIONS: "Revisions",
+    PRIORS: "Changed priors",
+    TERMS: "Deal terms",
+    SCENARIO: "Scenario",
+    CODE: "Code",
+    TIME: "Passing time",
+    NOISE: "Monte Carlo noise",
+}
+UNCHANGED, REWEIGHTED, REFITTED = "unchanged", "reweighted", "refitted"
+DECIDED = 2.0  # errors beyond which a driver is said to have moved
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Shapley shares of the items and what they rest on.
+
+    Attributes
+    ----------
+    value, scatter
+        ``(item, quantity)`` and ``(item, quantity, batch)``.
+    sampling
+        ``(item, quantity)``: standard error of having sampled orders; 0 where every order counts.
+    arrival
+        ``(item, quantity)``: the change when each item arrived, after those before it.
+    alone
+        Each item's weights when it alone is put in.
+    worst
+        Weights of the coalition that the pool serves worst.
+    coefficients
+        How the shares were formed.
+    """
+
+    value: np.ndarray
+    scatter: np.ndarray
+    sampling: np.ndarray
+    arrival: np.ndarray
+    alone: tuple[Weights, ...]
+    worst: Weights
+    coefficients: Coefficients
+
+
+@dataclass(frozen=True)
+class Change:
+    """An old state, a new one, and what lies between; everything is computed once and on demand.
+
+    Attributes
+    ----------
+    old, new
+        The two states.
+    run
+        The published run that the old state is, or None where it is the present ledger at an earlier date.
+    published
+        Quantities as that run published them, ``{name: value}``.
+    until
+        The run that the new state is, where two runs are compared.
+    keys
+        Stored fits that may serve, and the state each was sampled under where it is known.
+    """
+
+    old: Study
+    new: Study
+    run: Run | None
+    published: Mapping[str, float]
+    keys: tuple[tuple[str, Study | None], ...]
+    until: Run | None = None
+    until_published: Mapping[str, float] | None = None
+
+    # --- draws ------------------------------------------------------------------------------------
+
+    @cached_property
+    def _pooled(self) -> tuple[Pool, str]:
+        """The pool that both ends can trust, and why anything was fitted (empty if nothing was)."""
+        sources: list[Source] = []
+        for key, owner in self.keys:
+            found = read_source(self.new, key, first=not sources, owner=owner)
+            if (
+                found is not None
+                and (not sources or owner is not None)
+                and key not in {s.key for s in sources}
+            ):
+                sources.append(found)
+        why = "" if sources else "no draws of the old state are stored any more"
+        for study, which in ((self.new, "the new state"), (self.old, "the old state")):
+            pool = Pool(sources, self.new) if sources else None
+            trouble = why if pool is None else self._trouble(pool.at(study).weights)
+            if trouble is None:
+                continue
+            key = self._fit(study)
+            why = why or f"{trouble} at {which}"
+            if sources and any(s.owner is None for s in sources):
+                sources = []  # draws whose own state is lost cannot be pooled
+            if key not in {s.key for s in sources}:
+                again = read_source(self.new, key, first=not sources, owner=study)
+                assert again is not None
+                sources.append(again)
+        return Pool(sources, self.new), why
+
+    def _trouble(self, weights: Weights) -> str | None:
+        """Why weights cannot be trusted, in words; None if they can."""
+        limits = self.new.limits
+        checks = gates.reweighting(
+            weights.khat, len(weights.weight), weights.effective_draws, limits, name="the update"
+        )
+        if weights.khat > limits.khat_max or not all(c.passed for c in checks):
+            return f"the stored draws do not reach far enough (Pareto k {weights.khat:.2f})"
+        if weights.effective_draws < limits.ess_min:
+            return f"the stored draws were worth only {weights.effective_draws:.0f} effective ones"
+        return None
+
+    def _fit(self, study: Study) -> str:
+        from valuation.posterior import diagnose
+
+        diagnose(study.posterior, study.limits).raise_if_failed(study.override)
+        return study.posterior_key()
+
+    @property
+    def pool(self) -> Pool:
+        return self._pooled[0]
+
+    # --- positions --------------------------------------------------------------------------------
+
+    @cached_property
+    def was(self) -> Position:
+        """The old state on the pool."""
+        return self.pool.at(self.old)
+
+    @cached_property
+    def now(self) -> Position:
+        """The new state on the pool."""
+        return self.pool.at(self.new)
+
+    @cached_property
+    def later(self) -> Position:
+        """The old state on the new state's day."""
+        return self.pool.at(at_the_date_of(self.old, self.new))
+
+    @cached_property
+    def base(self) -> Position:
+        """The old state on the new day and with the new rosters: what the items are added to."""
+        return self.pool.at(with_rosters_of(at_the_date_of(self.old, self.new), self.new))
+
+    @cached_property
+    def items(self) -> tuple[Item, ...]:
+        return items_of(self.old, self.new)
+
+    @cached_property
+    def rosters(self) -> str:
+        """What changed in the rosters, in words."""
+        return roster_changes(self.old, self.new)
+
+    def _coalition(self, chosen: frozenset[int]) -> Position:
+        if len(chosen) == len(self.items):
+            return self.now
+        if not chosen:
+            return self.base
+        return self.pool.at(mixed(self.old, self.new, self.items, chosen))
+
+    @cached_property
+    def shares(self) -> Shares:
+        """Shapley shares and arrival order of the items."""
+        count = len(self.items)
+        coefficients = shapley_coefficients(count, random_seed=self.new.random_seed)
+        seen: dict[frozenset[int], Position] = {}
+
+        def at(chosen: frozenset[int]) -> Position:
+            if chosen not in seen:
+                seen[chosen] = self._coalition(chosen)
+            return seen[chosen]
+
+        worth = [at(c) for c in coefficients.coalitions]
+        values = np.array([p.values for p in worth])
+        scatter = np.array([p.scatter for p in worth])
+        share = coefficients.table @ values
+        pull = np.tensordot(coefficients.table, scatter, axes=1)
+        sampling = np.zeros_like(share)
+        if coefficients.by_order is not None:
+            each = coefficients.by_order @ values
+            sampling = each.std(axis=0, ddof=1) / math.sqrt(len(each))
+            # Items that say the same are worth the same; sampled orders alone would not know.
+            alike: dict[str, list[int]] = {}
+            for i, item in enumerate(self.items):
+                alike.setdefault(item.content, []).append(i)
+            for group in alike.values():
+                for table in (share, pull, sampling):
+                    table[group] = table[group].mean(axis=0)
+        path = [at(frozenset(range(i))).values for i in range(count + 1)]
+        arrival = np.diff(np.array(path), axis=0)
+        alone = tuple(at(frozenset({i})).weights for i in range(count))
+        everyone = [p.weights for p in seen.values()]
+        worst = min(everyone, key=lambda w: w.effective_draws) if everyone else self.base.weights
+        return Shares(share, pull, sampling, arrival, alone, worst, coefficients)
+
+    # --- answers ----------------------------------------------------------------------------------
+
+    @property
+    def method(self) -> str:
+        if self._pooled[1]:
+            return REFITTED
+        same = not self.items and not self.rosters and self.old.as_of == self.new.as_of
+        return UNCHANGED if same else REWEIGHTED
+
+    @cached_property
+    def checks(self) -> tuple[gates.Check, ...]:
+        """What must hold before the change is told: both ends rest on enough draws."""
+        found: list[gates.Check] = []
+        for name, position in (("update, before", self.was), ("update, now", self.now)):
+            w = position.weights
+            found += gates.reweighting(
+                w.khat, self.pool.draws, w.effective_draws, self.new.limits, name=name
+            )
+        return tuple(found)
+
+    @cached_property
+    def answer(self) -> dict[str, Any]:
+        """The change without pictures: what a terminal prints. Keys as documented in CONTRIBUTING."""
+        gates.gate(self.checks, self.new.override).raise_if_refused()
+        meta = self.pool.quantities  # known, now that positions were taken
+        names = [q.name for q in meta]
+        was = np.array(
+            [self.published.get(n, v) for n, v in zip(names, self.was.values, strict=True)]
+        )
+        later = self.until_published or {}
+        now = np.array([later.get(n, v) for n, v in zip(names, self.now.values, strict=True)])
+        buckets = self._buckets(was, now)
+        error = error_of(self.now.scatter - self.was.scatter)
+
+        def told(values: np.ndarray) -> dict[str, float]:
+            return {n: float(v) for n, v in zip(names, values, strict=True)}
+
+        weights = self.now.weights
+        return {
+            "schema": SCHEMA,
+            "kind": "update",
+            "deal": deal_of(self.new),
+            "scenario": {
+                "scenario": self.new.scenario.scenario,
+                "title": self.new.scenario.title,
+            },
+            "as_of": str(self.new.as_of),
+            "headline": self.new.deal.headline,
+            "was": {
+                "run": None if self.run is None else self.run.id,
+                "label": self._label,
+                "as_of": str(self.old.as_of),
+            },
+            "is": {
+                "run": None if self.until is None else self.until.id,
+                "as_of": str(self.new.as_of),
+                "method": self.method,
+                "khat": float(weights.khat),
+                "effective_draws": float(weights.effective_draws),
+                "draws": self.pool.draws,
+                "why": self._pooled[1],
+            },
+            "quantities": [
+                {
+                    "name": q.name,
+                    "label": q.label,
+                    "unit": q.unit,
+                    "group": q.group,
+                    "was": float(was[j]),
+                    "is": float(now[j]),
+                    "change": float(now[j] - was[j]),
+                    "mcse": float(error[j]),
+                    "mcse_is": float(error_of(self.now.scatter[j])),
+                }
+                for j, q in enumerate(meta)
+            ],
+            "buckets": [
+                {
+                    "bucket": name,
+                    "label": label,
+                    "change": told(buckets[name][0]),
+                    "mcse": told(buckets[name][1]),
+                    "items": [i.id for i in self.items if i.bucket == name],
+                }
+                for name, label in BUCKETS.items()
+            ],
+            "items": self._items(names, told),
+            "rosters": self.rosters,
+            "context_rows": silent_rows(self.old, self.new),
+            "attribution": self._attribution(),
+        }
+
+    @property
+    def _label(self) -> str:
+        if self.run is None:
+            return f"the present ledger as of {_day(self.old.as_of)}"
+        return self.run.label
+
+    def _buckets(
+        self, was: np.ndarray, now: np.ndarray
+    ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Change and error of every bucket; changes sum to ``now - was``."""
+        shares, nothing = self.shares, np.zeros(len(was))
+        found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        for bucket in BUCKETS:
+            mine = [i for i, item in enumerate(self.items) if item.bucket == bucket]
+            pull = shares.scatter[mine].sum(axis=0) if mine else np.zeros_like(self.was.scatter)
+            change = shares.value[mine].sum(axis=0) if mine else nothing
+            if bucket == REVISIONS:
+                change = change + self.base.values - self.later.values
+                pull = pull + self.base.scatter - self.later.scatter
+            if bucket == TIME:
+                change = self.later.values - self.was.values
+                pull = self.later.scatter - self.was.scatter
+            found[bucket] = (change, error_of(pull))
+        # What was published, computed again here; other code or other draws make the difference.
+        again = (self.was.values - was) + (now - self.now.values)
+        other = self.run is not None and _code(self.run) != (
+            _code(self.until) if self.until is not None else self.new.digests["code"]
+        )
+        found[CODE if other else NOISE] = (again, nothing)
+        found.setdefault(NOISE, (nothing, nothing))
+        found[NOISE] = (found[NOISE][0], nothing)
+        return found
+
+    def _items(self, names: Sequence[str], told: Any) -> list[dict[str, Any]]:
+        shares, out = self.shares, []
+        sources = self.new.ledger.sources.set_index("source")
+        groups = {q.name: q.group for q in self.pool.quantities}
+        for i, item in enumerate(self.items):
+            error = error_of(shares.scatter[i])
+            row = item.row or {}
+            source = sources.loc[row["source"]] if row and row["source"] in sources.index else None
+            chance = self._chance(i, item)
+            kind = KINDS.get(str(row.get("kind")))
+            out.append(
+                {
+                    "item": item.id,
+                    "bucket": item.bucket,
+                    "what": item.what,
+                    "title": item.title,
+                    "published": str(row["published"]) if row else None,
+                    "event_date": str(row["event_date"]) if row else None,
+                    "source": row.get("source"),
+                    "publisher": _text(source, "publisher"),
+                    "address": _text(source, "address"),
+                    "credibility": row.get("credibility"),
+                    "kind": row.get("kind"),
+                    "subject": row.get("subject"),
+                    "model": None if kind is None else kind.model,
+                    "root": row.get("root"),
+                    "supersedes": row.get("supersedes"),
+                    "shapley": told(shares.value[i]),
+                    "mcse": told(error),
+                    "sampling_se": told(shares.sampling[i]),
+                    "arrival": told(shares.arrival[i]),
+                    "probability": chance,
+                    "bits": None if chance is None else -math.log2(max(chance, 1e-300)),
+                    "khat": float(shares.alone[i].khat),
+                    "effective_draws": float(shares.alone[i].effective_draws),
+                    "moved": [
+                        n
+                        for j, n in enumerate(names)
+                        if groups[n] in ("driver", "event")
+                        and abs(shares.value[i, j]) > max(DECIDED * error[j], 1e-9)
+                    ],
+                }
+            )
+        return out
+
+    def _chance(self, place: int, item: Item) -> float | None:
+        """What the old state gave to the item beforehand; None where it was nothing that happens."""
+        if item.what != "added" or item.row is None or item.row["kind"] is None:
+            return None
+        base = with_rosters_of(at_the_date_of(self.old, self.new), self.new)
+        alone = mixed(self.old, self.new, self.items, frozenset({place}))
+        chance = self.pool.row_probability(base, alone, item.id)
+        return None if math.isnan(chance) else chance
+
+    def _attribution(self) -> dict[str, Any]:
+        coefficients, worst = self.shares.coefficients, self.shares.worst
+        return {
+            "method": "exact" if coefficients.exact else "sampled",
+            "orders": coefficients.orders or math.factorial(len(self.items)),
+            "evaluations": self.pool.evaluations,
+            "worst_khat": float(worst.khat),
+            "least_draws": float(worst.effective_draws),
+            "rough": self._trouble(worst) is not None,
+        }
+
+    @cached_property
+    def results(self) -> dict[str, Any]:
+        """The change with drivers, history and provenance: what the news report shows; stored by content."""
+        from valuation.study.stored import load_or_make, package_digest
+
+        key = digest_of(
+            {
+                "old": state_digest(self.old),
+                "new": state_digest(self.new),
+                "run": None if self.run is None else self.run.id,
+                "until": None if self.until is None else self.until.id,
+                "pool": [s.key for s in self.pool.sources],
+                "code": package_digest(),
+                "override": self.new.override,
+                "limits": self.new.limits.digest(),
+                "history": _stamp(self.new.root / "reports" / "history.json"),
+                "checked": str(dt.date.today()),
+            }
+        )
+        return load_or_make(self.new.cache / "results" / f"update-{key[:16]}.json", self._full)
+
+    def _full(self) -> dict[str, Any]:
+        from valuation.study.replay import read_history
+
+        verdict = gates.gate(self._all_checks(), self.new.override)
+        verdict.raise_if_refused()
+        return {
+            **self.answer,
+            "drivers": self._drivers(),
+            "history": read_history(self.new.root, self.new.base_deal.name),
+            "diagnostics": [
+                {
+                    "check": c.name,
+                    "value": c.value,
+                    "limit": c.limit,
+                    "passed": c.passed,
+                    "sentence": c.sentence,
+                }
+                for c in verdict.checks
+            ],
+            "run": self._provenance(verdict),
+        }
+
+    def _all_checks(self) -> list[gates.Check]:
+        from valuation.ledger import check_ledger
+        from valuation.posterior import diagnose, load
+
+        checks = [*self.checks]
+        for source in self.pool.sources:
+            tree = load(self.new.posteriors, source.key)
+            if tree is None:
+                raise ArtifactError(f"the fit {source.key} has gone; run the update again")
+            checks += gates.from_table(diagnose(tree, self.new.limits).table)
+        folder = self.new.root / self.new.base_deal.seeds
+        checks += gates.ledger_lint(check_ledger(folder, kinds=KINDS, today=dt.date.today()))
+        checks.append(
+            gates.evidence_age(
+                (self.new.as_of - max(self.new.ledger.evidence["published"])).days,
+                self.new.limits.evidence_age_days_max,
+            )
+        )
+        return checks
+
+    def _provenance(self, verdict: gates.Verdict) -> dict[str, Any]:
+        from valuation.posterior import versions
+
+        return {
+            "seed": self.new.random_seed,
+            "created": dt.datetime.now(dt.UTC).replace(microsecond=0).isoformat(),
+            "digests": self.new.digests,
+            "versions": versions(),
+            "sampler": "stored draws, weighed again",
+            "posterior": " ".join(s.key for s in self.pool.sources),
+            "override": self.new.override if not verdict.passed else "",
+        }
+
+    def _drivers(self) -> list[dict[str, Any]]:
+        from valuation.study.answers import driver_bands
+
+        before, after = (driver_bands(*self.pool.drivers(study)) for study in (self.old, self.new))
+        return [
+            {
+                "driver": name,
+                "label": band["label"],
+                "unit": band["units"],
+                "dates": band["dates"],
+                "is": {k: band[k] for k in ("mean", "lower", "upper")},
+                "was": {k: before[name][k] for k in ("mean", "lower", "upper")},
+            }
+            for name, band in after.items()
+            if name in before
+        ]
+
+
+def _code(run: Run) -> str:
+    return str(run.digests.get("code", ""))
+
+
+def _day(date: dt.date) -> str:
+    return f"{date.day} {date:%B %Y}"
+
+
+def _text(row: Any, column: str) -> str | None:
+    value = None if row is None else row[column]
+    return None if value is None or value != value else str(value)
+
+
+def _stamp(path: Path) -> str:
+    return str(path.stat().st_mtime_ns) if path.is_file() else ""
+
+
+def deal_of(study: Study) -> dict[str, Any]:
+    """The deal's terms in short, as every page names them."""
+    deal = study.deal
+    return {
+        "name": deal.name,
+        "title": deal.title,
+        "acquirer": deal.acquirer,
+        "target": deal.target,
+        "outlay_usd_bn": deal.outlay.total_usd_bn,
+        "stake": deal.stake.fraction,
+        "closed": str(deal.closed),
+        "discount_per_year": deal.discount.strategic_per_year,
+        "stake_discount_per_year": deal.discount.stake_per_year,
+        "hurdle_per_year": deal.hurdle.irr_per_year,
+        "horizon_years": deal.horizon_years,
+    }
+
+
+# --- opening --------------------------------------------------------------------------------------
+
+
+def open_change(
+    deal: str = "meta_scale",
+    scenario: str = "base",
+    *,
+    against: str = "",
+    since: str | dt.date = "",
+    random_seed: int = RANDOM_SEED,
+    override: str = "",
+    root: str | Path | None = None,
+) -> Change:
+    """The present ledger, priors and terms against an earlier state; nothing is computed yet.
+
+    Parameters
+    ----------
+    against
+        Id of a run, or the start of one; empty: the last published run of the scenario.
+    since
+        Instead of a run: the present priors and terms with what was public on this day.
+
+    Raises
+    ------
+    ParameterError
+        If both are given, or there is no run to compare with.
+    """
+    from valuation.archive import find_run, latest_run
+
+    base = find_root() if root is None else Path(root)
+    cache = cache_folder(base)
+    new = open_study(
+        deal, scenario, random_seed=random_seed, override=override, root=base, cache=cache
+    )
+    if since:
+        if against:
+            raise ParameterError("give a run or a date to compare with, not both")
+        old = open_study(
+            deal, scenario, as_of=since, random_seed=random_seed, root=base, cache=cache
+        )
+        return Change(old, new, None, {}, ((new.posterior_key(), new), (old.posterior_key(), old)))
+    run = (
+        find_run(base, against, deal=deal)
+        if against
+        else latest_run(base, deal=deal, scenario=scenario)
+    )
+    if run is None:
+        raise ParameterError(
+            f"no published run of {scenario!r} to compare with; run `valuation report {scenario}` "
+            "first, or give --since DATE"
+        )
+    old = state_of(run, cache=cache)
+    keys = (*_keys_of(run, base, cache), (new.posterior_key(), new))
+    return Change(old, new, run, published_by(run), keys)
+
+
+def compare_runs(
+    first: str, second: str, *, deal: str = "meta_scale", root: str | Path | None = None
+) -> Change:
+    """What moved the answer between two published runs."""
+    from valuation.archive import find_run
+
+    base = find_root() if root is None else Path(root)
+    cache = cache_folder(base)
+    one, two = (find_run(base, word, deal=deal) for word in (first, second))
+    old, new = (state_of(run, cache=cache) for run in (one, two))
+    keys = (*_keys_of(one, base, cache), *_keys_of(two, base, cache))
+    return Change(old, new, one, published_by(one), keys, two, published_by(two))
+
+
+def state_of(run: Run, *, cache: Path) -> Study:
+    """The state of knowledge that a run was made from, from the inputs kept with it."""
+    return open_study(
+        run.deal,
+        run.scenario,
+        as_of=run.as_of if run.as_of_given else "",
+        random_seed=RANDOM_SEED if run.seed is None else run.seed,
+        root=run.inputs,
+        cache=cache,
+    )
+
+
+def published_by(run: Run) -> dict[str, float]:
+    """What a run published, ``{quantity: value}``."""
+    rows = run.results.get("quantities", ())
+    return {r["name"]: float(r["is"] if "is" in r else r["value"]) for r in rows}
+
+
+def _keys_of(run: Run, root: Path, cache: Path) -> tuple[tuple[str, Study | None], ...]:
+    """The fits behind a run, each with the state that it was sampled under where a run of that fit is kept."""
+    from valuation.archive import list_runs
+
+    found = []
+    for key in (run.posterior or "").split():
+        owner = run if run.posterior == key and run.kind == "report" else None
+        if owner is None:
+            known = [
+                r
+                for r in list_runs(root, deal=run.deal)
+                if r.kind == "report" and r.posterior == key and not r.problem
+            ]
+            owner = known[-1] if known else None
+        state = None if owner is None else state_of(owner, cache=cache)
+        found.append((key, state))
+    return tuple(found)
+
+
+__all__ = ["BUCKETS", "HOUSE", "Change", "compare_runs", "log_target", "open_change", "stacked"]

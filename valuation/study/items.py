@@ -1,0 +1,315 @@
+"""What differs between two states of knowledge, as items that can be put in one by one.
+
+A state is a :class:`valuation.study.Study`. ``items_of`` lists what the new one has and the old one has not: rows,
+priors, grades, terms, the scenario. ``mixed`` builds the state in between that has some of the items, which is what
+attribution values. Context rows move nothing and are no items.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from valuation.params import PriorBook
+from valuation.params.deals import Deal
+from valuation.params.reading import Document, digest_of, validate
+
+if TYPE_CHECKING:
+    from valuation.study.case import Study
+
+NEWS, REVISIONS, PRIORS, TERMS, SCENARIO = (
+    "news", "revisions", "prior_edits", "deal_terms", "scenario",
+)  # fmt: skip
+ROSTERS = ("people", "customers", "vendors", "entities")
+# Terms of a deal that no number depends on.
+WORDS = frozenset({"name", "title", "acquirer", "target", "seeds", "priors", "prior_set"})
+# What makes two rows say the same thing; ids, wording and where it stood do not.
+SAME = ("event_date", "credibility", "kind", "subject", "value", "sd", "root")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing that changed.
+
+    Attributes
+    ----------
+    id
+        Row id, or ``prior NAME``, ``grade X``, ``term NAME``, ``scenario``.
+    bucket
+        Where its effect is counted.
+    what
+        ``added``, ``revised``, ``superseded``, ``withdrawn``, ``regraded``, ``removed``, ``edited``, ``unpublished``;
+        or ``prior``, ``credibility``, ``term``, ``scenario``.
+    title
+        For people.
+    content
+        Equal for items that say the same.
+    row
+        Cells of the ledger row, if it is one.
+    takes, drops
+        Rows of the new state that come with it, and rows of the old one that go.
+    """
+
+    id: str
+    bucket: str
+    what: str
+    title: str
+    content: str
+    row: Mapping[str, Any] | None = field(default=None, repr=False)
+    takes: frozenset[str] = frozenset()
+    drops: frozenset[str] = frozenset()
+
+    @property
+    def order(self) -> tuple[dt.date, int, str]:
+        """Arrival: rows by the day they were published, then what was decided here."""
+        known = self.row is not None
+        return (self.row["published"] if self.row else dt.date.max, int(not known), self.id)
+
+
+def items_of(old: Study, new: Study) -> tuple[Item, ...]:
+    """Everything that may move the answer from ``old`` to ``new``, in order of arrival."""
+    found = [*_rows(old, new), *_priors(old, new), *_grades(old, new), *_terms(old, new)]
+    if old.scenario.digest() != new.scenario.digest():
+        title = f"Scenario: {new.scenario.title} instead of {old.scenario.title}"
+        if old.scenario.scenario == new.scenario.scenario:
+            title = f"Scenario {new.scenario.title!r} edited"
+        found.append(Item("scenario", SCENARIO, "scenario", title, "scenario"))
+    return tuple(sorted(found, key=lambda item: item.order))
+
+
+def silent_rows(old: Study, new: Study) -> int:
+    """Rows added that are context: shown, never scored."""
+    before = set(old.ledger.evidence["id"])
+    evidence = new.ledger.evidence
+    return int(
+        (
+            ~evidence["id"].isin(before) & evidence["kind"].isna() & evidence["supersedes"].isna()
+        ).sum()
+    )
+
+
+def roster_changes(old: Study, new: Study) -> str:
+    """What differs between the rosters, in words; empty if nothing does."""
+    told = []
+    for name in ROSTERS:
+        before = {_spelled(r) for r in _records(getattr(old.ledger, name))}
+        after = {_spelled(r) for r in _records(getattr(new.ledger, name))}
+        if before != after:
+            told.append(
+                f"{name}: {len(after - before)} rows new or changed, {len(before - after)} gone or changed"
+            )
+    return "; ".join(told)
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [
+        {str(k): None if pd.isna(v) else v for k, v in row.items() if k != "line"}
+        for row in frame.to_dict(orient="records")
+    ]
+
+
+def _spelled(row: Mapping[str, Any]) -> str:
+    return repr(sorted((k, str(v)) for k, v in row.items()))
+
+
+def _able(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows that could move something: typed ones, and those that replace another."""
+    return frame[frame["kind"].notna() | frame["supersedes"].notna()]
+
+
+def _rows(old: Study, new: Study) -> list[Item]:
+    before = {r["id"]: r for r in _records(_able(old.ledger.evidence))}
+    after = {r["id"]: r for r in _records(_able(new.ledger.evidence))}
+    hidden = new.as_of < old.as_of
+    found = []
+    for key, row in after.items():
+        same = before.get(key)
+        if same is None:
+            found.append(_new_row(row, before))
+        elif _spelled({c: row[c] for c in (*SAME, "supersedes")}) != _spelled(
+            {c: same[c] for c in (*SAME, "supersedes")}
+        ):
+            found.append(
+                Item(key, REVISIONS, "edited", row["claim"], _content(row), row,
+                     frozenset({key}), frozenset({key}))
+            )  # fmt: skip
+    for key, row in before.items():
+        if key in after:
+            continue
+        late = hidden and row["published"] > new.as_of
+        found.append(
+            Item(key, NEWS if late else REVISIONS, "unpublished" if late else "removed",
+                 row["claim"], f"less {_content(row)}", row, frozenset(), frozenset({key}))
+        )  # fmt: skip
+    return found
+
+
+def _new_row(row: Mapping[str, Any], before: Mapping[str, Mapping[str, Any]]) -> Item:
+    older = before.get(row["supersedes"] or "")
+    bucket, what = (NEWS, "added") if older is None else (REVISIONS, "revised")
+    if older is not None and row["kind"] is None:
+        what = "withdrawn"
+    elif older is not None:
+        rest = [c for c in SAME if c not in ("credibility", "root")]
+        if all(row[c] == older[c] for c in rest) and row["credibility"] != older["credibility"]:
+            what = "regraded"
+    content = _content(row) if older is None else f"{older['id']} becomes {_content(row)}"
+    return Item(row["id"], bucket, what, row["claim"], content, row, frozenset({row["id"]}))
+
+
+def _content(row: Mapping[str, Any]) -> str:
+    return repr([str(row[c]) for c in SAME])
+
+
+def _priors(old: Study, new: Study) -> list[Item]:
+    found = []
+    sets = list(dict.fromkeys(("house", old.prior_set, new.prior_set)))
+    names: dict[str, list[str]] = {}
+    for prior_set in sets:
+        if prior_set not in old.book.sets() or prior_set not in new.book.sets():
+            continue
+        before, after = old.book.get(prior_set), new.book.get(prior_set)
+        for name in after:
+            if name in before and before[name].content() != after[name].content():
+                names.setdefault(name, []).append(prior_set)
+    for name, where in names.items():
+        prior = new.book.get(where[0])[name]
+        label = prior.label if "house" in where else f"{prior.label} ({', '.join(where)})"
+        found.append(
+            Item(f"prior {name}", PRIORS, "prior", f"{label}: {prior.rationale}", f"prior {name}")
+        )
+    return found
+
+
+def _grades(old: Study, new: Study) -> list[Item]:
+    return [
+        Item(
+            f"grade {grade}", PRIORS, "credibility",
+            f"A claim of grade {grade} is true with probability {new.credibility[grade]:g} instead of "
+            f"{old.credibility[grade]:g}",
+            f"grade {grade}",
+        )
+        for grade in new.credibility
+        if grade in old.credibility and new.credibility[grade] != old.credibility[grade]
+    ]  # fmt: skip
+
+
+def _terms(old: Study, new: Study) -> list[Item]:
+    before, after = (s.base_deal.model_dump(mode="json") for s in (old, new))
+    found = []
+    for name in after:
+        if name in WORDS or before.get(name) == after[name]:
+            continue
+        told = f"{name.replace('_', ' ')}: {_differs(before.get(name), after[name])}"
+        found.append(Item(f"term {name}", TERMS, "term", told, f"term {name}"))
+    return found
+
+
+def _differs(before: Any, after: Any) -> str:
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        parts = [
+            f"{key.replace('_', ' ')} {after.get(key)} instead of {before.get(key)}"
+            for key in dict.fromkeys((*before, *after))
+            if before.get(key) != after.get(key)
+        ]
+        return ", ".join(parts)
+    return f"{after} instead of {before}"
+
+
+# --- states in between ----------------------------------------------------------------------------
+
+
+def at_the_date_of(old: Study, new: Study) -> Study:
+    """The old state on the new state's day: what passing time alone does."""
+    return replace(old, ledger=replace(old.ledger, as_of=new.as_of), random_seed=new.random_seed)
+
+
+def with_rosters_of(old: Study, new: Study) -> Study:
+    """The state with the new state's people, customers, vendors and entities."""
+    rosters: dict[str, Any] = {name: getattr(new.ledger, name) for name in ROSTERS}
+    return replace(old, ledger=replace(old.ledger, **rosters))
+
+
+def mixed(old: Study, new: Study, items: Sequence[Item], chosen: Collection[int]) -> Study:
+    """The old state, on the new one's day and with its rosters, after the chosen items.
+
+    Raises
+    ------
+    LedgerError, ParameterError
+        If the items cannot stand together; names them.
+    """
+    if len(chosen) == len(items):
+        return new
+    base = with_rosters_of(at_the_date_of(old, new), new)
+    put = [items[i] for i in sorted(chosen)]
+    takes = frozenset().union(*(item.takes for item in put))
+    drops = frozenset().union(*(item.drops for item in put))
+    rows = _able(old.ledger.evidence)
+    evidence = rows[~rows["id"].isin(drops)]
+    if takes:
+        more = _able(new.ledger.evidence)
+        evidence = pd.concat([evidence, more[more["id"].isin(takes)]])
+    evidence = evidence.sort_values("id").reset_index(drop=True)
+    ids = {item.id for item in put}
+    grades = {
+        g: new.credibility[g]
+        if f"grade {g}" in ids or g not in old.credibility
+        else old.credibility[g]
+        for g in new.credibility
+    }
+    terms, after = (s.base_deal.model_dump() for s in (old, new))
+    for name in after:
+        if f"term {name}" in ids or name in WORDS - {"prior_set"}:
+            terms[name] = after[name]
+    deal = validate(Deal, Document(f"deal {new.base_deal.name!r} with some changes", terms))
+    scenario = new.scenario if "scenario" in ids else old.scenario
+    return replace(
+        base,
+        ledger=replace(base.ledger, evidence=evidence),
+        book=_book(
+            old.book, new.book, {i.removeprefix("prior ") for i in ids if i.startswith("prior ")}
+        ),
+        credibility=grades,
+        base_deal=deal,
+        deal=scenario.resolve(deal),
+        scenario=scenario,
+    )
+
+
+def _book(old: PriorBook, new: PriorBook, names: Collection[str]) -> PriorBook:
+    """The new book with the old numbers of every prior that is not among ``names``."""
+
+    def kept(prior_set: str, name: str) -> bool:
+        return name not in names and prior_set in old.sets() and name in old.get(prior_set)
+
+    priors = {}
+    for prior_set in new.sets():
+        before = old.get(prior_set) if prior_set in old.sets() else {}
+        after = new.get(prior_set)
+        priors[prior_set] = {
+            name: before[name] if kept(prior_set, name) else prior for name, prior in after.items()
+        }
+    return replace(new, _priors=priors)
+
+
+def state_digest(study: Study) -> str:
+    """Names a state by its content: rows that may move something, rosters, priors, terms, scenario, day."""
+    return digest_of(
+        {
+            "rows": sorted(_spelled(r) for r in _records(_able(study.ledger.evidence))),
+            "rosters": [
+                sorted(_spelled(r) for r in _records(getattr(study.ledger, n))) for n in ROSTERS
+            ],
+            "priors": {name: study.book.digest(name) for name in study.book.sets()},
+            "grades": dict(study.credibility),
+            "deal": study.deal.model_dump(mode="json"),
+            "base": study.base_deal.model_dump(mode="json"),
+            "scenario": study.scenario.digest(),
+            "day": str(study.as_of),
+            "seed": study.random_seed,
+        }
+    )

@@ -1,0 +1,424 @@
+"""Stored draws weighed for any state of knowledge near the ones they were sampled under.
+
+A pool holds the draws of one or more fits. For a state it gives Pareto-smoothed weights, and the published quantities
+simulated again with common random numbers, so that two states differ because of what differs between them. Nothing is
+sampled here and no sampler is imported.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from valuation import decision
+from valuation.errors import ModelError
+from valuation.models import MODELS, closure, joint
+from valuation.models.joint import keyed_rng
+from valuation.params.reading import digest_of
+from valuation.update import Weights, importance_weights, mixture_log_density
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from valuation.models.joint import Evidence
+    from valuation.study.case import Study
+
+BATCH = 50  # neighbouring draws summed before an error is taken, so that autocorrelation counts
+KEPT = 96  # simulations kept in memory, oldest out first
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A published number that a change is split for.
+
+    Attributes
+    ----------
+    name, label, unit
+        ``unit`` is ``probability`` for the definitions of paying off and for events.
+    group
+        ``definition``, ``value``, ``driver`` or ``event``.
+    """
+
+    name: str
+    label: str
+    unit: str
+    group: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """The draws of one fit.
+
+    Attributes
+    ----------
+    key
+        Name of the stored posterior.
+    scalars
+        ``{name: (draw,)}`` as sampled.
+    vectors
+        ``{name: {label: (draw,)}}`` as sampled.
+    log_density
+        ``(draw,)``: under what the draws were made, unnormalized.
+    seed
+        Of what is simulated from them.
+    owner
+        The state that they were sampled under; needed where several fits are pooled.
+    """
+
+    key: str
+    scalars: Mapping[str, np.ndarray] = field(repr=False)
+    vectors: Mapping[str, Mapping[str, np.ndarray]] = field(repr=False)
+    log_density: np.ndarray = field(repr=False)
+    seed: int
+    owner: Study | None = field(default=None, repr=False)
+
+    @property
+    def draws(self) -> int:
+        return len(self.log_density)
+
+
+@dataclass(frozen=True)
+class Position:
+    """The answer at one state.
+
+    Attributes
+    ----------
+    weights
+        Of the pool's draws.
+    values
+        Shape ``(quantity,)``.
+    scatter
+        Shape ``(quantity, batch)``: each batch of draws' pull on the value. Errors of values, and of differences
+        between positions of one pool, come from it.
+    """
+
+    weights: Weights
+    values: np.ndarray
+    scatter: np.ndarray = field(repr=False)
+
+
+def error_of(scatter: np.ndarray) -> np.ndarray:
+    """Monte Carlo standard error from batch pulls ``(..., batch)``, by batch means."""
+    batches = scatter.shape[-1]
+    centred = scatter - scatter.mean(axis=-1, keepdims=True)
+    return np.asarray(np.sqrt((centred**2).sum(axis=-1) * batches / (batches - 1)))
+
+
+def read_source(study: Study, key: str, *, first: bool, owner: Study | None) -> Source | None:
+    """The stored draws under ``key``; None if they are not stored any more."""
+    from valuation.posterior.storage import DENSITY, read_variables
+
+    folder = study.posteriors
+    if not (folder / f"{key}.json").is_file():
+        return None
+    drawn = read_variables(folder, key)
+    scalars = {n: v.values for n, v in drawn.items() if v.values.ndim == 1}
+    vectors = {
+        n: {label: v.values[:, j] for j, label in enumerate(v.labels)}
+        for n, v in drawn.items()
+        if v.values.ndim == 2
+    }
+    seed = study.random_seed
+    if not first:  # other dice than the first source's: pooled draws must not repeat them
+        seed = int(keyed_rng(study.random_seed, f"pool {key}").integers(2**31))
+    density = read_variables(folder, key, group=DENSITY)["log_density"].values
+    return Source(key, scalars, vectors, density, seed, owner)
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """What one source's draws give at one state: ``(quantity, draw)`` values, and which draws meet the conditions."""
+
+    values: np.ndarray
+    meets: np.ndarray
+
+
+class Pool:
+    """Draws of one or more fits; :meth:`at` weighs them for a state. Remembers what it has simulated.
+
+    Parameters
+    ----------
+    sources
+        At least one; with several, each needs its owner.
+    reference
+        The state whose priors complete what a source did not sample while another did.
+    """
+
+    def __init__(self, sources: Sequence[Source], reference: Study):
+        if not sources:
+            raise ModelError("no stored draws to weigh; run `valuation report` first")
+        sampled = {name for source in sources for name in source.scalars}
+        self.sources = tuple(_completed(s, sampled, reference) for s in sources)
+        self._simulations: OrderedDict[str, Simulated] = OrderedDict()
+        self._rows: OrderedDict[str, dict[str, np.ndarray]] = OrderedDict()
+        self.quantities: tuple[Quantity, ...] = ()
+        self.evaluations = 0
+
+    @property
+    def draws(self) -> int:
+        return sum(s.draws for s in self.sources)
+
+    @cached_property
+    def _log_density(self) -> np.ndarray:
+        if len(self.sources) == 1:
+            return self.sources[0].log_density
+        rows = []
+        for owner in self.sources:
+            if owner.owner is None:
+                raise ModelError(
+                    f"the state behind the fit {owner.key} is not known; pool it alone"
+                )
+            rows.append(
+                np.concatenate(
+                    [
+                        s.log_density if s is owner else self._log_target(owner.owner, s)
+                        for s in self.sources
+                    ]
+                )
+            )
+        return mixture_log_density(np.array(rows), [s.draws for s in self.sources])
+
+    def at(self, study: Study) -> Position:
+        """The answer at a state.
+
+        Raises
+        ------
+        LedgerError, ModelError
+            If the state's rows cannot stand together, or no draw is possible under it.
+        """
+        self.evaluations += 1
+        evidence = evidence_of(study)
+        target = np.concatenate([self._log_target(study, s, evidence) for s in self.sources])
+        weights = importance_weights(target - self._log_density)
+        parts = [self._simulated(study, evidence, s) for s in self.sources]
+        values = np.concatenate([p.values for p in parts], axis=1)
+        meets = np.concatenate([p.meets for p in parts])
+        weight = weights.weight * meets
+        if not weight.sum() > 0.0:
+            raise ModelError("no draw meets the scenario's conditions; relax one of them")
+        weight = weight / weight.sum()
+        if not meets.all():
+            weights = Weights(weight, weights.khat, float(1.0 / (weight**2).sum()))
+        mean = values @ weight
+        pull = weight * (values - mean[:, None])
+        starts = np.arange(0, pull.shape[1], BATCH)
+        return Position(weights, mean, np.add.reduceat(pull, starts, axis=1))
+
+    def row_probability(self, before: Study, after: Study, row: str) -> float:
+        """How probable ``before`` made what a row of ``after`` says; at most 1.
+
+        A figure with a stated error counts as the band of one error to either side, an exact day as a month.
+        """
+        evidence = evidence_of(after)
+        if row not in evidence.ids:
+            return float("nan")
+        place = evidence.ids.index(row)
+        logp = np.concatenate([self._all_rows(after, s, evidence)[:, place] for s in self.sources])
+        weight = self.at(before).weights.weight
+        kind = evidence.rows.loc[evidence.rows["id"] == row].iloc[0]
+        model = next(k for m in MODELS.values() for k in m.kinds if k.name == kind["kind"])
+        width = 2.0 * float(kind["sd"]) if model.density else 1.0
+        return min(1.0, width * float(weight @ np.exp(logp)))
+
+    def drivers(self, study: Study) -> tuple[xr.Dataset, np.ndarray]:
+        """Every driver of the pool's draws at a state, dims ``(draw, month)``, and the weights."""
+        import xarray as xr
+
+        evidence = evidence_of(study)
+        parts = [_forecast(study, evidence, s) for s in self.sources]
+        together = parts[0] if len(parts) == 1 else xr.concat(parts, dim="draw")
+        return together, self.at(study).weights.weight
+
+    def _log_target(
+        self, study: Study, source: Source, evidence: Evidence | None = None
+    ) -> np.ndarray:
+        """Unnormalized log density of a source's draws at a state, ``(draw,)``."""
+        evidence = evidence_of(study) if evidence is None else evidence
+        context = evidence.context
+        # Names that the state's models no longer have follow no prior there.
+        priors = [
+            context.prior(name).logpdf(values)
+            for name, values in source.scalars.items()
+            if name in context.priors
+        ]
+        sums = self._model_sums(study, source, evidence)
+        return np.asarray(np.sum(priors, axis=0) + np.sum(list(sums.values()), axis=0))
+
+    def _model_sums(
+        self, study: Study, source: Source, evidence: Evidence
+    ) -> dict[str, np.ndarray]:
+        """Log-likelihood of the rows of each model, by model; evaluated anew only where a model's inputs differ."""
+        fixed = _fixed_key(study, source)
+        cells = evidence.rows.drop(columns=["line", "claim", "note", "source"], errors="ignore")
+        spelled = [repr(r) for r in cells.to_numpy().tolist()]
+        kinds = evidence.rows["kind"].tolist()
+        keys = {}
+        for model in evidence.models:
+            reads = {k.name for m in closure((model,)) for k in MODELS[m].kinds}
+            mine = [t for t, kind in zip(spelled, kinds, strict=True) if kind in reads]
+            keys[model] = digest_of([fixed, model, mine, evidence.context.reach])
+        if not all(key in self._rows for key in keys.values()):
+            rows = self._all_rows(study, source, evidence)
+            owner = {k.name: m for m in evidence.models for k in MODELS[m].kinds}
+            kind_of = dict(zip(evidence.rows["id"], kinds, strict=True))
+            column = np.array([owner[kind_of[i]] for i in evidence.ids])
+            for model, key in keys.items():
+                mine = rows[:, column == model]
+                _remember(self._rows, key, {"sum": mine.sum(axis=1)}, 20 * KEPT)
+        return {model: self._rows[key]["sum"] for model, key in keys.items()}
+
+    def _all_rows(self, study: Study, source: Source, evidence: Evidence) -> np.ndarray:
+        return np.asarray(joint.row_log_likelihood(evidence, parameters_of(source, evidence)))
+
+    def _simulated(self, study: Study, evidence: Evidence, source: Source) -> Simulated:
+        key = _simulation_key(study, evidence, source)
+        if key not in self._simulations:
+            drivers = _forecast(study, evidence, source)
+            quantities, values = quantities_of(drivers, study)
+            if self.quantities and [q.name for q in self.quantities] != [
+                q.name for q in quantities
+            ]:
+                raise ModelError(
+                    "the two states publish different quantities; compare deals with the same terms"
+                )
+            self.quantities = quantities
+            meets = np.ones(source.draws, dtype=bool)
+            for condition in study.scenario.conditions:
+                from valuation.forecast import holds
+
+                meets &= holds(drivers, condition)
+            _remember(self._simulations, key, Simulated(values, meets), KEPT)
+        return self._simulations[key]
+
+
+def _remember(memory: OrderedDict[str, Any], key: str, value: Any, most: int) -> None:
+    memory[key] = value
+    while len(memory) > most:
+        memory.popitem(last=False)
+
+
+def evidence_of(study: Study) -> Evidence:
+    """The evidence under the study's own prior set and terms."""
+    return study.under(study.prior_set, study.deal)
+
+
+def parameters_of(source: Source, evidence: Evidence) -> dict[str, np.ndarray]:
+    """All parameters of a state's models for a source's draws; what was not sampled follows the state's priors.
+
+    Labels of vectors are matched by name, so that a roster that has grown keeps each subject's own draws.
+    """
+    context = evidence.context
+    full = joint.prior_draws(context, evidence.models, random_seed=source.seed, draws=source.draws)
+    labels = joint.innovations(context, evidence.models)
+    for name, values in source.scalars.items():
+        if name in full:
+            full[name] = values
+    for name, columns in source.vectors.items():
+        if name not in full:
+            continue
+        now = [str(label) for label in labels[name][1]]
+        grown = list(columns) == now[: len(columns)]  # a longer grid continues as it always does
+        for j, label in enumerate(now):
+            if label in columns:
+                full[name][:, j] = columns[label]
+            elif not grown:
+                full[name][:, j] = keyed_rng(source.seed, f"{name} {label}").standard_normal(
+                    source.draws
+                )
+    return full
+
+
+def _completed(source: Source, sampled: set[str], reference: Study) -> Source:
+    """The source with draws of what only another one sampled, from the reference's prior."""
+    missing = sorted(sampled - set(source.scalars))
+    if not missing:
+        return source
+    priors = reference.book.get(reference.prior_set)
+    scalars, density = dict(source.scalars), source.log_density
+    for name in missing:
+        uniform = keyed_rng(source.seed, name).random(source.draws)
+        scalars[name] = np.asarray(priors[name].ppf(uniform), dtype=float)
+        density = density + priors[name].logpdf(scalars[name])
+    return Source(source.key, scalars, source.vectors, density, source.seed, source.owner)
+
+
+def _forecast(study: Study, evidence: Evidence, source: Source) -> xr.Dataset:
+    from valuation.forecast import forecast
+
+    return forecast(
+        evidence,
+        parameters_of(source, evidence),
+        random_seed=source.seed,
+        sets=study.scenario.sets,
+    )
+
+
+def _fixed_key(study: Study, source: Source) -> str:
+    """Digest of what a likelihood reads besides rows."""
+    context = evidence_of(study).context
+    return digest_of(
+        {
+            "source": source.key,
+            "priors": study.book.digest(study.prior_set) + study.book.digest(),
+            "grades": dict(study.credibility),
+            "deal": study.deal.model_dump(mode="json"),
+            "rosters": [
+                getattr(context, name).astype(str).to_numpy().tolist()
+                for name in ("people", "customers", "vendors", "entities")
+            ],
+        }
+    )
+
+
+def _simulation_key(study: Study, evidence: Evidence, source: Source) -> str:
+    """Digest of what a forecast reads besides parameters: what is known of each life course."""
+    known = {
+        name: repr(
+            sorted((s, sorted(states.items(), key=repr)) for s, states in term.final.items())
+        )
+        for name, term in evidence.bound.items()
+        if hasattr(term, "final")
+    }
+    last = max(evidence.rows["event_date"], default=None)
+    return digest_of(
+        {
+            "fixed": _fixed_key(study, source),
+            "known": known,
+            "last": str(last),
+            "sets": [s.model_dump(mode="json") for s in study.scenario.sets],
+            "conditions": [c.model_dump(mode="json") for c in study.scenario.conditions],
+        }
+    )
+
+
+def quantities_of(drivers: xr.Dataset, study: Study) -> tuple[tuple[Quantity, ...], np.ndarray]:
+    """The published quantities and their draws, ``(quantity, draw)``."""
+    from valuation.study.answers import definition_label
+    from valuation.value import value
+
+    deal = study.deal
+    values = value(drivers, deal)
+    found: list[tuple[Quantity, np.ndarray]] = [
+        (
+            Quantity(str(name), definition_label(str(name), deal), "probability", "definition"),
+            values["pays_off"].sel(definition=name).to_numpy(),
+        )
+        for name in values["definition"].to_numpy()
+    ]
+    found.append(
+        (Quantity("npv", "Expected net present value", "USD bn", "value"), values["npv"].to_numpy())
+    )
+    for group, data in (
+        ("event", decision.driver_events(drivers, deal)),
+        ("driver", decision.driver_scalars(drivers, deal)),
+    ):
+        for name, draws in data.data_vars.items():
+            unit = "probability" if group == "event" else str(draws.attrs.get("units", ""))
+            label = str(draws.attrs.get("label", name))
+            found.append((Quantity(str(name), label, unit, group), draws.to_numpy()))
+    return tuple(q for q, _ in found), np.array([np.asarray(x, dtype=float) for _, x in found])
