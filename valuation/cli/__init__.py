@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import click
 
 from valuation import __version__
-from valuation.cli import reports, runs
+from valuation.cli import prior, reports, runs
 from valuation.cli.options import (
     EXIT_CODES,
     FAILED,
@@ -75,5 +75,6 @@ for _command in (
     reports.evidence,
     reports.lab,
     runs.runs,
+    prior.prior,
 ):
     cli.add_command(_command)

@@ -427,8 +427,24 @@ class PriorBook:
 
 def load_priors(path: str | Path) -> PriorBook:
     """Read a priors file; raise :class:`ParameterError` naming every problem with its line."""
-    document = read_yaml(Path(path))
-    return _book(validate(PriorsFile, document), document)
+    return priors_of(read_yaml(Path(path)))[1]
+
+
+def priors_of(document: Document) -> tuple[PriorsFile, PriorBook]:
+    """As :func:`load_priors`, of a document already read; also what it says word for word."""
+    entries = validate(PriorsFile, document)
+    return entries, _book(entries, document)
+
+
+def checked_prior(name: str, stated: Mapping[str, Any], label: str, unit: str) -> Prior:
+    """The prior that the keys of one entry state; raise :class:`ParameterError` as a file would."""
+    document = Document(name, dict(stated))
+    problems: list[str] = []
+    belief = validate(Belief, document)
+    prior = _prior(name, belief, label, unit, document, (), problems)
+    if prior is None:
+        raise ParameterError(problems)
+    return prior
 
 
 def _book(entries: PriorsFile, document: Document) -> PriorBook:
