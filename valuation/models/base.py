@@ -14,12 +14,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
 from valuation.errors import LedgerError, ModelError
+from valuation.models.memory import content
 from valuation.ops import Array, Ops, numpy_ops
 from valuation.schema import Kind, months_between
 
@@ -58,6 +60,12 @@ class Context:
     credibility: Mapping[str, float]
     reach: int | None = None
 
+    @cached_property
+    def content(self) -> str:
+        """Digest of all that is fixed here but the priors, of which each model reads its own."""
+        rosters = (self.people, self.customers, self.vendors, self.entities)
+        return content(self.deal, *rosters, sorted(self.credibility.items()), self.reach)
+
     @property
     def horizon(self) -> int:
         """Months from the close to the end of the grid: the deal's horizon, or ``reach`` if that is less."""
@@ -92,6 +100,14 @@ class Context:
                 f"no prior named {name!r}; add it to the priors file. "
                 f"Known: {', '.join(sorted(self.priors))}"
             ) from None
+
+    @cached_property
+    def starts(self) -> Mapping[str, float]:
+        """Months from the close to the start of each person's clock: the later of the close and the entry."""
+        return {
+            subject: max(self.month(entry), 0.0)
+            for subject, entry in zip(self.people["subject"], self.people["entry"], strict=True)
+        }
 
     def subjects(self, roster: str) -> list[str]:
         """Subjects of a roster in its canonical (alphabetical) order."""
@@ -478,10 +494,17 @@ def occupancy(
     """P(each subject in place at each of its ``times`` | its rows), shape ``(..., subject, time)``.
 
     Before a sighting a subject is in place; one that came back counts from its return; one without rows follows its
-    survival. ``times`` has shape ``(subject, time)``, on the subjects' own clocks. All subjects are evaluated
-    together, one pass per rank of their states, so that the sampler's graph stays small.
+    survival. ``times`` has shape ``(subject, time)``, on the subjects' own clocks. For the sampler all subjects are
+    evaluated together, one pass per rank of their states, so that its graph stays small.
     """
     size, length = times.shape
+    if ops.name == "numpy" and size > 1:
+        # Draws in front make the arrays large: subject by subject they stay in the processor's cache.
+        each = [
+            occupancy(process, life, parameters, curves, [subject], times[[i]], ops)[..., 0, :]
+            for i, subject in enumerate(subjects)
+        ]
+        return np.stack(each, axis=-2)
     start: State = (None, None, 0.0, None)
     known = {} if life is None else life.final
     weighted = [list(known.get(s, {start: 1.0}).items()) for s in subjects]
@@ -489,6 +512,8 @@ def occupancy(
     log_s = ops.unflatten(
         process.log_survival(parameters, curves, who, times.reshape(-1), ops), (size, length)
     )
+    if all(list(states) == [(start, 1.0)] for states in weighted):
+        return ops.exp(log_s)  # nothing is known of anybody
     # Mass of every (subject, state), and each subject's total.
     pairs = [(i, state, w) for i, states in enumerate(weighted) for state, w in states]
     owner = np.array([i for i, _, _ in pairs])

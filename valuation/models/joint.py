@@ -9,7 +9,7 @@ the curves that later models read.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,12 +18,16 @@ import pandas as pd
 
 from valuation.models import MODELS, closure
 from valuation.models.base import HALF_YEAR, Bound, Context, Curves, Parameters
+from valuation.models.memory import Memory, content
 from valuation.ops import Array, Ops, numpy_ops
 
 PRIOR_DRAWS = 4000
 REFERENCE_SEED = (
     20250612  # of the prior draws behind p0: p0 belongs to the evidence, not to a run's seed
 )
+MODELS_BY_KIND = {kind.name: model.name for model in MODELS.values() for kind in model.kinds}
+# Curves of this process, prior and posterior: about ten states of the shipped deal at 4,000 draws.
+MEMORY = Memory(limit_bytes=256 * 2**20)
 
 
 @dataclass(frozen=True)
@@ -100,12 +104,20 @@ def prior_draws(
     """Draws from the prior, ``{name: (draw, …)}``; a name's draws do not depend on the other models."""
     out: dict[str, np.ndarray] = {}
     for name in scalars(context, models):
-        uniform = keyed_rng(random_seed, name).random(draws)
-        out[name] = np.asarray(context.prior(name).ppf(uniform), dtype=float) + np.zeros(draws)
+        out[name] = _prior_scalar(context, name, random_seed, draws)
     for name, (_, labels) in innovations(context, models).items():
-        # One row a label: the first ones do not change when the grid grows.
-        out[name] = keyed_rng(random_seed, name).standard_normal((len(labels), draws)).T
+        out[name] = _innovation(name, len(labels), random_seed, draws)
     return out
+
+
+def _prior_scalar(context: Context, name: str, random_seed: int, draws: int) -> np.ndarray:
+    uniform = keyed_rng(random_seed, name).random(draws)
+    return np.asarray(context.prior(name).ppf(uniform), dtype=float) + np.zeros(draws)
+
+
+def _innovation(name: str, length: int, random_seed: int, draws: int) -> np.ndarray:
+    # One row a label: the first ones do not change when the grid grows.
+    return keyed_rng(random_seed, name).standard_normal((length, draws)).T
 
 
 def bind(
@@ -126,29 +138,102 @@ def bind(
     known = {kind.name for m in names for kind in MODELS[m].kinds}
     rows = scored[scored["kind"].isin(known)].sort_values("id").reset_index(drop=True)
     basis = reference or context
-    bound: dict[str, Bound] = {}
     if context.reach is None:
         # p0 needs the curves only as far as the evidence reaches.
-        near = replace(context, reach=_reach(context, rows))
-        known_p0 = bind(near, rows, models=names, reference=basis, draws=draws).bound
-        for name in names:
-            own = rows[rows["kind"].isin([k.name for k in MODELS[name].kinds])]
-            for key, term in MODELS[name].terms(context, own):
-                bound[key] = term.given(known_p0[key].log_p0)
-        return Evidence(context, names, rows, bound, basis)
-    parameters = prior_draws(
-        replace(basis, reach=context.reach), names, random_seed=REFERENCE_SEED, draws=draws
-    )
-    derived: Curves = {}
+        near_context = replace(context, reach=_reach(context, rows))
+        p0 = {k: t.log_p0 for k, t in _bound(near_context, rows, names, basis, draws).items()}
+        return Evidence(context, names, rows, _given(context, rows, names, basis, p0), basis)
+    return Evidence(context, names, rows, _bound(context, rows, names, basis, draws), basis)
+
+
+def _bound(
+    context: Context, rows: pd.DataFrame, names: Sequence[str], basis: Context, draws: int
+) -> dict[str, Bound]:
+    """The terms of all models with ``p0`` from prior draws; models that see nothing new are remembered."""
+    fixed = content(context.content, draws, REFERENCE_SEED)
+    bound: dict[str, Bound] = {}
+    derived: dict[str, Curves] = {}  # of each model, given its rows
+    keys: dict[str, str] = {}
+    ops = numpy_ops()
     for name in names:
-        model = MODELS[name]
-        own = rows[rows["kind"].isin([k.name for k in model.kinds])]
-        # Bound before the model's own curves, which condition on who has left already.
-        plain = model.curves(context, parameters, derived, {}, numpy_ops())
-        for key, term in model.terms(context, own):
-            bound[key] = term.bind(parameters, derived | plain)
-        derived |= model.curves(context, parameters, derived, bound, numpy_ops())
-    return Evidence(context, names, rows, bound, basis)
+        model, own, before = MODELS[name], _own(rows, name), closure((name,))[:-1]
+        priors = [_stated(basis, n) for n in model.scalars(context)]
+        keys[name] = content("bound", fixed, name, own, priors, [keys[m] for m in before])
+
+        def make(
+            name: str = name, own: pd.DataFrame = own, before: Sequence[str] = before
+        ) -> tuple[dict[str, Bound], Curves]:
+            model = MODELS[name]
+            parameters = _reference_draws(context, basis, (*before, name), draws)
+            known = {k: v for m in before for k, v in derived[m].items()}
+            # Bound before the model's own curves, which condition on who has left already.
+            plain = model.curves(context, parameters, known, {}, ops)
+            mine = {
+                key: term.bind(parameters, known | plain)
+                for key, term in _terms(context, own, name, basis)
+            }
+            return mine, model.curves(context, parameters, known, mine, ops) if mine else plain
+
+        mine, derived[name] = MEMORY.recall(keys[name], make)
+        bound |= mine
+    return bound
+
+
+def _given(
+    context: Context,
+    rows: pd.DataFrame,
+    names: Sequence[str],
+    basis: Context,
+    log_p0: Mapping[str, np.ndarray],
+) -> dict[str, Bound]:
+    """The terms of all models with a known ``p0``."""
+    bound: dict[str, Bound] = {}
+    for name in names:
+        for key, term in _terms(context, _own(rows, name), name, basis):
+            if key in log_p0:
+                bound[key] = term.given(log_p0[key])
+    return bound
+
+
+def _terms(context: Context, own: pd.DataFrame, name: str, basis: Context) -> list[Any]:
+    """A model's terms. What they take from priors is the reference's, as ``p0`` is."""
+    model = MODELS[name]
+    if own.empty:
+        return []
+    priors = [_stated(basis, n) for n in model.scalars(context)]
+    return MEMORY.recall(
+        content("terms", context.content, name, own, priors),
+        lambda: model.terms(replace(context, priors=basis.priors), own),
+    )
+
+
+def _own(rows: pd.DataFrame, name: str) -> pd.DataFrame:
+    return rows[rows["kind"].isin([kind.name for kind in MODELS[name].kinds])]
+
+
+def _stated(context: Context, name: str) -> tuple[str, str, str]:
+    """A prior by what enters numbers; its reasons may be reworded."""
+    prior = context.prior(name)
+    return name, prior.family, repr(sorted(prior.parameters.items()))
+
+
+def _reference_draws(
+    context: Context, basis: Context, names: Sequence[str], draws: int
+) -> dict[str, np.ndarray]:
+    """The prior draws behind ``p0`` of the models ``names``, each parameter's remembered apart."""
+    here = replace(context, priors=basis.priors)
+    parameters: dict[str, np.ndarray] = {}
+    for model in names:
+        stated = [_stated(here, n) for n in MODELS[model].scalars(here)]
+        vectors = MODELS[model].innovations(here)
+        key = content("prior draws", stated, vectors, draws, REFERENCE_SEED)
+        parameters |= MEMORY.recall(
+            key,
+            lambda model=model: prior_draws(  # type: ignore[misc]
+                here, (model,), random_seed=REFERENCE_SEED, draws=draws
+            ),
+        )
+    return parameters
 
 
 def curves(evidence: Evidence, parameters: Parameters, ops: Ops) -> Curves:
@@ -163,6 +248,110 @@ def log_likelihood(evidence: Evidence, parameters: Parameters, derived: Curves, 
     """One log-likelihood per row, shape ``(..., row)``, rows as in ``evidence.ids``."""
     parts = [t.log_likelihood(parameters, derived, ops) for t in evidence.bound.values()]
     return ops.concatenate(parts)
+
+
+@dataclass(frozen=True)
+class Near:
+    """Evidence and draws cut at the last month that a row reaches, which is all that likelihoods need.
+
+    Attributes
+    ----------
+    evidence
+        With curves that end at its reach; terms and ``p0`` are those of the whole horizon.
+    parameters
+        Draws, vectors on the grid cut to the reach.
+    keys
+        Model → digest of all that its curves and rows depend on. Equal digests mean equal numbers.
+    """
+
+    evidence: Evidence
+    parameters: Mapping[str, np.ndarray]
+    keys: Mapping[str, str]
+
+    def curves(self, models: Sequence[str] | None = None) -> Curves:
+        """Curves of these models (default: all) up to the reach, remembered by content."""
+        derived: Curves = {}
+        for name in self.evidence.models if models is None else models:
+            derived |= MEMORY.recall(
+                content("curves", self.keys[name]),
+                lambda name=name: MODELS[name].curves(  # type: ignore[misc]
+                    self.evidence.context,
+                    self.parameters,
+                    self.curves(closure((name,))[:-1]),
+                    self.evidence.bound,
+                    numpy_ops(),
+                ),
+            )
+        return derived
+
+    def row_log_likelihood(self) -> np.ndarray:
+        """One log-likelihood per draw and row, rows as in ``evidence.ids``, remembered by content."""
+        terms = _by_model(self.evidence)
+        parts = [
+            MEMORY.recall(
+                content("rows", self.keys[name]),
+                lambda name=name: log_likelihood(  # type: ignore[misc]
+                    replace(self.evidence, bound=terms[name]),
+                    self.parameters,
+                    self.curves(closure((name,))),
+                    numpy_ops(),
+                ),
+            )
+            for name in self.evidence.models
+            if terms[name]
+        ]
+        draws = len(next(iter(self.parameters.values())))
+        return np.concatenate(parts, axis=-1) if parts else np.zeros((draws, 0))
+
+
+def near(evidence: Evidence, parameters: Mapping[str, np.ndarray]) -> Near:
+    """Cut the evidence and draws of its parameters at the last month that a row reaches."""
+    short = evidence
+    if evidence.context.reach is None:
+        context = replace(evidence.context, reach=reach_of(evidence))
+        log_p0 = {key: term.log_p0 for key, term in evidence.bound.items()}
+        bound = _given(context, evidence.rows, evidence.models, evidence.reference, log_p0)
+        short = replace(evidence, context=context, bound=bound)
+    context = short.context
+    cut: dict[str, np.ndarray] = {}
+    keys: dict[str, str] = {}
+    terms = _by_model(short)
+    for name in short.models:
+        model = MODELS[name]
+        cut |= {n: parameters[n] for n in model.scalars(context)}
+        cut |= {
+            n: parameters[n][..., : len(labels)]
+            for n, (_, labels) in model.innovations(context).items()
+        }
+        own = [cut[n] for n in (*model.scalars(context), *model.innovations(context))]
+        p0 = [part for key, term in terms[name].items() for part in (key, term.log_p0)]
+        priors = [_stated(short.reference, n) for n in model.scalars(context)]
+        before = [keys[m] for m in closure((name,))[:-1]]
+        keys[name] = content(
+            context.content, name, _own(short.rows, name), priors, before, *p0, *own
+        )
+    return Near(short, cut, keys)
+
+
+def _by_model(evidence: Evidence) -> dict[str, dict[str, Bound]]:
+    """Bound terms by the model that reads their rows, in the evidence's order."""
+    owner = {
+        row: MODELS_BY_KIND[kind]
+        for row, kind in zip(evidence.rows["id"], evidence.rows["kind"], strict=True)
+    }
+    out: dict[str, dict[str, Bound]] = {name: {} for name in evidence.models}
+    for key, term in evidence.bound.items():
+        out[owner[term.ids[0]]][key] = term
+    return out
+
+
+def row_log_likelihood(evidence: Evidence, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
+    """One log-likelihood per draw and row, shape ``(draw, row)``, rows as in ``evidence.ids``.
+
+    As :func:`curves` and :func:`log_likelihood` over the whole horizon, at the cost of the months that rows reach;
+    models of which nothing has changed since the last call are not computed again.
+    """
+    return near(evidence, parameters).row_log_likelihood()
 
 
 def replicate(
@@ -260,10 +449,19 @@ def extend(
     posterior; a vector sampled only as far as the evidence reaches is continued the same way.
     """
     draws = len(next(iter(sampled.values())))
-    full = prior_draws(evidence.context, evidence.models, random_seed=random_seed, draws=draws)
-    for name, values in sampled.items():
-        if values.ndim == 1:
-            full[name] = values
+    context, models = evidence.context, evidence.models
+    full: dict[str, np.ndarray] = {}
+    for name in scalars(context, models):
+        if name in sampled:
+            full[name] = sampled[name]
         else:
-            full[name][:, : values.shape[1]] = values
-    return full
+            full[name] = _prior_scalar(context, name, random_seed, draws)
+    for name, (_, labels) in innovations(context, models).items():
+        known = sampled.get(name)
+        if known is not None and known.shape[1] == len(labels):
+            full[name] = known
+            continue
+        full[name] = _innovation(name, len(labels), random_seed, draws)
+        if known is not None:
+            full[name][:, : known.shape[1]] = known
+    return full | {name: values for name, values in sampled.items() if name not in full}

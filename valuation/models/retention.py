@@ -107,9 +107,9 @@ def _innovations(context: Context) -> dict[str, tuple[str, list[Any]]]:
 
 
 def exposure(durations: np.ndarray) -> np.ndarray:
-    """Months spent in each piece by the given durations, shape ``(n, pieces)``."""
+    """Months spent in each piece by the given durations, shape ``(..., pieces)``."""
     upper = np.append(BREAKS[1:], np.inf)
-    return np.clip(np.asarray(durations, float)[:, None] - BREAKS, 0.0, upper - BREAKS)
+    return np.clip(np.asarray(durations, float)[..., None] - BREAKS, 0.0, upper - BREAKS)
 
 
 def _curves(
@@ -164,7 +164,7 @@ def process(context: Context) -> LifeProcess:
     def log_survival(
         parameters: Parameters, curves: Curves, who: np.ndarray, t: np.ndarray, ops: Ops
     ) -> Array:
-        if len(set(who)) == 1:  # one subject at many times: a product instead of a gather
+        if t.ndim == 1 and len(set(who)) == 1:  # one subject: a product instead of a gather
             hazard = ops.exp(curves["log_exit_hazard"][..., cohort_of[who[0]], :])
             return -ops.dot(hazard, exposure(t).T)
         hazard = ops.exp(curves["log_exit_hazard"][..., cohort_of[who], :])
@@ -181,9 +181,7 @@ def process(context: Context) -> LifeProcess:
 
 def clock(context: Context, subject: str, row: pd.Series) -> float:
     """Months on the subject's own clock at the row's event date."""
-    roster = context.people.set_index("subject")
-    start = max(context.month(roster.loc[subject, "entry"]), 0.0)
-    return context.month(row["event_date"]) - start
+    return context.month(row["event_date"]) - context.starts[subject]
 
 
 def _terms(context: Context, rows: pd.DataFrame) -> list[tuple[str, Term]]:

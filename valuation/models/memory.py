@@ -1,0 +1,78 @@
+"""A bounded memory of pure results within one process: by content, oldest out first.
+
+An update asks for the same curves, the same prior draws and the same events again and again, for states that differ
+in one row. What is remembered here is a function of its key alone, so remembering changes no number. Arrays are
+handed out read-only, because every caller gets the same ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+def content(*parts: Any) -> str:
+    """Digest of what the parts hold: arrays and tables by their values, all else by its ``repr``."""
+    digest = hashlib.sha1(
+        usedforsecurity=False
+    )  # four times as fast as SHA-256, and nobody forges draws
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            kind = f"{part.dtype.str}{part.shape}"
+            data: bytes | memoryview = np.ascontiguousarray(part).data.cast("B")
+        elif isinstance(part, pd.DataFrame):
+            kind, data = "table", repr([(name, part[name].tolist()) for name in part]).encode()
+        else:
+            kind, data = type(part).__name__, repr(part).encode()
+        digest.update(f"{kind} {len(data)} ".encode())
+        digest.update(data)
+    return digest.hexdigest()
+
+
+class Memory:
+    """Results by key, up to a number of bytes of arrays; the one asked for longest ago goes first."""
+
+    def __init__(self, limit_bytes: int, *, limit_entries: int = 2000) -> None:
+        self.limit_bytes, self.limit_entries = limit_bytes, limit_entries
+        self.bytes = 0
+        self._kept: OrderedDict[str, tuple[Any, int]] = OrderedDict()
+
+    def recall[T](self, key: str, make: Callable[[], T]) -> T:
+        """What ``make`` gives, from memory if this key was asked for before."""
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key][0]
+        made = make()
+        size = _sealed(made)
+        self._kept[key] = (made, size)
+        self.bytes += size
+        while len(self._kept) > 1 and (
+            self.bytes > self.limit_bytes or len(self._kept) > self.limit_entries
+        ):
+            self.bytes -= self._kept.popitem(last=False)[1][1]
+        return made
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._kept.clear()
+        self.bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+
+def _sealed(value: Any) -> int:
+    """Make the arrays in a result read-only; returns their bytes."""
+    if isinstance(value, np.ndarray):
+        value.flags.writeable = False
+        return int(value.nbytes)
+    if isinstance(value, Mapping):
+        return sum(_sealed(item) for item in value.values())
+    if isinstance(value, tuple | list):
+        return sum(_sealed(item) for item in value)
+    return 0
