@@ -23,8 +23,7 @@ def content(*parts: Any) -> str:
     )  # four times as fast as SHA-256, and nobody forges draws
     for part in parts:
         if isinstance(part, np.ndarray):
-            kind = f"{part.dtype.str}{part.shape}"
-            data: bytes | memoryview = np.ascontiguousarray(part).data.cast("B")
+            kind, data = f"{part.dtype.str}{part.shape}", part.tobytes()
         elif isinstance(part, pd.DataFrame):
             kind, data = "table", repr([(name, part[name].tolist()) for name in part]).encode()
         else:
