@@ -19,7 +19,7 @@ QUANTITIES: list[tuple[str, str, str, str, float, float, float]] = [
     ("irr", "The return reaches the hurdle rate", "probability", "definition", 0.102, 0.0033, 0.0048),
     ("no_impairment", "The stake is not written down", "probability", "definition", 0.592, 0.0051, 0.0078),
     ("npv_mean", "Expected net present value", "USD bn", "value", -7.95, 0.052, 0.124),
-    ("talent_retained", "Acquired talent still there, mean while its worth is counted", "fraction", "driver", 0.41, 0.004, 0.006),
+    ("talent_retained", "Acquired talent still there, mean over its time", "fraction", "driver", 0.41, 0.004, 0.006),
     ("founder_in_post", "Founder in post, part of the counted time", "0 or 1", "driver", 0.55, 0.006, 0.009),
     ("revenue", "Revenue of the target, at exit", "USD bn per year", "driver", 3.1, 0.03, 0.06),
     ("exit_multiple", "Value over revenue, at exit", "x revenue", "driver", 8.2, 0.05, 0.11),
@@ -425,7 +425,9 @@ _STEPS = [
 def example_replay(every: str = "month") -> dict[str, Any]:
     """A history from June 2025 to February 2026, by month or by date of news."""
     if every == "month":
-        dates = ["2025-06-12", *(f"2025-{m:02d}-{d}" for m, d in zip(range(6, 13), (30, 31, 31, 30, 31, 30, 31), strict=True)), "2026-01-31", "2026-02-28"]  # fmt: skip
+        first = [dt.date(2025 + m // 12, m % 12 + 1, 1) for m in range(6, 15)]
+        ends = [(day - dt.timedelta(days=1)).isoformat() for day in first]
+        dates = ["2025-06-12", *ends]
     else:
         start = dt.date(2025, 6, 12)
         spread = {(start + dt.timedelta(days=5 * k)).isoformat() for k in range(52)}
@@ -434,7 +436,10 @@ def example_replay(every: str = "month") -> dict[str, Any]:
     for index, day in enumerate(dates):
         new = [step for step in _STEPS if previous < step[0] <= day]
         chance += sum(step[3] for step in new)
-        values = {name: was + (chance - 0.082) * SLOPES[name] for name, *_, was, _, _ in QUANTITIES}
+        values = {
+            name: was + (chance - 0.082) * (3.0 if name == "founder_in_post" else SLOPES[name])
+            for name, *_, was, _, _ in QUANTITIES
+        }
         moved = [
             {"item": item, "title": title, "change": change}
             for _, item, title, change in sorted(new, key=lambda step: -abs(step[3]))

@@ -20,7 +20,7 @@ import pytest
 from example_results import conditional_results, example_results
 from tiny_notebooks import FINISH, cell, notebook
 
-from valuation import publish
+from valuation import archive, publish
 from valuation.errors import ArtifactError, GateError, LedgerError, ParameterError, RunError
 from valuation.report import (
     Outcome,
@@ -660,3 +660,139 @@ def test_results_whose_own_checks_failed_are_refused_whatever_the_cells_made_of_
     with pytest.raises(GateError, match=words):
         run({})
     assert not (project / "reports" / "tiny" / "results.json").exists()
+
+
+# What is kept of the reports that are replaced.
+
+SCENARIO = "deal: str = 'meta_scale'\nas_of: str = ''\nrate: float = 0.1\nname: str = ''\n"
+
+
+def _scenario(project: Path, *sources: str, group: str = "scenarios", **values: Any) -> Task:
+    """A scenario's report, from a notebook that is run for real."""
+    source = project / "params" / "scenarios" / "base.yaml"
+    return Task(
+        group=group,
+        name="base",
+        title="base",
+        notebook=notebook(project / "notebooks", *sources, parameters=SCENARIO, name="asks"),
+        values={"deal": "meta_scale", **values},
+        folder=project / "reports" / group / "base",
+        root=project,
+        reads=(project / "seeds", source),
+        source=source,
+    )
+
+
+def test_every_published_scenario_is_kept_with_what_it_read(project: Path) -> None:
+    seeds = (project / "seeds" / "evidence.csv").read_bytes()
+    task = _scenario(project, rate=0.2)
+    (outcome,) = run_tasks([task], fit=None)
+    assert (outcome.status, outcome.note) == ("made", "")
+    (run,) = archive.list_runs(project)
+    assert (run.kind, run.scenario, run.as_of_given) == ("report", "base", False)
+    assert archive.examined(run).problem == ""
+    assert run.results == read_results(task.folder)
+    assert (run.inputs / "seeds" / "evidence.csv").read_bytes() == seeds
+    for name in ("index.html", "notebook.ipynb", "results.json"):
+        assert os.path.samefile(run.folder / name, task.folder / name)
+
+
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
+    """Notebooks answer at once, without a kernel; what the list holds is done while they run."""
+    actions: list[Callable[[], object]] = []
+    check = {"check": "tiny", "value": 0, "limit": 1, "passed": True, "sentence": "tiny: fine."}
+
+    async def execute(notebook: Any, values: dict[str, Any], **options: Any) -> dict[str, Any]:
+        for action in actions:
+            action()
+        return {"rate": values.get("rate", 0.1), "diagnostics": [check]}
+
+    monkeypatch.setattr(runs.kernel, "execute", execute)
+    return actions
+
+
+def _statuses(*tasks: Task, **options: Any) -> list[str]:
+    return [outcome.status for outcome in run_tasks(tasks, fit=None, **options)]
+
+
+@pytest.mark.usefixtures("meanwhile")
+def test_only_another_answer_or_other_inputs_make_another_run(project: Path) -> None:
+    def kept() -> int:
+        return len(archive.list_runs(project))
+
+    assert _statuses(_scenario(project)) == ["made"]
+    assert _statuses(_scenario(project)) == ["kept"]
+    assert _statuses(_scenario(project), force=True) == ["made"]
+    assert kept() == 1
+    assert _statuses(_scenario(project, rate=0.2)) == ["made"]
+    assert kept() == 2
+    (project / "seeds" / "extra.csv").write_text("id\n")
+    assert _statuses(_scenario(project, rate=0.2)) == ["made"]
+    assert kept() == 3
+    assert _statuses(_scenario(project, as_of="2025-09-01")) == ["made"]
+    assert [run.as_of_given for run in archive.list_runs(project)] == [False] * 3 + [True]
+
+
+def test_other_notebooks_and_refused_scenarios_are_not_kept(
+    project: Path, meanwhile: list[Callable[[], object]]
+) -> None:
+    assert _statuses(_scenario(project, group="models")) == ["made"]
+    meanwhile.append(lambda: 1 / 0)
+    assert _statuses(_scenario(project)) == ["failed"]
+    assert archive.list_runs(project) == []
+
+
+def test_a_run_whose_inputs_changed_meanwhile_is_neither_published_nor_kept(
+    project: Path, meanwhile: list[Callable[[], object]]
+) -> None:
+    meanwhile.append(lambda: (project / "seeds" / "extra.csv").write_text("id\n"))
+    (outcome,) = run_tasks([_scenario(project)], fit=None)
+    assert "changed while it ran; run it again" in str(outcome.error)
+    assert archive.list_runs(project) == []
+
+
+def test_a_run_that_did_not_read_what_was_kept_is_published_and_not_archived(
+    project: Path,
+    meanwhile: list[Callable[[], object]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(runs, "inputs_digest", lambda task: "the same")  # changed, and back again
+    meanwhile.append(lambda: (project / "seeds" / "extra.csv").write_text("id\n"))
+    assert _statuses(task := _scenario(project)) == ["made"]
+    assert task.page.is_file()
+    assert archive.list_runs(project) == []
+    said = capsys.readouterr().err
+    assert "base: not kept among the runs: seeds/extra.csv changed while it ran; run it" in said
+
+
+@pytest.mark.usefixtures("meanwhile")
+@pytest.mark.parametrize("step", ["keep_inputs", "keep_run"])
+def test_an_archive_that_cannot_be_written_does_not_hold_back_the_report(
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    step: str,
+) -> None:
+    def full(*args: Any, **options: Any) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(archive, step, full)
+    assert _statuses(task := _scenario(project)) == ["made"]
+    assert is_current(task)
+    assert "base: not kept among the runs: No space left" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("meanwhile")
+def test_a_report_that_was_archived_and_then_did_not_reach_its_place_is_not_kept_twice(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*args: Any, **options: Any) -> None:
+        raise OSError("the power went")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(publish, "publish", stopped)
+        assert _statuses(_scenario(project)) == ["failed"]
+    assert _statuses(_scenario(project)) == ["made"]
+    assert len(archive.list_runs(project)) == 1

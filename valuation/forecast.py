@@ -117,73 +117,60 @@ def forecast(
         )
     founder = context.deal.founder if founder is None else founder
     ops = numpy_ops()
-    derived = joint.curves(evidence, parameters, ops) if expected is None else expected
+    near = joint.near(evidence, parameters)
     draws = len(next(iter(parameters.values())))
     months = context.months.astype(float)
     dates = [date_after(context.deal.closed, int(m)) for m in context.months]
     paths: dict[str, NDArray] = {}
 
     def overruled(name: str, path: NDArray) -> NDArray:
-        paths[name] = apply_sets(name, np.asarray(path, dtype=float), sets, dates)
-        _possible(name, paths[name])
+        paths[name] = apply_sets(name, path, sets, dates)
+        if sets:
+            _possible(name, paths[name])
         return paths[name]
 
     people = context.subjects("people")
-    exits = _people_exits(evidence, parameters, derived, random_seed=random_seed)
     if founder not in people:
         raise ParameterError(
             f"founder {founder!r} is not in the people roster; subjects: {', '.join(people)}"
         )
-    leaving = exits[founder]
-    in_post = (months < leaving[:, None]).astype(float)
+    here = _people(evidence, near, random_seed=random_seed)
+    in_post = _before(months, here.exits[founder])
     overruled("founder_in_post", in_post)
-    talent = _talent(context, derived, exits, months, random_seed=random_seed)
-    weight = _weight_of(context, founder)
-    talent = talent + weight * (paths["founder_in_post"] - in_post)
+    talent = here.talent
+    if paths["founder_in_post"] is not in_post:
+        talent = talent + _weight_of(context, founder) * (paths["founder_in_post"] - in_post)
     overruled("talent_retained", talent)
-    stars = _cohort(context, derived, exits, months, "stars", random_seed=random_seed)
-    if stars is not None:
-        overruled("stars_retained", stars)
-    share = overruled("adoption_share", derived["adoption_share"])
-    spend = overruled("acquirer_spend", derived["acquirer_spend"])
-    terms = context.deal.services
-    floor = np.where(months <= terms.contract_years * 12, terms.floor_usd_bn_per_year, 0.0)
-    promised = np.minimum(floor, terms.floor_share_of_spend * spend)
-    bought = overruled("purchases", np.maximum(share * spend, promised))
-
-    ends, returns, active = _customers(evidence, parameters, derived, random_seed=random_seed)
-    roster = context.customers.set_index("subject").loc[context.subjects("customers")]
-    shares = roster["revenue_share"].to_numpy(float)
-    rival = roster["rival"].to_numpy(float) * shares
-    kept_rivals = active @ (rival / rival.sum()) if rival.sum() > 0 else np.ones(active.shape[:2])
-    overruled("rivals_active", kept_rivals)
-    kept = active @ (shares - rival) + rival.sum() * paths["rivals_active"]
-    base = derived["revenue_at_close"] * (1.0 - parameters["acquirer_share_before"])
-    retained = overruled(
-        "revenue_retained",
-        base[:, None] * kept * revenue.growth_factor(parameters, months, ops),
+    if here.stars is not None:
+        overruled("stars_retained", here.stars)
+    plain = _plain(evidence, parameters, near) if expected is None else expected
+    share = overruled("adoption_share", plain["adoption_share"])
+    spend = overruled("acquirer_spend", plain["acquirer_spend"])
+    bought = overruled(
+        "purchases",
+        plain["purchases"]
+        if share is plain["adoption_share"] and spend is plain["acquirer_spend"]
+        else adoption.purchases(context, share, spend, ops),
     )
-    new = overruled("revenue_new", derived["revenue_new"])
+
+    buying = _customers(evidence, parameters, near, random_seed=random_seed)
+    overruled("rivals_active", buying.rivals)
+    kept = buying.others + buying.rivals_share * paths["rivals_active"]
+    base = plain["revenue_at_close"] * (1.0 - parameters["acquirer_share_before"])
+    retained = overruled("revenue_retained", base[:, None] * kept * plain["growth_factor"])
+    new = overruled("revenue_new", plain["revenue_new"])
     total = overruled("revenue", retained + new + bought)
 
     overruled(
-        "capability_gap",
-        _gap(evidence, parameters, derived, paths["talent_retained"], share, dates),
+        "capability_gap", _gap(evidence, parameters, near, paths["talent_retained"], share, dates)
     )
-    multiple = overruled("exit_multiple", derived["multiple"])
-    stake = overruled(
-        "stake_value",
-        context.deal.stake.fraction
-        * multiple
-        * total
-        * (1.0 - parameters["liquidity_discount"])[:, None],
-    )
-    opened = _first_event(
-        evidence, parameters, derived, "regulatory_action", random_seed=random_seed
-    )
-    overruled("regulatory_action", (months >= opened[:, None]).astype(float))
-    written = _impairment(evidence, parameters, derived, stake, random_seed=random_seed)
-    overruled("impairment", (months >= written[:, None]).astype(float))
+    multiple = overruled("exit_multiple", plain["multiple"])
+    scale = context.deal.stake.fraction * (1.0 - parameters["liquidity_discount"])[:, None]
+    stake = overruled("stake_value", scale * multiple * total)
+    opened = _first_event(evidence, near, "regulatory_action", random_seed=random_seed)
+    overruled("regulatory_action", 1.0 - _before(months, opened))
+    written = _impairment(evidence, parameters, near, stake, random_seed=random_seed)
+    overruled("impairment", 1.0 - _before(months, written))
 
     for name, path in paths.items():
         if not np.isfinite(path).all():

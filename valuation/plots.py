@@ -1304,6 +1304,8 @@ def history(
         ax.set_ylim(0 if 0 <= bottom < 0.5 * top else bottom - pad, top + pad)
         _ticks(ax, "y", 6)
     _time_axis(ax, float(years[0]), float(years[-1]))
+    left, right = ax.get_xlim()
+    ax.set_xlim(left, right + (0.03 if is_narrow(ax) else 0.015) * (right - left))
     if notes:
         _place_notes(ax, years, low, high, middle, notes)
     return ax

@@ -87,7 +87,7 @@ def mixture_log_density(log_density: ArrayLike, counts: ArrayLike) -> NDArray[np
     number = np.asarray(counts, dtype=float)
     if density.ndim != 2 or number.shape != density.shape[:1] or number.sum() != density.shape[1]:
         raise ModelError(
-            f"pooled draws need one log density per fit and draw, got shape {density.shape} for counts {counts}"
+            f"pooled draws need one log density per fit and draw, got shape {density.shape} for {len(number)} fits"
         )
     free = np.zeros(len(number))  # minus the log constants
     own = np.repeat(np.arange(len(number)), number.astype(int))

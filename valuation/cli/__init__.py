@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import click
 
 from valuation import __version__
-from valuation.cli import prior, reports, runs
+from valuation.cli import prior, reports, runs, update
 from valuation.cli.options import (
     EXIT_CODES,
     FAILED,
@@ -76,5 +76,8 @@ for _command in (
     reports.lab,
     runs.runs,
     prior.prior,
+    update.update,
+    update.compare,
+    update.watch,
 ):
     cli.add_command(_command)

@@ -251,7 +251,7 @@ class Ledger:
                 at("added", line, f"unknown column {k!r}; known: {', '.join(table.header)}")
                 for k in unknown
             ]
-            cells = {name: _spell(row.get(name)) for name in table.header}
+            cells = {name: spell(row.get(name)) for name in table.header}
             record, wrong = read_record(table, cells, line, "added")
             added.append(record)
             problems += wrong
@@ -293,7 +293,7 @@ def _suggest(name: str, known: Iterable[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else "see the ids in evidence.csv"
 
 
-def _spell(value: Any) -> str:
+def spell(value: Any) -> str:
     """A cell's text for a value given by a caller."""
     if value is None or (not isinstance(value, str) and pd.isna(value)):
         return ""

@@ -293,9 +293,11 @@ def _collector_at_rest() -> Iterator[None]:
 
 
 def _read_folder(folder: Path, kinds: Kinds) -> tuple[dict[str, list[Record]], list[str]]:
+    # Sources last: a row that is added while this reads comes after its source.
+    read = {name: read_table(TABLES[name], folder) for name in reversed(TABLES)}
     tables, problems = {}, []
     for name, table in TABLES.items():
-        records, wrong = read_table(table, folder)
+        records, wrong = read[name]
         tables[name] = records
         if not records and not wrong and name not in _MAY_BE_EMPTY:
             remedy = (

@@ -21,11 +21,11 @@ Record = dict[str, Any]
 _NUMBER = re.compile(r"-?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_FORMULA = ("=", "+", "@", "-")
+FORMULA = ("=", "+", "@", "-")
 
 
 def read_text(cell: str) -> str:
-    if cell.startswith(_FORMULA):
+    if cell.startswith(FORMULA):
         raise ValueError(
             f"text starts with {cell[0]!r}, which a spreadsheet runs as a formula; "
             "begin with a word"

@@ -14,6 +14,7 @@ from valuation.sections.answer import (
     provenance,
     scenario_banner,
 )
+from valuation.sections.change import change_sentence, method_sentence
 from valuation.sections.contrast import (
     components_table,
     definitions_table,
@@ -38,9 +39,6 @@ from valuation.sections.money import (
     waterfall,
 )
 from valuation.sections.news import (
-    change_sentence,
-    history,
-    method_sentence,
     news_drivers,
     news_headline,
     news_items,
@@ -49,6 +47,7 @@ from valuation.sections.news import (
     news_rows,
 )
 from valuation.sections.parts import SECTION_MIME, Section
+from valuation.sections.past import history
 from valuation.sections.sentinel import RESULTS_MIME, Sentinel, digest_of, finish
 from valuation.sections.world import (
     customers,

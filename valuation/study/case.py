@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -155,7 +155,7 @@ class Study:
                 "models": ",".join(self.models),
                 "seed": str(self.random_seed),
                 "draws": f"{CHAINS}x{DRAWS}",
-                "code": posterior.code_digest(),
+                "code": _sampling_code(),
                 "versions": str(sorted(posterior.versions().items())),
             }
         )
@@ -448,6 +448,14 @@ class Study:
             }
         )
         return load_or_make(self.cache / "results" / f"{key[:16]}.json", lambda: results_of(self))
+
+
+@cache
+def _sampling_code() -> str:
+    """Digest of the code that draws depend on: of what runs here, whatever is edited meanwhile."""
+    from valuation import posterior
+
+    return posterior.code_digest()
 
 
 def log_target(evidence: Evidence, sampled: Mapping[str, np.ndarray], *, seed: int) -> np.ndarray:

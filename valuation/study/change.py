@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ from valuation.study.items import (
     state_digest,
     with_rosters_of,
 )
-from valuation.study.pool import Pool, Position, Source, error_of, read_source
+from valuation.study.pool import Memory, Pool, Position, Source, error_of, read_source
 from valuation.update import Coefficients, Weights, shapley_coefficients
 
 SCHEMA = 1
@@ -108,6 +108,12 @@ class Change:
         The run that the new state is, where two runs are compared.
     keys
         Stored fits that may serve, and the state each was sampled under where it is known.
+    until, until_published
+        The run that the new state is, and what it published, where two runs are compared.
+    told
+        Called with the reason before a fit, which takes a minute.
+    memory
+        What pools have computed: another change of the same session goes on from it.
     """
 
     old: Study
@@ -117,6 +123,8 @@ class Change:
     keys: tuple[tuple[str, Study | None], ...]
     until: Run | None = None
     until_published: Mapping[str, float] | None = None
+    told: Callable[[str], None] = field(default=lambda why: None, repr=False)
+    memory: Memory = field(default_factory=Memory, repr=False)
 
     # --- draws ------------------------------------------------------------------------------------
 
@@ -134,19 +142,19 @@ class Change:
                 sources.append(found)
         why = "" if sources else "no draws of the old state are stored any more"
         for study, which in ((self.new, "the new state"), (self.old, "the old state")):
-            pool = Pool(sources, self.new) if sources else None
+            pool = Pool(sources, self.new, self.memory) if sources else None
             trouble = why if pool is None else self._trouble(pool.at(study).weights)
             if trouble is None:
                 continue
-            key = self._fit(study)
             why = why or f"{trouble} at {which}"
+            key = self._fit(study, f"{trouble} at {which}")
             if sources and any(s.owner is None for s in sources):
                 sources = []  # draws whose own state is lost cannot be pooled
             if key not in {s.key for s in sources}:
                 again = read_source(self.new, key, first=not sources, owner=study)
                 assert again is not None
                 sources.append(again)
-        return Pool(sources, self.new), why
+        return Pool(sources, self.new, self.memory), why
 
     def _trouble(self, weights: Weights) -> str | None:
         """Why weights cannot be trusted, in words; None if they can."""
@@ -160,9 +168,10 @@ class Change:
             return f"the stored draws were worth only {weights.effective_draws:.0f} effective ones"
         return None
 
-    def _fit(self, study: Study) -> str:
+    def _fit(self, study: Study, why: str) -> str:
         from valuation.posterior import diagnose
 
+        self.told(why)
         diagnose(study.posterior, study.limits).raise_if_failed(study.override)
         return study.posterior_key()
 
@@ -574,6 +583,8 @@ def open_change(
     random_seed: int = RANDOM_SEED,
     override: str = "",
     root: str | Path | None = None,
+    told: Callable[[str], None] = lambda why: None,
+    like: Change | None = None,
 ) -> Change:
     """The present ledger, priors and terms against an earlier state; nothing is computed yet.
 
@@ -583,6 +594,10 @@ def open_change(
         Id of a run, or the start of one; empty: the last published run of the scenario.
     since
         Instead of a run: the present priors and terms with what was public on this day.
+    told
+        Called with the reason before a fit, which takes a minute.
+    like
+        An earlier change of this session: what it has computed is used again.
 
     Raises
     ------
@@ -593,6 +608,7 @@ def open_change(
 
     base = find_root() if root is None else Path(root)
     cache = cache_folder(base)
+    memory = Memory() if like is None else like.memory
     new = open_study(
         deal, scenario, random_seed=random_seed, override=override, root=base, cache=cache
     )
@@ -602,7 +618,8 @@ def open_change(
         old = open_study(
             deal, scenario, as_of=since, random_seed=random_seed, root=base, cache=cache
         )
-        return Change(old, new, None, {}, ((new.posterior_key(), new), (old.posterior_key(), old)))
+        fits = ((new.posterior_key(), new), (old.posterior_key(), old))
+        return Change(old, new, None, {}, fits, told=told, memory=memory)
     run = (
         find_run(base, against, deal=deal)
         if against
@@ -613,13 +630,21 @@ def open_change(
             f"no published run of {scenario!r} to compare with; run `valuation report {scenario}` "
             "first, or give --since DATE"
         )
-    old = state_of(run, cache=cache)
-    keys = (*_keys_of(run, base, cache), (new.posterior_key(), new))
-    return Change(old, new, run, published_by(run), keys)
+    if like is not None and like.run is not None and like.run.id == run.id:
+        old, behind = like.old, like.keys[:-1]
+    else:
+        old, behind = state_of(run, cache=cache), _keys_of(run, base, cache)
+    keys = (*behind, (new.posterior_key(), new))
+    return Change(old, new, run, published_by(run), keys, told=told, memory=memory)
 
 
 def compare_runs(
-    first: str, second: str, *, deal: str = "meta_scale", root: str | Path | None = None
+    first: str,
+    second: str,
+    *,
+    deal: str = "meta_scale",
+    root: str | Path | None = None,
+    told: Callable[[str], None] = lambda why: None,
 ) -> Change:
     """What moved the answer between two published runs."""
     from valuation.archive import find_run
@@ -629,7 +654,7 @@ def compare_runs(
     one, two = (find_run(base, word, deal=deal) for word in (first, second))
     old, new = (state_of(run, cache=cache) for run in (one, two))
     keys = (*_keys_of(one, base, cache), *_keys_of(two, base, cache))
-    return Change(old, new, one, published_by(one), keys, two, published_by(two))
+    return Change(old, new, one, published_by(one), keys, two, published_by(two), told)
 
 
 def state_of(run: Run, *, cache: Path) -> Study:

@@ -134,8 +134,17 @@ def read_source(study: Study, key: str, *, first: bool, owner: Study | None) -> 
 class Simulated:
     """What one source's draws give at one state: ``(quantity, draw)`` values, and which draws meet the conditions."""
 
+    quantities: tuple[Quantity, ...]
     values: np.ndarray
     meets: np.ndarray
+
+
+@dataclass
+class Memory:
+    """Pure results of pools by digest of their inputs, oldest out first."""
+
+    simulations: OrderedDict[str, Simulated] = field(default_factory=OrderedDict)
+    rows: OrderedDict[str, np.ndarray] = field(default_factory=OrderedDict)
 
 
 class Pool:
@@ -147,15 +156,16 @@ class Pool:
         At least one; with several, each needs its owner.
     reference
         The state whose priors complete what a source did not sample while another did.
+    memory
+        Where results are kept; another pool's, to go on from it.
     """
 
-    def __init__(self, sources: Sequence[Source], reference: Study):
+    def __init__(self, sources: Sequence[Source], reference: Study, memory: Memory | None = None):
         if not sources:
             raise ModelError("no stored draws to weigh; run `valuation report` first")
         sampled = {name for source in sources for name in source.scalars}
         self.sources = tuple(_completed(s, sampled, reference) for s in sources)
-        self._simulations: OrderedDict[str, Simulated] = OrderedDict()
-        self._rows: OrderedDict[str, dict[str, np.ndarray]] = OrderedDict()
+        self.memory = Memory() if memory is None else memory
         self.quantities: tuple[Quantity, ...] = ()
         self.evaluations = 0
 
@@ -262,22 +272,21 @@ class Pool:
             reads = {k.name for m in closure((model,)) for k in MODELS[m].kinds}
             mine = [t for t, kind in zip(spelled, kinds, strict=True) if kind in reads]
             keys[model] = digest_of([fixed, model, mine, evidence.context.reach])
-        if not all(key in self._rows for key in keys.values()):
+        if not all(key in self.memory.rows for key in keys.values()):
             rows = self._all_rows(study, source, evidence)
             owner = {k.name: m for m in evidence.models for k in MODELS[m].kinds}
             kind_of = dict(zip(evidence.rows["id"], kinds, strict=True))
             column = np.array([owner[kind_of[i]] for i in evidence.ids])
             for model, key in keys.items():
-                mine = rows[:, column == model]
-                _remember(self._rows, key, {"sum": mine.sum(axis=1)}, 20 * KEPT)
-        return {model: self._rows[key]["sum"] for model, key in keys.items()}
+                _remember(self.memory.rows, key, rows[:, column == model].sum(axis=1), 20 * KEPT)
+        return {model: self.memory.rows[key] for model, key in keys.items()}
 
     def _all_rows(self, study: Study, source: Source, evidence: Evidence) -> np.ndarray:
         return np.asarray(joint.row_log_likelihood(evidence, parameters_of(source, evidence)))
 
     def _simulated(self, study: Study, evidence: Evidence, source: Source) -> Simulated:
         key = _simulation_key(study, evidence, source)
-        if key not in self._simulations:
+        if key not in self.memory.simulations:
             drivers = _forecast(study, evidence, source)
             quantities, values = quantities_of(drivers, study)
             if self.quantities and [q.name for q in self.quantities] != [
@@ -292,8 +301,16 @@ class Pool:
                 from valuation.forecast import holds
 
                 meets &= holds(drivers, condition)
-            _remember(self._simulations, key, Simulated(values, meets), KEPT)
-        return self._simulations[key]
+            _remember(self.memory.simulations, key, Simulated(quantities, values, meets), KEPT)
+        found = self.memory.simulations[key]
+        if self.quantities and [q.name for q in self.quantities] != [
+            q.name for q in found.quantities
+        ]:
+            raise ModelError(
+                "the two states publish different quantities; compare deals with the same terms"
+            )
+        self.quantities = found.quantities
+        return found
 
 
 def _remember(memory: OrderedDict[str, Any], key: str, value: Any, most: int) -> None:

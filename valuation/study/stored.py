@@ -8,6 +8,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ def load_or_make(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, An
     return dict(results)
 
 
+@cache
 def package_digest() -> str:
     """SHA-256 of the package's source: any change of code may change a result."""
     folder, digest = Path(__file__).parents[1], hashlib.sha256()
