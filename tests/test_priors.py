@@ -241,6 +241,55 @@ def test_a_prior_says_who_why_when_and_in_what_unit(tmp_path, key):
         load_priors(write(tmp_path, dropped))
 
 
+# -- what was said before --------------------------------------------------------------------------
+
+PAST = "family: normal, quantiles: {0.05: -3, 0.95: 1}, source: C9, rationale: w, date: 2025-01-01"
+NOW = "family: normal, parameters: {mu: 0, sigma: 1}"
+
+
+def test_a_prior_may_say_who_changed_it_and_what_it_was(tmp_path):
+    now = one(tmp_path, f"{NOW}, by: Ann, history: [{{{PAST}, by: Bea, until: 2026-02-28}}]")
+    assert now.by == "Ann"
+    (past,) = now.history
+    assert (past.source, past.rationale, past.by) == ("C9", "w", "Bea")
+    assert (past.date, past.until) == (dt.date(2025, 1, 1), dt.date(2026, 2, 28))
+    old = past.prior(now)
+    assert (old.name, old.label, old.unit, old.by) == ("x", "L", "points", "Bea")
+    assert old.mean == pytest.approx(-1)
+    assert [row.stated for row in old.fit] == [-3, 1]
+    assert pickle.loads(pickle.dumps(now)) == now
+    plain = one(tmp_path, NOW)
+    assert (plain.by, plain.history) == ("", ())
+    assert plain.content() == now.content()
+
+
+@pytest.mark.parametrize(
+    ("history", "words"),
+    [
+        (f"{{{PAST}}}", r"priors\.x\.history\[0\]\.until: is missing; add it"),
+        (f"{{{PAST}, until: 2024-01-01}}", "until: 2024-01-01 is before its date, 2025-01-01"),
+        (
+            f"{{{PAST}, until: 2026-03-01}}",
+            "until: 2026-03-01 is after 2026-02-28, when the next value began; correct one",
+        ),
+        (
+            f"{{{PAST}, until: 2026-01-01}}, {{{PAST}, until: 2026-02-28}}",
+            r"history\[0\]\.until: 2026-01-01 is after 2025-01-01, when the next value began",
+        ),
+        (
+            f"{{{PAST}, until: 2026-02-28}}".replace("-3", "3"),
+            r"history\[0\]\.quantiles: do not increase with their probabilities; order them",
+        ),
+        (f"{{{PAST}, until: 2026-02-28, lable: L}}", r"history\[0\]\.lable: not a known key"),
+        (f"{{{PAST}, until: 2026-02-28, history: []}}", r"history\[0\]\.history: not a known key"),
+        ("1", "needs keys and values, found the number 1"),
+    ],
+)
+def test_a_history_is_checked_like_what_holds_today(tmp_path, history, words):
+    with pytest.raises(ParameterError, match=words):
+        one(tmp_path, f"{NOW}, history: [{history}]")
+
+
 # -- prior sets ------------------------------------------------------------------------------------
 
 SETS = """\

@@ -220,7 +220,7 @@ def set_(
       valuation prior set exit_multiple --quantiles 0.05=2,0.5=6,0.95=20 \\
           --reason "Peers fell by a sixth" --by "Ann Example"
       valuation prior set conflict_share --parameters alpha=2,beta=2 \\
-          --set sceptic --reason "Nobody has left yet" --by "Ann Example" --dry-run
+          --set sceptic --reason "Few left" --by "Ann Example" --dry-run
     """
     if (quantiles is None) == (parameters is None):
         raise click.UsageError("give --quantiles or --parameters, one of them")

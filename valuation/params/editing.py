@@ -311,7 +311,7 @@ def _changes(
         written = _flow(value) if entry.flow_style else _value(value)
         if key in there:
             node = there[key][1]
-            changes.append((_start(node), _end(text, node), written))
+            changes += _one_by_one(text, node, value) or [(_start(node), _end(text, node), written)]
         elif key in ("parameters", "quantiles"):
             old_key, node = there["quantiles" if key == "parameters" else "parameters"]
             changes.append((_start(old_key), _end(text, node), f"{key}: {written}"))
@@ -319,6 +319,22 @@ def _changes(
             changes.append(_after(text, entry, there["date"][1], key, value))
     changes.append(_with_history(text, entry, past))
     return changes
+
+
+def _one_by_one(text: str, node: Any, value: Any) -> list[_Change]:
+    """Change each number where it stands, if the same ones are named, to keep what is between."""
+    if not (isinstance(value, Mapping) and isinstance(node, yaml.MappingNode)):
+        return []
+    there = {key if key in value else _float(key): at[1] for key, at in _pairs(node).items()}
+    if set(there) != set(value):
+        return []
+    return [(_start(at), _end(text, at), _flow(value[key])) for key, at in there.items()]
+
+
+def _float(text: str) -> float | None:
+    with contextlib.suppress(ValueError):
+        return float(text)
+    return None
 
 
 def _after(text: str, mapping: yaml.MappingNode, node: yaml.Node, key: str, value: Any) -> _Change:
