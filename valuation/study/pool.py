@@ -17,7 +17,7 @@ import numpy as np
 
 from valuation import decision
 from valuation.errors import ModelError
-from valuation.models import MODELS, closure, joint
+from valuation.models import MODELS, joint
 from valuation.models.joint import keyed_rng
 from valuation.params.reading import digest_of
 from valuation.update import Weights, importance_weights, mixture_log_density
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 BATCH = 50  # neighbouring draws summed before an error is taken, so that autocorrelation counts
 KEPT = 96  # simulations kept in memory, oldest out first
+EXPECTED_NPV = "npv_mean"  # `npv` is the definition: NPV above 0
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,6 @@ class Memory:
     """Pure results of pools by digest of their inputs, oldest out first."""
 
     simulations: OrderedDict[str, Simulated] = field(default_factory=OrderedDict)
-    rows: OrderedDict[str, np.ndarray] = field(default_factory=OrderedDict)
 
 
 class Pool:
@@ -256,30 +256,8 @@ class Pool:
             for name, values in source.scalars.items()
             if name in context.priors
         ]
-        sums = self._model_sums(study, source, evidence)
-        return np.asarray(np.sum(priors, axis=0) + np.sum(list(sums.values()), axis=0))
-
-    def _model_sums(
-        self, study: Study, source: Source, evidence: Evidence
-    ) -> dict[str, np.ndarray]:
-        """Log-likelihood of the rows of each model, by model; evaluated anew only where a model's inputs differ."""
-        fixed = _fixed_key(study, source)
-        cells = evidence.rows.drop(columns=["line", "claim", "note", "source"], errors="ignore")
-        spelled = [repr(r) for r in cells.to_numpy().tolist()]
-        kinds = evidence.rows["kind"].tolist()
-        keys = {}
-        for model in evidence.models:
-            reads = {k.name for m in closure((model,)) for k in MODELS[m].kinds}
-            mine = [t for t, kind in zip(spelled, kinds, strict=True) if kind in reads]
-            keys[model] = digest_of([fixed, model, mine, evidence.context.reach])
-        if not all(key in self.memory.rows for key in keys.values()):
-            rows = self._all_rows(study, source, evidence)
-            owner = {k.name: m for m in evidence.models for k in MODELS[m].kinds}
-            kind_of = dict(zip(evidence.rows["id"], kinds, strict=True))
-            column = np.array([owner[kind_of[i]] for i in evidence.ids])
-            for model, key in keys.items():
-                _remember(self.memory.rows, key, rows[:, column == model].sum(axis=1), 20 * KEPT)
-        return {model: self.memory.rows[key] for model, key in keys.items()}
+        rows = self._all_rows(study, source, evidence).sum(axis=1)
+        return np.asarray(np.sum(priors, axis=0) + rows)
 
     def _all_rows(self, study: Study, source: Source, evidence: Evidence) -> np.ndarray:
         return np.asarray(joint.row_log_likelihood(evidence, parameters_of(source, evidence)))
@@ -377,17 +355,12 @@ def _forecast(study: Study, evidence: Evidence, source: Source) -> xr.Dataset:
 
 def _fixed_key(study: Study, source: Source) -> str:
     """Digest of what a likelihood reads besides rows."""
-    context = evidence_of(study).context
     return digest_of(
         {
             "source": source.key,
             "priors": study.book.digest(study.prior_set) + study.book.digest(),
-            "grades": dict(study.credibility),
-            "deal": study.deal.model_dump(mode="json"),
-            "rosters": [
-                getattr(context, name).astype(str).to_numpy().tolist()
-                for name in ("people", "customers", "vendors", "entities")
-            ],
+            "context": evidence_of(study).context.content,
+            "base": study.base_deal.model_dump(mode="json"),  # behind p0, whatever a scenario sets
         }
     )
 
@@ -428,7 +401,10 @@ def quantities_of(drivers: xr.Dataset, study: Study) -> tuple[tuple[Quantity, ..
         for name in values["definition"].to_numpy()
     ]
     found.append(
-        (Quantity("npv", "Expected net present value", "USD bn", "value"), values["npv"].to_numpy())
+        (
+            Quantity(EXPECTED_NPV, "Expected net present value", "USD bn", "value"),
+            values["npv"].to_numpy(),
+        )
     )
     for group, data in (
         ("event", decision.driver_events(drivers, deal)),

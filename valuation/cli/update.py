@@ -1,0 +1,179 @@
+"""Commands that say what moved the answer: ``update``, ``compare``, ``watch``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from valuation.cli.options import (
+    EXIT_CODES,
+    OK,
+    deal_option,
+    debug_option,
+    json_option,
+    override_option,
+    print_json,
+    project_root,
+    quiet_option,
+    seed_option,
+    short_path,
+    talk,
+    with_options,
+)
+
+scenario_option = click.option(
+    "--scenario",
+    default="base",
+    show_default=True,
+    metavar="NAME",
+    help="A file of params/scenarios/.",
+)
+
+
+def _seeded(seed: int | None) -> dict[str, Any]:
+    return {} if seed is None else {"random_seed": seed}
+
+
+@click.command(epilog=EXIT_CODES)
+@click.option("--since", metavar="DATE", default="", help="Against what was public on this day.")
+@click.option(
+    "--against", metavar="RUN", default="", help="Against this run; the last one by default."
+)
+@click.option("--no-page", is_flag=True, help="Print the answer, write nothing.")
+@with_options(deal_option, scenario_option, seed_option, override_option)
+@with_options(json_option, quiet_option, debug_option)
+def update(
+    since: str,
+    against: str,
+    no_page: bool,
+    deal: str,
+    scenario: str,
+    seed: int | None,
+    override: str,
+    as_json: bool,
+    quiet: bool,
+    debug: bool,
+) -> int:
+    """Move the answer to the present ledger and priors, and say what moved it.
+
+    The stored draws are weighed again; where they do not reach, the model is fitted again, and that is
+    said. The answer comes first, then a report with the pictures, kept as a run.
+
+    \b
+    Examples:
+      valuation news add --kind sighting --subject ... ; valuation update
+      valuation update --since 2025-12-31
+      valuation update --against latest --json --no-page
+    """
+    from valuation import archive
+    from valuation.study import open_change
+
+    root = project_root()
+    start = time.perf_counter()
+    # Before anything is read: what a run was made from must be what it keeps.
+    kept = "" if no_page else archive.keep_inputs(root, deal, scenario)
+    change = open_change(
+        deal, scenario, against=against, since=since, override=override, root=root,
+        told=(lambda why: None) if quiet else _fitting, **_seeded(seed),
+    )  # fmt: skip
+    answer = change.answer
+    if as_json:
+        print_json(answer)
+    elif not quiet:
+        _print(answer, time.perf_counter() - start)
+    if no_page or (change.run is not None and change.method == "unchanged"):
+        return OK
+    from valuation.report.news import publish_update
+
+    page, run = publish_update(change, root=root, inputs=kept, seed=seed)
+    if not quiet:
+        talk(f"Open {short_path(page)}  (kept as run {run})", bold=True)
+    return OK
+
+
+def _fitting(why: str) -> None:
+    talk(f"Fitting again, since {why}; this takes about a minute ...")
+
+
+def _print(answer: dict[str, Any], seconds: float) -> None:
+    from valuation.report.summary import update_summary
+
+    click.echo(update_summary(answer))
+    talk(f"Answered in {seconds:.2g} s.")
+
+
+@click.command(epilog=EXIT_CODES)
+@click.argument("first", metavar="RUN")
+@click.argument("second", metavar="RUN")
+@with_options(deal_option, json_option, debug_option)
+def compare(first: str, second: str, deal: str, as_json: bool, debug: bool) -> int:
+    """What moved the answer from one published run to another.
+
+    A RUN is an id of `valuation runs`, the start of one, or `latest`.
+    """
+    from valuation.study import compare_runs
+
+    answer = compare_runs(first, second, deal=deal, root=project_root(), told=_fitting).answer
+    if as_json:
+        print_json(answer)
+    else:
+        from valuation.report.summary import update_summary
+
+        click.echo(update_summary(answer))
+    return OK
+
+
+@click.command(epilog=EXIT_CODES)
+@click.option(
+    "--every", default=0.5, show_default=True, metavar="SECONDS", help="How often to look."
+)
+@click.option("--once", is_flag=True, help="Stop after the first change.", hidden=True)
+@with_options(deal_option, scenario_option, seed_option, json_option, debug_option)
+def watch(
+    every: float, once: bool, deal: str, scenario: str, seed: int | None, as_json: bool, debug: bool
+) -> int:
+    """Follow the ledger and the settings: each time a file is saved, print the new answer.
+
+    Nothing is published; `valuation update` does that. Stop with Ctrl-C.
+    """
+    from valuation.errors import ValuationError
+    from valuation.study import open_change
+
+    root = project_root()
+    previous = None
+    stamp: tuple[tuple[str, int, int], ...] = ()
+    while True:
+        now = _stamps(root)
+        if now != stamp:
+            stamp, start = now, time.perf_counter()
+            try:
+                change = open_change(deal, scenario, root=root, like=previous, **_seeded(seed))
+                answer = change.answer
+            except ValuationError as error:
+                for line in str(error).splitlines():
+                    talk(f"error: {line}")
+            else:
+                if as_json:
+                    print_json(answer | {"seconds": time.perf_counter() - start})
+                else:
+                    _print(answer, time.perf_counter() - start)
+                if once and previous is not None:
+                    return OK
+                previous = change
+        time.sleep(every)
+
+
+def _stamps(root: Path) -> tuple[tuple[str, int, int], ...]:
+    """What tells that a file of ``seeds/`` or ``params/`` was saved."""
+    files = [*root.glob("seeds/**/*.csv"), *root.glob("params/**/*.yaml")]
+    told = []
+    for file in sorted(files):
+        try:
+            about = file.stat()
+        except FileNotFoundError:
+            continue  # being replaced at this moment
+        told.append((str(file), about.st_mtime_ns, about.st_size))
+    return tuple(told)

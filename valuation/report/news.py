@@ -1,0 +1,84 @@
+"""The report of an update: run the news notebook, keep it as a run, put it where the last one was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from valuation import archive, publish
+from valuation.errors import ParameterError, RunError
+from valuation.report import parameters, runs
+from valuation.sections.sentinel import digest_of
+from valuation.study import Change
+
+NOTEBOOK = "news_update"
+GROUP = "news"
+
+
+def publish_update(
+    change: Change, *, root: Path, inputs: str, seed: int | None = None
+) -> tuple[Path, str]:
+    """Render ``change`` and keep it; the page and the id of the run.
+
+    Parameters
+    ----------
+    inputs
+        What :func:`valuation.archive.keep_inputs` returned before ``change`` was opened.
+
+    Raises
+    ------
+    RunError
+        If seeds or settings changed while it ran, or the notebook came to another result.
+    GateError
+        If a check refuses it; the last report of an update stays.
+    """
+    results = change.results  # stored, so that the notebook only reads it
+    study = change.new
+    deal, scenario = study.base_deal.name, study.scenario.scenario
+    if "/" in scenario or not (root / "params" / "scenarios" / f"{scenario}.yaml").is_file():
+        raise ParameterError(
+            f"{scenario!r} is no file of params/scenarios; save the scenario there first"
+        )
+    notebook = root / "notebooks" / f"{NOTEBOOK}.ipynb"
+    values: dict[str, Any] = {
+        "deal": deal,
+        "scenario": scenario,
+        "against": "" if change.run is None else change.run.id,
+        "since": str(change.old.as_of) if change.run is None else "",
+        "random_seed": study.random_seed,
+        "override": study.override,
+    }
+    folder = publish.run_folder(runs.report_base(root, deal=deal), GROUP, scenario)
+    task = runs.Task(
+        group=GROUP,
+        name=scenario,
+        title=f"What moved the answer: {study.scenario.title}",
+        notebook=notebook,
+        values=parameters.checked(notebook, values),
+        folder=folder,
+        root=root,
+    )
+    (outcome,) = runs.run_tasks([task], force=True, fit=None)
+    if outcome.error is not None:
+        raise outcome.error
+    if changed := archive.changed_inputs(root, deal, scenario, inputs):
+        raise RunError(
+            f"{', '.join(changed)} changed while the update ran; run `valuation update` again"
+        )
+    shown = publish.read_results(folder)
+    if digest_of(shown) != digest_of(results):
+        raise RunError(
+            "the notebook came to another result than the command; run `valuation update` again"
+        )
+    names = (publish.RESULTS, publish.NOTEBOOK, publish.PAGE)
+    kept = archive.keep_run(
+        root,
+        deal=deal,
+        scenario=scenario,
+        kind="update",
+        files={name: (folder / name).read_bytes() for name in names},
+        results=shown,
+        inputs=inputs,
+        parent=None if change.run is None else change.run.id,
+    )
+    return kept.page, kept.id
