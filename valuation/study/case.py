@@ -267,7 +267,6 @@ class Study:
                 believed.parameters,
                 random_seed=self.random_seed,
                 sets=self.scenario.sets,
-                expected=self.curves if believed is self.beliefs else None,
             )
         drivers = _FORECASTS[key].copy()
         drivers["weight"] = ("draw", believed.weight, drivers["weight"].attrs)

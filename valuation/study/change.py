@@ -44,6 +44,7 @@ from valuation.study.items import (
     with_rosters_of,
 )
 from valuation.study.pool import Memory, Pool, Position, Source, error_of, read_source
+from valuation.study.stored import package_digest
 from valuation.update import Coefficients, Weights, shapley_coefficients
 
 SCHEMA = 1
@@ -60,6 +61,7 @@ BUCKETS = {
     NOISE: "Monte Carlo noise",
 }
 UNCHANGED, REWEIGHTED, REFITTED = "unchanged", "reweighted", "refitted"
+SAME_NUMBER = 1e-9
 DECIDED = 2.0  # errors beyond which a driver is said to have moved
 
 
@@ -141,20 +143,23 @@ class Change:
             ):
                 sources.append(found)
         why = "" if sources else "no draws of the old state are stored any more"
+        pool = Pool(sources, self.new, self.memory) if sources else None
         for study, which in ((self.new, "the new state"), (self.old, "the old state")):
-            pool = Pool(sources, self.new, self.memory) if sources else None
             trouble = why if pool is None else self._trouble(pool.at(study).weights)
             if trouble is None:
                 continue
             why = why or f"{trouble} at {which}"
             key = self._fit(study, f"{trouble} at {which}")
-            if sources and any(s.owner is None for s in sources):
+            if any(s.owner is None for s in sources):
                 sources = []  # draws whose own state is lost cannot be pooled
             if key not in {s.key for s in sources}:
                 again = read_source(self.new, key, first=not sources, owner=study)
-                assert again is not None
+                if again is None:
+                    raise ArtifactError(f"the fit {key} has gone; run the update again")
                 sources.append(again)
-        return Pool(sources, self.new, self.memory), why
+            pool = Pool(sources, self.new, self.memory)
+        assert pool is not None  # either there were draws, or a fit was made
+        return pool, why
 
     def _trouble(self, weights: Weights) -> str | None:
         """Why weights cannot be trusted, in words; None if they can."""
@@ -194,11 +199,15 @@ class Change:
     @cached_property
     def later(self) -> Position:
         """The old state on the new state's day."""
+        if self.old.as_of == self.new.as_of and self.old.random_seed == self.new.random_seed:
+            return self.was
         return self.pool.at(at_the_date_of(self.old, self.new))
 
     @cached_property
     def base(self) -> Position:
         """The old state on the new day and with the new rosters: what the items are added to."""
+        if not self.rosters:
+            return self.later
         return self.pool.at(with_rosters_of(at_the_date_of(self.old, self.new), self.new))
 
     @cached_property
@@ -258,8 +267,12 @@ class Change:
     def method(self) -> str:
         if self._pooled[1]:
             return REFITTED
-        same = not self.items and not self.rosters and self.old.as_of == self.new.as_of
-        return UNCHANGED if same else REWEIGHTED
+        moved = bool(self.items or self.rosters) or self.old.as_of != self.new.as_of
+        moved = moved or any(
+            abs(value - self.published.get(q.name, value)) > SAME_NUMBER
+            for q, value in zip(self.pool.quantities, self.now.values, strict=True)
+        )
+        return REWEIGHTED if moved else UNCHANGED
 
     @cached_property
     def checks(self) -> tuple[gates.Check, ...]:
@@ -370,7 +383,7 @@ class Change:
         # What was published, computed again here; other code or other draws make the difference.
         again = (self.was.values - was) + (now - self.now.values)
         other = self.run is not None and _code(self.run) != (
-            _code(self.until) if self.until is not None else self.new.digests["code"]
+            _code(self.until) if self.until is not None else package_digest()
         )
         found[CODE if other else NOISE] = (again, nothing)
         found.setdefault(NOISE, (nothing, nothing))
@@ -445,7 +458,7 @@ class Change:
     @cached_property
     def results(self) -> dict[str, Any]:
         """The change with drivers, history and provenance: what the news report shows; stored by content."""
-        from valuation.study.stored import load_or_make, package_digest
+        from valuation.study.stored import load_or_make
 
         key = digest_of(
             {
