@@ -359,7 +359,7 @@ def moved(ledger: Ledger) -> Moved:
     before = joint.curves(base.evidence, parameters, OPS)
     old = joint.log_likelihood(base.evidence, parameters, before, OPS).sum(axis=-1)
     weights = importance_weights(new - old)
-    drivers = forecast(other.evidence, parameters, random_seed=base.random_seed, expected=curves)
+    drivers = forecast(other.evidence, parameters, random_seed=base.random_seed)
     x = value(drivers, base.deal)["npv"].to_numpy()
     y = base.values["npv"].to_numpy()
     return Moved(

@@ -14,16 +14,18 @@ path; conditions select draws. Neither touches the posterior.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from valuation.errors import ModelError, ParameterError
-from valuation.models import capability, churn, joint, retention, revenue, worth
-from valuation.models.base import BoundLifeCourse, Context, Curves, LifeProcess, State
-from valuation.models.joint import Evidence, keyed_rng
+from valuation.models import adoption, capability, churn, joint, retention, revenue, worth
+from valuation.models.base import BoundLifeCourse, Context, LifeProcess, State, occupancy
+from valuation.models.joint import Evidence, Near, keyed_rng
+from valuation.models.memory import content
 from valuation.ops import numpy_ops
 from valuation.schema import (
     CUSTOMER,
@@ -50,6 +52,9 @@ Draws = Mapping[str, np.ndarray]
 
 # Groups up to this size are simulated person by person; larger ones follow their expectation.
 SMALL_GROUP = 100
+
+# Models whose curves an event needs.
+RETENTION, CHURN, REVENUE = (joint.closure((n,)) for n in ("retention", "churn", "revenue"))
 
 # driver: (unit, label); the monthly paths that scenarios may condition on or set, in order of computation.
 DRIVERS: dict[str, tuple[str, str]] = {
@@ -78,7 +83,6 @@ def forecast(
     random_seed: int,
     founder: str | None = None,
     sets: Sequence[Any] = (),
-    expected: Curves | None = None,
 ) -> xr.Dataset:
     """Simulate the drivers and events of a deal.
 
@@ -94,8 +98,6 @@ def forecast(
         Subject of the people roster; default: the deal's.
     sets
         Interventions with ``driver``, ``operation`` (set, multiply, add), ``value`` and ``start``.
-    expected
-        The curves of these parameters if the caller has them (:func:`valuation.models.joint.curves`).
 
     Returns
     -------
@@ -116,7 +118,6 @@ def forecast(
             f"a forecast needs every sub-model; missing: {', '.join(sorted(missing))}. Build the joint model"
         )
     founder = context.deal.founder if founder is None else founder
-    ops = numpy_ops()
     near = joint.near(evidence, parameters)
     draws = len(next(iter(parameters.values())))
     months = context.months.astype(float)
@@ -143,15 +144,13 @@ def forecast(
     overruled("talent_retained", talent)
     if here.stars is not None:
         overruled("stars_retained", here.stars)
-    plain = _plain(evidence, parameters, near) if expected is None else expected
+    plain = _plain(evidence, parameters)
     share = overruled("adoption_share", plain["adoption_share"])
     spend = overruled("acquirer_spend", plain["acquirer_spend"])
-    bought = overruled(
-        "purchases",
-        plain["purchases"]
-        if share is plain["adoption_share"] and spend is plain["acquirer_spend"]
-        else adoption.purchases(context, share, spend, ops),
-    )
+    terms = context.deal.services
+    floor = np.where(months <= terms.contract_years * 12, terms.floor_usd_bn_per_year, 0.0)
+    promised = np.minimum(floor, terms.floor_share_of_spend * spend)
+    bought = overruled("purchases", np.maximum(share * spend, promised))
 
     buying = _customers(evidence, parameters, near, random_seed=random_seed)
     overruled("rivals_active", buying.rivals)
@@ -173,7 +172,8 @@ def forecast(
     overruled("impairment", 1.0 - _before(months, written))
 
     for name, path in paths.items():
-        if not np.isfinite(path).all():
+        # A sum is finite if all is, and takes no copy; only if it is not does every value count.
+        if not np.isfinite(path.sum()) and not np.isfinite(path).all():
             raise ModelError(
                 f"driver {name} is not finite in {int((~np.isfinite(path)).sum())} values; "
                 "check the priors and interventions that enter it"
@@ -187,12 +187,12 @@ def forecast(
         data[name] = (DRAW, parameters[name], {"units": prior.unit, "label": prior.label})
     data["person_exit"] = (
         (DRAW, PERSON),
-        np.stack(list(exits.values()), axis=1),
+        np.stack(list(here.exits.values()), axis=1),
         {"units": MONTHS, "label": "Exit of a named person"},
     )
     for name, values, label in (
-        ("customer_end", ends, "End of a customer's business"),
-        ("customer_return", returns, "Return of a customer"),
+        ("customer_end", buying.ends, "End of a customer's business"),
+        ("customer_return", buying.returns, "Return of a customer"),
     ):
         data[name] = ((DRAW, CUSTOMER), values, {"units": MONTHS, "label": label})
     data["weight"] = (DRAW, np.full(draws, 1.0 / draws), {"units": FRACTION, "label": "Weight"})
@@ -202,7 +202,7 @@ def forecast(
             DRAW: np.arange(draws),
             MONTH: ("month", context.months, {"units": MONTHS}),
             "date": (MONTH, np.array(dates, dtype="datetime64[ns]")),
-            PERSON: list(exits),
+            PERSON: list(here.exits),
             CUSTOMER: context.subjects("customers"),
         },
         attrs={"random_seed": random_seed, "founder": founder, "closed": str(context.deal.closed)},
@@ -239,114 +239,214 @@ def _possible(name: str, path: NDArray) -> None:
         )
 
 
+# --- what depends on parameters alone -------------------------------------------------------------
+
+
+def _plain(evidence: Evidence, parameters: Draws) -> dict[str, NDArray]:
+    """Monthly curves over the horizon that no event enters, remembered by content."""
+    context = evidence.context
+    names = joint.scalars(context, REVENUE)
+    steps = parameters["adoption_steps"]
+    key = content("plain", context.content, names, *(parameters[n] for n in names), steps)
+
+    def make() -> dict[str, NDArray]:
+        ops, months = numpy_ops(), context.months.astype(float)
+        bought = adoption.MODEL.curves(context, parameters, {}, {}, ops)
+        at_close = revenue.revenue_at_close(context, parameters, ops)
+        growth = revenue.growth_factor(parameters, months, ops)
+        return {
+            "adoption_share": bought["adoption_share"],
+            "acquirer_spend": bought["acquirer_spend"],
+            "revenue_at_close": at_close,
+            "growth_factor": growth,
+            "revenue_new": revenue.new_revenue(context, parameters, {}, months, ops),
+            "multiple": revenue.exit_multiple_path(context, parameters, at_close, months, ops),
+        }
+
+    return joint.MEMORY.recall(key, make)
+
+
 # --- events ---------------------------------------------------------------------------------------
 
+UNKNOWN: State = (None, None, 0.0, None)  # of a subject without rows
 
-def _chosen_states(
-    life: BoundLifeCourse | None,
-    parameters: Draws,
-    derived: Curves,
-    subject: int,
-    uniform: NDArray,
+
+def _before(months: NDArray, times: NDArray) -> NDArray:
+    """1.0 in the months before an event, else 0.0, shape ``(draw, month)``."""
+    return np.asarray((months < times[:, None]).astype(float))
+
+
+def _chosen(
+    weights: Mapping[int, tuple[list[State], NDArray]], subject: int, uniform: NDArray
 ) -> tuple[list[State], NDArray]:
     """Each draw's state of a subject, by inversion of one uniform: ``(states, index per draw)``."""
-    if life is None or subject not in life.final:
-        return [(None, None, 0.0, None)], np.zeros(len(uniform), dtype=int)
-    states, mass = life.weights(parameters, derived)[subject]
+    if subject not in weights:
+        return [UNKNOWN], np.zeros(len(uniform), dtype=int)
+    states, mass = weights[subject]
     chosen = (uniform[:, None] > np.cumsum(mass, axis=1)).sum(axis=1)
     return states, np.minimum(chosen, len(states) - 1)
 
 
+def _weights(
+    near: Near, term: str, models: Sequence[str]
+) -> dict[int, tuple[list[State], NDArray]]:
+    """Posterior probability of the states of every subject that the term has rows about."""
+    life = near.evidence.bound.get(term)
+    if not isinstance(life, BoundLifeCourse):
+        return {}
+    return life.weights(near.parameters, near.curves(models))
+
+
+def _grid(start: float, last: float) -> NDArray:
+    """Times between which cumulative hazards are taken to be straight: whole months from ``start`` on."""
+    points = np.unique(np.concatenate([[start], np.arange(np.ceil(start), last + 1.0), [last]]))
+    return points[points >= start]
+
+
 def _invert(
-    process: LifeProcess,
-    parameters: Draws,
-    derived: Curves,
-    subject: int,
-    *,
-    start: float,
+    log_survival: Callable[[NDArray], NDArray],
+    grids: Sequence[NDArray],
+    which: NDArray,
     uniform: NDArray,
-    last: float,
 ) -> NDArray:
-    """Exit times after ``start`` by inversion of the survival function; ``inf`` beyond ``last``."""
-    grid = np.unique(np.concatenate([[start], np.arange(np.ceil(start), last + 1.0), [last]]))
-    grid = grid[grid >= start]
-    if len(grid) < 2:
-        return np.full(len(uniform), np.inf)
-    ops = numpy_ops()
-    log_s = np.asarray(
-        process.log_survival(parameters, derived, np.full(len(grid), subject), grid, ops)
-    )
-    used = log_s[:, :1] - log_s  # cumulative hazard since ``start``, rising
+    """Exit times after the first point of each grid, by inversion of the survival function; ``inf`` beyond its last.
+
+    ``log_survival`` takes times ``(draw, subject)``; ``which`` is the place of each one's grid. Survival falls, so the
+    interval is found by halving, for all draws and subjects at once.
+    """
+    length = np.array([len(grid) for grid in grids])
+    points = np.array([np.pad(grid, (0, length.max() - len(grid)), "edge") for grid in grids])
+
+    def used(place: NDArray) -> NDArray:
+        """Cumulative hazard since the start."""
+        return base - log_survival(points[which, place])
+
+    low, high = np.zeros(which.shape, dtype=int), length[which]
+    base = log_survival(points[which, low])
     target = -np.log1p(-uniform)
-    right = (used < target[:, None]).sum(axis=1)
-    inside = right < len(grid)
-    right = np.clip(right, 1, len(grid) - 1)
-    rows = np.arange(len(uniform))
-    low, high = used[rows, right - 1], used[rows, right]
-    part = (target - low) / np.maximum(high - low, 1e-12)
-    times = grid[right - 1] + part * (grid[right] - grid[right - 1])
-    return np.where(inside, times, np.inf)
+    for _ in range(int(length.max()).bit_length()):
+        middle = (low + high) // 2
+        less = used(np.minimum(middle, length[which] - 1)) < target
+        open_ = low < high
+        low, high = np.where(open_ & less, middle + 1, low), np.where(open_ & ~less, middle, high)
+    inside = (low < length[which]) & (length[which] > 1)
+    right = np.clip(low, 1, np.maximum(length[which] - 1, 1))
+    right = np.minimum(right, points.shape[1] - 1)
+    left = np.maximum(right - 1, 0)
+    before, after = used(left), used(right)
+    part = (target - before) / np.maximum(after - before, 1e-12)
+    at, step = points[which, left], points[which, right] - points[which, left]
+    return np.where(inside, at + part * step, np.inf)
 
 
 def _exit_times(
     process: LifeProcess,
-    life: BoundLifeCourse | None,
-    parameters: Draws,
-    derived: Curves,
-    subject: int,
+    near: Near,
+    term: str,
+    models: Sequence[str],
+    subjects: Mapping[int, str],
     *,
-    key: str,
+    last: Sequence[float] | NDArray,
     random_seed: int,
-    last: float,
-) -> tuple[NDArray, NDArray, list[State], NDArray]:
-    """Exit time on the subject's clock, when seen back (``inf``: not seen), states and choices."""
-    rng = keyed_rng(random_seed, key)
-    draws = len(next(iter(parameters.values())))
-    pick, wait = rng.random(draws), rng.random(draws)
-    states, chosen = _chosen_states(life, parameters, derived, subject, pick)
-    times, back = np.full(draws, np.inf), np.full(draws, np.inf)
-    for j, (lower, upper, seen, returned) in enumerate(states):
-        mine = chosen == j
-        if not mine.any():
-            continue
-        if upper is None:
-            ahead = _invert(
-                process, parameters, derived, subject, start=seen, uniform=wait, last=last
-            )
-            times[mine] = ahead[mine]
-        elif lower is None:
-            times[mine] = upper
-        else:
-            times[mine] = (lower + wait * (upper - lower))[mine]
-        if returned is not None:
-            back[mine] = returned
-    return times, back, states, chosen
+) -> tuple[NDArray, NDArray]:
+    """Exit times on the subjects' clocks and when they were seen back, ``(draw, subject)``; ``inf``: not at all.
+
+    ``subjects`` gives each one's key of random numbers, ``last`` the end of its forecast.
+    """
+    draws = len(next(iter(near.parameters.values())))
+    shape = (draws, len(subjects))
+    times, back = np.full(shape, np.inf), np.full(shape, np.inf)
+    wait, which = np.empty(shape), np.full(shape, -1)
+    grids: list[NDArray] = []
+    weights = _weights(near, term, models)
+    for j, (subject, key) in enumerate(subjects.items()):
+        rng = keyed_rng(random_seed, key)
+        pick, wait[:, j] = rng.random(draws), rng.random(draws)
+        states, chosen = _chosen(weights, subject, pick)
+        for k, (lower, upper, seen, returned) in enumerate(states):
+            mine = chosen == k
+            if not mine.any():
+                continue
+            if upper is None:
+                which[mine, j] = len(grids)
+                grids.append(_grid(seen, last[j]))
+            elif lower is None:
+                times[mine, j] = upper
+            else:
+                times[mine, j] = lower + wait[mine, j] * (upper - lower)
+            if returned is not None:
+                back[mine, j] = returned
+    ahead = np.flatnonzero((which >= 0).any(axis=0))
+    if ahead.size:
+        who = np.array(list(subjects))[ahead]
+        curves, ops = near.curves(models), numpy_ops()
+
+        def log_survival(t: NDArray) -> NDArray:
+            return np.asarray(process.log_survival(near.parameters, curves, who, t, ops))
+
+        later = _invert(log_survival, grids, np.maximum(which[:, ahead], 0), wait[:, ahead])
+        times[:, ahead] = np.where(which[:, ahead] >= 0, later, times[:, ahead])
+    return times, back
 
 
-def _people_exits(
-    evidence: Evidence, parameters: Draws, derived: Curves, *, random_seed: int
-) -> dict[str, NDArray]:
-    """Months since the close at which each named person leaves, ``{subject: (draw,)}``."""
+@dataclass(frozen=True)
+class People:
+    """Exits of named people in months since the close, and the shares still there, ``(draw, month)``."""
+
+    exits: dict[str, NDArray]
+    talent: NDArray
+    stars: NDArray | None
+
+
+def _people(evidence: Evidence, near: Near, *, random_seed: int) -> People:
+    """Exits of people and groups, remembered by content."""
     context = evidence.context
-    process, life = retention.process(context), evidence.bound.get("life_people")
-    roster = context.people.set_index("subject")
-    out: dict[str, NDArray] = {}
-    for i, subject in enumerate(context.subjects("people")):
-        if roster.loc[subject, "size"] > 1:
-            continue
-        start = max(context.month(roster.loc[subject, "entry"]), 0.0)
-        times, *_ = _exit_times(
-            process,
-            life if isinstance(life, BoundLifeCourse) else None,
-            parameters,
-            derived,
-            i,
-            key=f"person {subject}",
-            random_seed=random_seed,
+    key = content("people", near.keys["retention"], context.content, random_seed)
+
+    def make() -> tuple[dict[str, NDArray], NDArray, NDArray | None]:
+        roster = context.people.set_index("subject")
+        named = {
+            i: subject
+            for i, subject in enumerate(context.subjects("people"))
+            if roster.loc[subject, "size"] == 1
+        }
+        start = np.array([context.starts[subject] for subject in named.values()])
+        times, _ = _exit_times(
+            retention.process(context),
+            near,
+            "life_people",
+            RETENTION,
+            {i: f"person {subject}" for i, subject in named.items()},
             last=context.horizon - start,
+            random_seed=random_seed,
         )
-        out[subject] = times + start
-    return out
+        times += start
+        exits = {subject: times[:, j] for j, subject in enumerate(named.values())}
+        counted = roster[(roster["talent"] == 1) | (roster["cohort"] == "stars")]
+        groups = {
+            subject: _group_share(context, near, subject, random_seed=random_seed)
+            for subject in counted.index
+            if subject not in exits
+        }
+        months = context.months.astype(float)
+        talent = np.zeros((len(times), len(months)))
+        for subject, row in roster[roster["talent"] == 1].iterrows():
+            share = _before(months, exits[subject]) if subject in exits else groups[subject]
+            talent += float(row["weight"]) * share
+        np.clip(talent, 0.0, 1.0, out=talent)
+        stars = roster[roster["cohort"] == "stars"]
+        if stars.empty:
+            return exits, talent, None
+        heads = np.zeros_like(talent)
+        for subject, size in stars["size"].items():
+            if subject in exits:
+                heads += months < exits[subject][:, None]
+            else:
+                heads += float(size) * groups[subject]
+        heads /= stars["size"].to_numpy(float).sum()
+        return exits, talent, heads
+
+    return People(*joint.MEMORY.recall(key, make))
 
 
 def _weight_of(context: Context, subject: str) -> float:
@@ -354,119 +454,128 @@ def _weight_of(context: Context, subject: str) -> float:
     return float(row["weight"]) if row["talent"] else 0.0
 
 
-def _group_share(
-    context: Context,
-    derived: Curves,
-    subject: str,
-    months: NDArray,
-    *,
-    random_seed: int,
-) -> NDArray:
-    """Share of a group still there on the monthly grid, ``(draw, month)``; 1 before it arrives."""
+def _group_share(context: Context, near: Near, subject: str, *, random_seed: int) -> NDArray:
+    """Share of a group still there on the monthly grid, ``(draw, month)``; 1 before it arrives.
+
+    Remembered by content: no row about a person enters it.
+    """
     row = context.people.set_index("subject").loc[subject]
-    start = max(context.month(row["entry"]), 0.0)
-    names = retention.cohorts(context)
-    hazard = np.exp(derived["log_exit_hazard"][:, names.index(row["cohort"]), :])
-    clock = np.maximum(months - start, 0.0)
+    cohort, size = retention.cohorts(context).index(row["cohort"]), int(row["size"])
+    log_hazard = near.curves(RETENTION)["log_exit_hazard"][:, cohort, :]
+    clock = np.maximum(context.months - context.starts[subject], 0.0)
+    return joint.MEMORY.recall(
+        content("group", log_hazard, clock, size, subject, random_seed),
+        lambda: _staying(np.exp(log_hazard), clock, size, f"group {subject}", random_seed),
+    )
+
+
+def _staying(hazard: NDArray, clock: NDArray, size: int, key: str, random_seed: int) -> NDArray:
+    """Share of so many people who are there at each time on their clock, ``(draw, time)``."""
     survival = np.exp(-hazard @ retention.exposure(clock).T)
-    size = int(row["size"])
     if size > SMALL_GROUP:
-        return survival
-    uniform = keyed_rng(random_seed, f"group {subject}").random((len(hazard), size))
-    share = np.zeros_like(survival)
+        return np.asarray(survival)
+    uniform = keyed_rng(random_seed, key).random((len(hazard), size))
+    count = np.zeros(survival.shape, dtype=np.uint8)
+    stays = np.empty(survival.shape, dtype=bool)
     for member in range(size):  # a member stays while its uniform lies below the survival
-        share += uniform[:, [member]] < survival
-    return share / size
+        count += np.less(uniform[:, [member]], survival, out=stays)
+    return np.asarray(count / size)
 
 
-def _talent(
-    context: Context,
-    derived: Curves,
-    exits: Mapping[str, NDArray],
-    months: NDArray,
-    *,
-    random_seed: int,
-) -> NDArray:
-    roster = context.people[context.people["talent"] == 1]
-    total = np.zeros((len(next(iter(exits.values()))), len(months)))
-    for _, row in roster.iterrows():
-        if row["subject"] in exits:
-            here = (months < exits[row["subject"]][:, None]).astype(float)
-        else:
-            here = _group_share(context, derived, row["subject"], months, random_seed=random_seed)
-        total += float(row["weight"]) * here
-    return np.clip(total, 0.0, 1.0)
+@dataclass(frozen=True)
+class Customers:
+    """Ends and returns ``(draw, customer)``, and what is bought, ``(draw, month)``, by share of revenue at the close.
+
+    ``rivals`` is the part of the rivals' business that is kept, ``rivals_share`` what it was; ``others`` is everyone
+    else's business.
+    """
+
+    ends: NDArray
+    returns: NDArray
+    rivals: NDArray
+    others: NDArray
+    rivals_share: float
 
 
-def _cohort(
-    context: Context,
-    derived: Curves,
-    exits: Mapping[str, NDArray],
-    months: NDArray,
-    cohort: str,
-    *,
-    random_seed: int,
-) -> NDArray | None:
-    """Head-count share of a cohort still there; None if the deal has no such cohort."""
-    roster = context.people[context.people["cohort"] == cohort]
-    if roster.empty:
-        return None
-    sizes = roster["size"].to_numpy(float)
-    total = np.zeros((len(next(iter(exits.values()))), len(months)))
-    for size, subject in zip(sizes, roster["subject"], strict=True):
-        if subject in exits:
-            total += months < exits[subject][:, None]
-        else:
-            total += size * _group_share(context, derived, subject, months, random_seed=random_seed)
-    return total / sizes.sum()
-
-
-def _customers(
-    evidence: Evidence, parameters: Draws, derived: Curves, *, random_seed: int
-) -> tuple[NDArray, NDArray, NDArray]:
-    """End and return times ``(draw, customer)`` and activity ``(draw, month, customer)``."""
+def _customers(evidence: Evidence, parameters: Draws, near: Near, *, random_seed: int) -> Customers:
+    """Ends and returns of customers and the business that stays, remembered by content."""
     context = evidence.context
-    process, life = churn.process(context), evidence.bound.get("life_customers")
-    subjects = context.subjects("customers")
-    pooled = context.customers.set_index("subject").loc[subjects, "pooled"].to_numpy(float) > 0
-    months = context.months.astype(float)
-    draws = len(next(iter(parameters.values())))
-    ends, returns = (np.full((draws, len(subjects)), np.inf) for _ in range(2))
-    active = np.empty((draws, len(months), len(subjects)))
-    for i, subject in enumerate(subjects):
-        if pooled[i]:
-            active[:, :, i] = derived["customer_active"][:, i, :]
-            continue
-        times, back, _states, _chosen = _exit_times(
+    key = content("customers", near.keys["churn"], context.content, random_seed)
+
+    def make() -> tuple[NDArray, NDArray, NDArray, NDArray, float]:
+        process = churn.process(context)
+        subjects = context.subjects("customers")
+        roster = context.customers.set_index("subject").loc[subjects]
+        pooled = roster["pooled"].to_numpy(float) > 0
+        months = context.months.astype(float)
+        draws = len(next(iter(parameters.values())))
+        single = {i: f"customer {s}" for i, s in enumerate(subjects) if not pooled[i]}
+        times, back = _exit_times(
             process,
-            life if isinstance(life, BoundLifeCourse) else None,
-            parameters,
-            derived,
-            i,
-            key=f"customer {subject}",
+            near,
+            "life_customers",
+            CHURN,
+            single,
+            last=[float(context.horizon)] * len(single),
             random_seed=random_seed,
-            last=float(context.horizon),
         )
-        uniform = keyed_rng(random_seed, f"return {subject}").random(draws)
-        away = -np.log1p(-uniform) / parameters["return_rate"]
-        # Seen back by some date: the return lies between leaving and then, at the same constant rate.
-        seen_back = np.isfinite(back)
-        span = np.where(
-            seen_back, np.where(seen_back, back, 0.0) - np.where(seen_back, times, 0.0), 0.0
-        )
-        chance = -np.expm1(-parameters["return_rate"] * span)
-        known = -np.log1p(-uniform * chance) / parameters["return_rate"]
-        again = times + np.where(seen_back, known, away)
-        again = np.where(np.isfinite(times) & (again <= context.horizon), again, np.inf)
-        ends[:, i], returns[:, i] = times, again
-        active[:, :, i] = (months < times[:, None]) | (months >= again[:, None])
-    return ends, returns, active
+        ends, returns = (np.full((draws, len(subjects)), np.inf) for _ in range(2))
+        for j, i in enumerate(single):
+            uniform = keyed_rng(random_seed, f"return {subjects[i]}").random(draws)
+            ends[:, i] = times[:, j]
+            returns[:, i] = _returns(
+                times[:, j], back[:, j], uniform, parameters["return_rate"], context.horizon
+            )
+        share = roster["revenue_share"].to_numpy(float)
+        rival = roster["rival"].to_numpy(float) * share
+        kept = {True: np.zeros((draws, len(months))), False: np.zeros((draws, len(months)))}
+        life = near.evidence.bound.get("life_customers")
+        for i in np.flatnonzero(share > 0.0).tolist():
+            total = kept[bool(rival[i] > 0.0)]
+            if pooled[i]:
+                active = occupancy(
+                    process,
+                    life if isinstance(life, BoundLifeCourse) else None,
+                    parameters,
+                    near.curves(CHURN),
+                    [i],
+                    months[None],
+                    numpy_ops(),
+                )[:, 0, :]
+                total += share[i] * active
+            else:
+                active = (months < ends[:, [i]]) | (months >= returns[:, [i]])
+                np.add(total, share[i], out=total, where=active)
+        most = float(rival.sum())
+        if most > 0.0:
+            kept[True] /= most
+        else:
+            kept[True] += 1.0
+        return ends, returns, kept[True], kept[False], most
+
+    return Customers(*joint.MEMORY.recall(key, make))
+
+
+def _returns(
+    times: NDArray, back: NDArray, uniform: NDArray, rate: NDArray, horizon: int
+) -> NDArray:
+    """When those that left at ``times`` come back, months since the close; ``inf``: not within the horizon."""
+    away = -np.log1p(-uniform) / rate
+    # Seen back by some date: the return lies between leaving and then, at the same constant rate.
+    seen_back = np.isfinite(back)
+    span = np.where(
+        seen_back, np.where(seen_back, back, 0.0) - np.where(seen_back, times, 0.0), 0.0
+    )
+    chance = -np.expm1(-rate * span)
+    known = -np.log1p(-uniform * chance) / rate
+    again = times + np.where(seen_back, known, away)
+    return np.where(np.isfinite(times) & (again <= horizon), again, np.inf)
 
 
 def _gap(
     evidence: Evidence,
     parameters: Draws,
-    derived: Curves,
+    near: Near,
     talent: NDArray,
     share: NDArray,
     dates: Sequence[dt.date],
@@ -474,49 +583,37 @@ def _gap(
     """Monthly gap: expected talent up to the last evidence, simulated talent and set shares after it."""
     context = evidence.context
     last = max(evidence.rows["event_date"], default=dates[0])
-    past = np.array([d <= last for d in dates])
-    blended = np.where(past, derived["talent_retained"], talent)
+    past = sum(d <= last for d in dates)
+    blended = talent.copy()
+    blended[:, :past] = near.curves(RETENTION)["talent_retained"][:, :past]
     knots = capability.gap_path(context, parameters, blended, share, numpy_ops())
     weights = capability.interpolation(context.knots.astype(float), context.months.astype(float))
-    return knots @ weights
+    return np.asarray(knots @ weights)
 
 
-def _first_event(
-    evidence: Evidence, parameters: Draws, derived: Curves, term: str, *, random_seed: int
-) -> NDArray:
+def _first_event(evidence: Evidence, near: Near, term: str, *, random_seed: int) -> NDArray:
     from valuation.models import regulation
 
-    life = evidence.bound.get(term)
-    times, *_ = _exit_times(
+    times, _ = _exit_times(
         regulation.process(evidence.context),
-        life if isinstance(life, BoundLifeCourse) else None,
-        parameters,
-        derived,
-        0,
-        key=term,
+        near,
+        term,
+        ("regulation",),
+        {0: term},
+        last=[float(evidence.context.horizon)],
         random_seed=random_seed,
-        last=float(evidence.context.horizon),
     )
-    return times
+    return times[:, 0]
 
 
 def _impairment(
-    evidence: Evidence,
-    parameters: Draws,
-    derived: Curves,
-    stake: NDArray,
-    *,
-    random_seed: int,
+    evidence: Evidence, parameters: Draws, near: Near, stake: NDArray, *, random_seed: int
 ) -> NDArray:
     """Month of the first write-down, tested at year ends after the last accounts on record."""
     context = evidence.context
-    life = evidence.bound.get("impairment")
     rng = keyed_rng(random_seed, "impairment")
     draws = len(stake)
-    pick = rng.random(draws)
-    states, chosen = _chosen_states(
-        life if isinstance(life, BoundLifeCourse) else None, parameters, derived, 0, pick
-    )
+    states, chosen = _chosen(_weights(near, "impairment", REVENUE), 0, rng.random(draws))
     ends = revenue.year_ends(context)
     spared = np.exp(revenue.log_spared(context, parameters, stake, numpy_ops()))
     uniform = rng.random(

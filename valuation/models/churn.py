@@ -149,6 +149,8 @@ def process(context: Context) -> LifeProcess:
     ) -> Array:
         base = ops.exp(curves["log_churn_hazard"][..., who])
         begin, end = since[who], np.maximum(t, since[who])
+        if not conflict[who].any():
+            return -base * (end - begin)
         minds = parameters["conflict_share"][..., None]
         gone = -ops.expm1(-base * surge(parameters, who, begin, end, ops))
         return -base * (end - begin) + ops.log1p(-minds * gone)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,27 @@ class Evidence:
     def ids(self) -> tuple[str, ...]:
         """Row ids in the order of the log-likelihood's last axis."""
         return tuple(i for term in self.bound.values() for i in term.ids)
+
+    @cached_property
+    def short(self) -> tuple[Evidence, dict[str, str]]:
+        """The same evidence with curves as far as a row reaches, and by model a digest of what is fixed in it."""
+        context, bound = self.context, dict(self.bound)
+        if context.reach is None:
+            context = replace(context, reach=reach_of(self))
+            log_p0 = {key: term.log_p0 for key, term in self.bound.items()}
+            bound = _given(context, self.rows, self.models, self.reference, log_p0)
+        cut = replace(self, context=context, bound=bound)
+        terms = _by_model(cut)
+        return cut, {
+            name: content(
+                context.content,
+                name,
+                _own(self.rows, name),
+                [_stated(self.reference, n) for n in MODELS[name].scalars(context)],
+                *(part for key, term in terms[name].items() for part in (key, term.log_p0)),
+            )
+            for name in self.models
+        }
 
 
 def context_of(ledger: Any, deal: Any, priors: Mapping[str, Any], credibility: Any) -> Context:
@@ -306,30 +328,19 @@ class Near:
 
 def near(evidence: Evidence, parameters: Mapping[str, np.ndarray]) -> Near:
     """Cut the evidence and draws of its parameters at the last month that a row reaches."""
-    short = evidence
-    if evidence.context.reach is None:
-        context = replace(evidence.context, reach=reach_of(evidence))
-        log_p0 = {key: term.log_p0 for key, term in evidence.bound.items()}
-        bound = _given(context, evidence.rows, evidence.models, evidence.reference, log_p0)
-        short = replace(evidence, context=context, bound=bound)
+    short, fixed = evidence.short
     context = short.context
     cut: dict[str, np.ndarray] = {}
     keys: dict[str, str] = {}
-    terms = _by_model(short)
     for name in short.models:
         model = MODELS[name]
-        cut |= {n: parameters[n] for n in model.scalars(context)}
-        cut |= {
+        own = {n: parameters[n] for n in model.scalars(context)} | {
             n: parameters[n][..., : len(labels)]
             for n, (_, labels) in model.innovations(context).items()
         }
-        own = [cut[n] for n in (*model.scalars(context), *model.innovations(context))]
-        p0 = [part for key, term in terms[name].items() for part in (key, term.log_p0)]
-        priors = [_stated(short.reference, n) for n in model.scalars(context)]
         before = [keys[m] for m in closure((name,))[:-1]]
-        keys[name] = content(
-            context.content, name, _own(short.rows, name), priors, before, *p0, *own
-        )
+        keys[name] = content(fixed[name], before, *own.values())
+        cut |= own
     return Near(short, cut, keys)
 
 

@@ -115,9 +115,7 @@ def _curves(
 ) -> Curves:
     months = context.months.astype(float)
     roster = context.customers.set_index("subject").loc[context.subjects("customers")]
-    at_close = parameters["revenue_before"] * ops.exp(
-        parameters["growth_to_close"] * (-middle_of_year_before(context) / 12.0)
-    )
+    at_close = revenue_at_close(context, parameters, ops)
     kept = ops.dot(roster["revenue_share"].to_numpy(float), curves["customer_active"])
     factor = growth_factor(parameters, months, ops)
     retained = (at_close * (1.0 - parameters["acquirer_share_before"]))[..., None] * kept * factor
@@ -144,6 +142,13 @@ def _curves(
         "stake_value": stake,
         "log_spared": log_spared(context, parameters, stake, ops),
     }
+
+
+def revenue_at_close(context: Context, parameters: Parameters, ops: Ops) -> Array:
+    """Run rate on the day of the close, USD bn per year."""
+    return parameters["revenue_before"] * ops.exp(
+        parameters["growth_to_close"] * (-middle_of_year_before(context) / 12.0)
+    )
 
 
 def growth_factor(parameters: Parameters, months: np.ndarray, ops: Ops) -> Array:
