@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from valuation.errors import ModelError
 from valuation.models import MODELS, joint
 from valuation.models.joint import keyed_rng
 from valuation.params.reading import digest_of
-from valuation.update import Weights, importance_weights, mixture_log_density
+from valuation.update import Weights, importance_weights, mixture_log_density, overlap
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -69,6 +69,8 @@ class Source:
         Of what is simulated from them.
     owner
         The state that they were sampled under; needed where several fits are pooled.
+    filled
+        Digest of the priors that draws were added from; empty if all of them were sampled.
     """
 
     key: str
@@ -77,6 +79,7 @@ class Source:
     log_density: np.ndarray = field(repr=False)
     seed: int
     owner: Study | None = field(default=None, repr=False)
+    filled: str = ""
 
     @property
     def draws(self) -> int:
@@ -90,7 +93,9 @@ class Position:
     Attributes
     ----------
     weights
-        Of the pool's draws.
+        Importance weights of the pool's draws, before any condition of the scenario.
+    weight
+        Shape ``(draw,)``: the same given the conditions, summing to 1.
     values
         Shape ``(quantity,)``.
     scatter
@@ -99,6 +104,7 @@ class Position:
     """
 
     weights: Weights
+    weight: np.ndarray = field(repr=False)
     values: np.ndarray
     scatter: np.ndarray = field(repr=False)
 
@@ -174,10 +180,19 @@ class Pool:
     def draws(self) -> int:
         return sum(s.draws for s in self.sources)
 
-    @cached_property
+    @property
     def _log_density(self) -> np.ndarray:
+        return self._mixture[0]
+
+    @property
+    def overlap(self) -> float:
+        """How far the fits cover each other (:func:`valuation.update.overlap`); 1 for one fit."""
+        return self._mixture[1]
+
+    @cached_property
+    def _mixture(self) -> tuple[np.ndarray, float]:
         if len(self.sources) == 1:
-            return self.sources[0].log_density
+            return self.sources[0].log_density, 1.0
         rows = []
         for owner in self.sources:
             if owner.owner is None:
@@ -192,7 +207,9 @@ class Pool:
                     ]
                 )
             )
-        return mixture_log_density(np.array(rows), [s.draws for s in self.sources])
+        counts = [s.draws for s in self.sources]
+        mixture = mixture_log_density(np.array(rows), counts)
+        return mixture, overlap(np.array(rows), counts, mixture)
 
     def at(self, study: Study) -> Position:
         """The answer at a state.
@@ -216,30 +233,35 @@ class Pool:
         if not weight.sum() > 0.0:
             raise ModelError("no draw meets the scenario's conditions; relax one of them")
         weight = weight / weight.sum()
-        if not meets.all():
-            weights = Weights(weight, weights.khat, float(1.0 / (weight**2).sum()))
         mean = values @ weight
         pull = weight * (values - mean[:, None])
         starts = np.arange(0, pull.shape[1], BATCH)
-        found = Position(weights, mean, np.add.reduceat(pull, starts, axis=1))
+        found = Position(weights, weight, mean, np.add.reduceat(pull, starts, axis=1))
         self._positions[id(study)] = (study, found)  # holding the study keeps its id its own
         return found
 
     def row_probability(self, before: Study, after: Study, row: str) -> float:
         """How probable ``before`` made what a row of ``after`` says; at most 1.
 
-        A figure with a stated error counts as the band of one error to either side, an exact day as a month.
+        A figure with a stated error counts as the band of one error to either side, an exact day as a month. NaN
+        where the row is not scored, or takes the place of another. All rows count, not only this one: what is
+        known of a later day makes an earlier one more or less likely.
         """
-        evidence = evidence_of(after)
-        if row not in evidence.ids:
+        known, told = evidence_of(before), evidence_of(after)
+        if set(told.ids) - set(known.ids) != {row} or set(known.ids) - set(told.ids):
             return float("nan")
-        place = evidence.ids.index(row)
-        logp = np.concatenate([self._all_rows(after, s, evidence)[:, place] for s in self.sources])
+        ratio = np.concatenate(
+            [
+                self._all_rows(after, s, told).sum(axis=1)
+                - self._all_rows(before, s, known).sum(axis=1)
+                for s in self.sources
+            ]
+        )
         weight = self.at(before).weights.weight
-        kind = evidence.rows.loc[evidence.rows["id"] == row].iloc[0]
-        model = next(k for m in MODELS.values() for k in m.kinds if k.name == kind["kind"])
-        width = 2.0 * float(kind["sd"]) if model.density else 1.0
-        return min(1.0, width * float(weight @ np.exp(logp)))
+        stated = told.rows.loc[told.rows["id"] == row].iloc[0]
+        kind = next(k for m in MODELS.values() for k in m.kinds if k.name == stated["kind"])
+        width = 2.0 * float(stated["sd"]) if kind.density else 1.0
+        return min(1.0, width * float(weight @ np.exp(ratio)))
 
     def drivers(self, study: Study) -> tuple[xr.Dataset, np.ndarray]:
         """Every driver of the pool's draws at a state, dims ``(draw, month)``, and the weights."""
@@ -248,7 +270,7 @@ class Pool:
         evidence = evidence_of(study)
         parts = [_forecast(study, evidence, s) for s in self.sources]
         together = parts[0] if len(parts) == 1 else xr.concat(parts, dim="draw")
-        return together, self.at(study).weights.weight
+        return together, self.at(study).weight
 
     def _log_target(
         self, study: Study, source: Source, evidence: Evidence | None = None
@@ -345,7 +367,8 @@ def _completed(source: Source, sampled: set[str], reference: Study) -> Source:
         uniform = keyed_rng(source.seed, name).random(source.draws)
         scalars[name] = np.asarray(priors[name].ppf(uniform), dtype=float)
         density = density + priors[name].logpdf(scalars[name])
-    return Source(source.key, scalars, source.vectors, density, source.seed, source.owner)
+    filled = digest_of({name: priors[name].content() for name in missing})
+    return replace(source, scalars=scalars, log_density=density, filled=filled)
 
 
 def _forecast(study: Study, evidence: Evidence, source: Source) -> xr.Dataset:
@@ -363,7 +386,7 @@ def _fixed_key(study: Study, source: Source) -> str:
     """Digest of what a likelihood reads besides rows."""
     return digest_of(
         {
-            "source": source.key,
+            "source": [source.key, source.seed, source.filled],
             "priors": study.book.digest(study.prior_set) + study.book.digest(),
             "context": evidence_of(study).context.content,
             "base": study.base_deal.model_dump(mode="json"),  # behind p0, whatever a scenario sets
