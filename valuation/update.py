@@ -14,6 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 from valuation.errors import ModelError
 
 
+SAME = 1e-9  # log ratios within this are equal
+
+
 @dataclass(frozen=True)
 class Weights:
     """Normalized importance weights of stored draws.
@@ -48,8 +51,8 @@ def importance_weights(log_ratio: ArrayLike) -> Weights:
         )
     if np.isneginf(ratio).all():
         raise ModelError("no stored draw is possible under the change; fit again")
-    if np.ptp(ratio[np.isfinite(ratio)]) < 1e-12 and np.isfinite(ratio).all():
-        # ArviZ cannot smooth equal weights, and there is nothing to smooth.
+    if np.ptp(ratio[np.isfinite(ratio)]) < SAME and np.isfinite(ratio).all():
+        # Nothing to smooth: the tail of rounding errors would pass for one of weights.
         return Weights(np.full(len(ratio), 1.0 / len(ratio)), 0.0, float(len(ratio)))
     from arviz_stats.base import array_stats
 
@@ -89,19 +92,62 @@ def mixture_log_density(log_density: ArrayLike, counts: ArrayLike) -> NDArray[np
         raise ModelError(
             f"pooled draws need one log density per fit and draw, got shape {density.shape} for {len(number)} fits"
         )
-    free = np.zeros(len(number))  # minus the log constants
     own = np.repeat(np.arange(len(number)), number.astype(int))
-    for _ in range(1000):
-        total = _log_sum(density + (free + np.log(number))[:, None])
-        new = -_log_sum((density - total).T)
-        new -= new[0]
-        if np.max(np.abs(new - free)) < 1e-10:
+    if not np.isfinite(density[own, np.arange(density.shape[1])]).all() or np.isnan(density).any():
+        raise ModelError(
+            "a draw is impossible under the state that it was drawn from; fit that state again"
+        )
+    free = np.zeros(len(number))  # minus the log constants
+    for _ in range(200):
+        before = free.copy()
+        for fit in range(1, len(number)):
+            free[fit] = _balance(density, free + np.log(number), fit, own == fit) - np.log(
+                number[fit]
+            )
+        if np.max(np.abs(free - before)) < 1e-9:
             break
-        free = new
-    else:
-        if not np.isfinite(density[own, np.arange(density.shape[1])]).all():
-            raise ModelError("a draw is impossible under the state that it was drawn from")
     return _log_sum(density + (free + np.log(number))[:, None])
+
+
+def _balance(
+    density: NDArray[np.float64], shift: NDArray[np.float64], fit: int, own: NDArray[np.bool_]
+) -> float:
+    """The shift of one fit at which as much of it is in others' draws as of others in its own.
+
+    Solved on the log scale: where fits hardly overlap, the two sides are far below the rounding of a sum of shares.
+    """
+    from scipy.optimize import brentq
+
+    rest = np.delete(density + shift[:, None], fit, axis=0)
+    lead = density[fit] - _log_sum(rest)  # log odds of this fit, up to its shift
+    lead = np.clip(lead, -1e6, 1e6)
+
+    def excess(x: float) -> float:
+        others = -np.logaddexp(0.0, -(lead[~own] + x))
+        mine = -np.logaddexp(0.0, lead[own] + x)
+        return float(_log_sum(others) - _log_sum(mine))
+
+    low, high = -lead.max() - 10.0, -lead.min() + 10.0
+    if excess(low) >= 0.0 or excess(high) <= 0.0:  # nothing says how the two compare
+        return float(shift[fit])
+    return float(brentq(excess, low, high, xtol=1e-11))
+
+
+def overlap(log_density: ArrayLike, counts: ArrayLike, mixture: ArrayLike) -> float:
+    """How far the fits of a mixture cover each other: 1 if they are one, 0 if a group of them stands apart.
+
+    One less the second eigenvalue of the matrix of shared draws (Klimovich, Shirts and Mobley 2015, J. Comput.
+    Aided Mol. Des. 29, 397). Two fits of n draws each have a log ratio of constants known to within
+    ``sqrt(2 / n * (1 - overlap) / overlap)``: below 0.03 a state between them rests on a guess.
+    """
+    density, number = np.asarray(log_density, dtype=float), np.asarray(counts, dtype=float)
+    log_share = density - np.asarray(mixture, dtype=float)
+    share = np.exp(log_share - _log_sum(log_share.T)[:, None] + np.log(number)[:, None])
+    scale = np.sqrt(number)
+    shared = (share @ share.T) / np.outer(scale, scale)
+    if len(number) == 1:
+        return 1.0
+    return float(np.clip(1.0 - np.linalg.eigvalsh(shared)[-2], 0.0, 1.0))
 
 
 def _log_sum(x: NDArray[np.float64]) -> NDArray[np.float64]:
