@@ -18,6 +18,7 @@ EXPECTED = {
     "capability",
     "churn",
     "evidence",
+    "news_update",
     "retention",
     "scenario_comparison",
     "scenario_report",
@@ -144,7 +145,8 @@ def test_every_parameter_is_used(path):
 @each_notebook
 def test_the_gate_stands_before_the_first_section_and_the_sentinel_is_last(path):
     cells = [source(cell) for cell in code_cells(path)]
-    gate = [i for i, text in enumerate(cells) if text == SPELLED_GATE]
+    spelled = GATES.get(path.stem, SPELLED_GATE)
+    gate = [i for i, text in enumerate(cells) if text == spelled]
     shown = [i for i, text in enumerate(cells) if text.startswith("sections.")]
     assert len(gate) == 1
     assert gate[0] < shown[0]
@@ -153,6 +155,8 @@ def test_the_gate_stands_before_the_first_section_and_the_sentinel_is_last(path)
 
 
 SPELLED_GATE = "study.gate().raise_if_refused()"
+# A change refuses by itself: the draws it needs are known only once it is computed.
+GATES = {"news_update": "results = change.results"}
 
 
 @each_notebook

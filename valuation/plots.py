@@ -1259,7 +1259,7 @@ def _time_axis(ax: Axes, first: float, last: float) -> None:
     for position, month in enumerate(shown):
         year, index = divmod(month, 12)
         named = position == 0 or year != shown[position - 1] // 12
-        texts.append(f"{_MONTHS[index]}\n{year}" if named else _MONTHS[index])
+        texts.append(f"{_MONTHS[index]} {year}" if named else _MONTHS[index])
     places = [_year(dt.date(month // 12, month % 12 + 1, 1)) for month in shown]
     ax.set_xticks(places, texts)
     ax.set_xlim(first, last)

@@ -94,6 +94,31 @@ def shelf(base: Path, found: Sequence[Standing] = (), *, deal: str = "", as_of: 
     )
 
 
+HISTORY = "history.json"
+
+
+def read_history(base: Path) -> dict[str, Any] | None:
+    """The replay of ``base``; None if there is none, or it cannot be read."""
+    try:
+        held = json.loads((base / HISTORY).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    known = isinstance(held, dict) and (held.get("kind"), held.get("schema")) == ("replay", 1)
+    return held if known and held.get("points") else None
+
+
+def _history(base: Path, deal: str) -> list[Any]:
+    """The section that charts the history, if there is one, with the command that renews it."""
+    from valuation import sections
+
+    replay = read_history(base)
+    if replay is None:
+        return []
+    other = "" if deal == runs.DEFAULT_DEAL else f" --deal {deal}"
+    renew = f"valuation replay --every {replay['every']}{other}"
+    return [sections.history(replay, drivers=False, renew=renew)]
+
+
 def _row(results: Mapping[str, Any], label: str) -> dict[str, Any]:
     """A row of the table: its date, what terms it changes, and whether it is older."""
     scenario = dict(results["scenario"])
@@ -128,6 +153,7 @@ def build(base: Path, held: Shelf | None = None) -> str:
     blocks = [sections.headline(first)]
     if held.labels:
         blocks.append(section("older", "Older reports", paragraph(held.notice)))
+    blocks += _history(base, first["deal"]["name"])
     blocks += [
         sections.scenario_figure(together),
         sections.scenario_table(told, addresses=addresses),

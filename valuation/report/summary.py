@@ -1,4 +1,4 @@
-"""What a terminal shows after a run: the answer first, then the scenarios, in 80 columns."""
+"""What a terminal shows after a run: the answer first, then what is behind it, in 80 columns."""
 
 from __future__ import annotations
 
@@ -100,3 +100,121 @@ def _table(results: Sequence[Results]) -> list[str]:
         f"  {row[0]:<{first}}  {row[1]:>6}  {row[2]:>8}  {row[3]:>10}  {row[4]:>19}".rstrip()
         for row in rows
     ]
+
+
+ITEMS = 15  # items that a terminal lists
+
+
+def update_summary(results: Results) -> str:
+    """What moved the answer, in 80 columns: was and is, the causes, the items, how it was made.
+
+    ``results`` are those of a change, with or without what only a page shows.
+    """
+    from valuation.sections import change
+
+    lines = [
+        f"What moved {results['deal']['title']}?",
+        "",
+        *_wrapped(change.change_sentence(results)),
+        *_wrapped(f"Compared with {results['was']['label']}."),
+        "",
+        *_quantities(results),
+    ]
+    if not change.nothing_changed(results):
+        lines += ["", *_buckets(results)]
+    if results["items"]:
+        lines += ["", *_items(results)]
+    lines += ["", *_wrapped(change.method_sentence(results))]
+    if results["items"]:
+        lines += _wrapped(change.attribution_sentence(results))
+    for note in change.notes_of(results):
+        lines += _wrapped(note)
+    return "\n".join(_harmless(line) for line in lines)
+
+
+def _harmless(line: str) -> str:
+    """Without the marks by which a title could command a terminal or turn its text around."""
+    return "".join(mark for mark in line if mark.isprintable())
+
+
+def _quantities(results: Results) -> list[str]:
+    """The headline, the expected value, then the other definitions."""
+    from valuation.sections.change import PERCENT, level, shift, size
+
+    told = [row for row in results["quantities"] if row["group"] in ("definition", "value")]
+    told.sort(key=lambda row: (row["name"] != results["headline"], row["group"] != "value"))
+    rows = [("", "was", "is", "change", "error")]
+    for row in told:
+        unit, error = row["unit"], float(row["mcse"])
+        name = row["label"] if unit in PERCENT else f"{row['label']}, {unit}"
+        rows.append(
+            (
+                _cut(name, 44),
+                level(float(row["was"]), unit, error, named=False),
+                level(float(row["is"]), unit, error, named=False),
+                shift(float(row["change"]), unit, error, named=False),
+                size(error, unit),
+            )
+        )
+    first = max(len(row[0]) for row in rows)
+    return [
+        f"  {row[0]:<{first}}  {row[1]:>7}  {row[2]:>7}  {row[3]:>7}  {row[4]:>6}".rstrip()
+        for row in rows
+    ]
+
+
+def _buckets(results: Results) -> list[str]:
+    """What each cause moved of the headline, in points; noise even where it is none."""
+    from valuation.sections.change import headline_quantity, shift, size
+
+    row, name = headline_quantity(results), results["headline"]
+    rows = [("cause", "points", "error", "items")]
+    for bucket in results["buckets"]:
+        moved = float(bucket["change"][name])
+        if not bucket["items"] and abs(moved) <= 1e-12 and bucket["bucket"] != "noise":
+            continue
+        rows.append(
+            (
+                str(bucket["label"]),
+                shift(moved, row["unit"], float(row["mcse"]), named=False),
+                size(float(bucket["mcse"][name]), row["unit"]),
+                str(len(bucket["items"]) or ""),
+            )
+        )
+    first = max(len(row[0]) for row in rows)
+    return [f"  {row[0]:<{first}}  {row[1]:>7}  {row[2]:>6}  {row[3]:>5}".rstrip() for row in rows]
+
+
+def _items(results: Results) -> list[str]:
+    """The items, largest share first: numbers before words, so that these may be cut."""
+    from valuation.sections.change import (
+        bits,
+        error_of,
+        finest,
+        headline_quantity,
+        ranked,
+        shift,
+        size,
+    )
+    from valuation.sections.words import fixed
+
+    unit, name = headline_quantity(results)["unit"], results["headline"]
+    items, least = ranked(results), finest(results)
+    lines = [f"  {'share':>7}  {'error':>6}  {'bits':>5}  {'k-hat':>5}  item"]
+    for item in items[:ITEMS]:
+        error = error_of(item, name)
+        share = shift(float(item["shapley"][name]), unit, least, named=False)
+        khat = "–" if item["khat"] is None else fixed(float(item["khat"]), 2)
+        start = f"  {share:>7}  {size(error, unit, like=least):>6}  {bits(item['bits']):>5}  {khat:>5}  "
+        lines.append(start + _cut(f"{item['item']}: {item['title']}", WIDTH - len(start)))
+    if len(items) > ITEMS:
+        lines.append(f"  and {len(items) - ITEMS} more with smaller shares")
+    lines += _wrapped("Bits: surprise; 1 is a coin toss, 10 are about one in a thousand.")
+    return lines
+
+
+def _cut(text: str, room: int) -> str:
+    """One line of at most ``room`` characters."""
+    from valuation.plots import short
+
+    return short(text, room)[:room]

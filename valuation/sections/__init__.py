@@ -14,7 +14,6 @@ from valuation.sections.answer import (
     provenance,
     scenario_banner,
 )
-from valuation.sections.change import change_sentence, method_sentence
 from valuation.sections.contrast import (
     components_table,
     definitions_table,
@@ -66,7 +65,6 @@ __all__ = [
     "Sentinel",
     "break_even",
     "cash",
-    "change_sentence",
     "components_table",
     "curves",
     "customers",
@@ -82,7 +80,6 @@ __all__ = [
     "headline",
     "history",
     "hurdle",
-    "method_sentence",
     "model_header",
     "model_rows",
     "model_summary",

@@ -16,14 +16,17 @@ from valuation.sections.change import (
     METHODS,
     PERCENT,
     as_share,
+    attribution_sentence,
     big_words,
     bits,
     change_sentence,
     error_of,
     expected_value,
+    finest,
     headline_quantity,
     level,
     method_sentence,
+    notes_of,
     nothing_changed,
     odds,
     quoted,
@@ -128,7 +131,7 @@ def _waterfall_figure(results: Results) -> Html:
     errors = [float(bucket["mcse"][name]) for bucket in buckets]
     texts = [shift(part, unit, error, named=False) for part in parts]
     told = [
-        f"{words.lower_first(str(bucket['label']))} {text}"
+        f"{bucket['label']} {text}"
         for bucket, text in zip(buckets, texts, strict=True)
         if bucket["bucket"] != "noise"
     ]
@@ -177,11 +180,11 @@ def _waterfall_figure(results: Results) -> Html:
 
 def _first_items(results: Results) -> Html:
     row, name = headline_quantity(results), get(results, "headline")
-    items = ranked(results)
+    items, least = ranked(results), finest(results)
     lines = []
     for item in items[:FIRST]:
-        moved = shift(item["shapley"][name], row["unit"], error_of(item, name))
-        error = size(error_of(item, name), row["unit"])
+        moved = shift(item["shapley"][name], row["unit"], least)
+        error = size(error_of(item, name), row["unit"], like=least)
         said = f"(error {error}): {plots.short(item['title'], 120)}"
         lines.append(tag("li", join([tag("strong", moved), said, item_id(item)], " ")))
     if len(items) > FIRST:
@@ -205,6 +208,13 @@ def _value(row: Results) -> str:
     if within_error(change, error):
         return f"{was} before, {now} now, no more than the simulation error ({size(error, unit)})."
     return f"{was} before, {now} now (error of the change {size(error, unit)})."
+
+
+def _notes(results: Results) -> Html:
+    said = notes_of(results)
+    return (
+        tag("ul", join([tag("li", text) for text in said]), class_="vl-notes") if said else Html("")
+    )
 
 
 def news_headline(results: Results) -> Section:
@@ -234,6 +244,7 @@ def news_headline(results: Results) -> Section:
                 "vl-meta",
             ),
             _cards(results),
+            _notes(results),
             tag("div", _waterfall_figure(results), _first_items(results), class_="vl-split"),
         ]
     )
@@ -251,6 +262,7 @@ WHAT: Mapping[str, str] = {
     "prior": "prior edited",
     "credibility": "meaning of a grade edited",
     "term": "term of the deal edited",
+    "scenario": "scenario changed",
 }
 
 
@@ -270,7 +282,7 @@ def _moved(item: Results, labels: Mapping[str, str]) -> str:
 def _item_rows(results: Results, items: Sequence[Results]) -> list[Sequence[str]]:
     row, name = headline_quantity(results), get(results, "headline")
     labels = {row["name"]: str(row["label"]) for row in results["quantities"]}
-    unit = row["unit"]
+    unit, least = row["unit"], finest(results)
     lines: list[Sequence[str]] = []
     for item in items:
         error = error_of(item, name)
@@ -279,9 +291,9 @@ def _item_rows(results: Results, items: Sequence[Results]) -> list[Sequence[str]
         lines.append(
             (
                 about,
-                shift(item["shapley"][name], unit, error, named=False),
-                size(error, unit),
-                shift(item["arrival"][name], unit, error, named=False),
+                shift(item["shapley"][name], unit, least, named=False),
+                size(error, unit, like=least),
+                shift(item["arrival"][name], unit, least, named=False),
                 odds(item["probability"]),
                 bits(item["bits"]),
                 "–" if item["khat"] is None else words.fixed(item["khat"], 2),
@@ -308,7 +320,7 @@ def _item_table(caption: str, results: Results, items: Sequence[Results]) -> Htm
 
 def _item_bars(results: Results, items: Sequence[Results]) -> tuple[Html, str]:
     row, name = headline_quantity(results), get(results, "headline")
-    unit = row["unit"]
+    unit, least = row["unit"], finest(results)
     shown, rest = list(items[:BARS]), list(items[BARS:])
     if len(rest) == 1:
         shown, rest = list(items), []
@@ -321,7 +333,8 @@ def _item_bars(results: Results, items: Sequence[Results]) -> tuple[Html, str]:
         # Errors of shares move together to an unknown degree, so that the sum has none to show.
         errors.append(0.0)
     texts = [
-        shift(share, unit, error, named=False) + (f" ± {size(error, unit)}" if error > 0 else "")
+        shift(share, unit, least, named=False)
+        + (f" ± {size(error, unit, like=least)}" if error > 0 else "")
         for share, error in zip(shares, errors, strict=True)
     ]
     top = items[0]
@@ -330,8 +343,8 @@ def _item_bars(results: Results, items: Sequence[Results]) -> tuple[Html, str]:
     ]
     reading = (
         f"{words.upper_first(quoted(top['title'], 90))} has the largest share, "
-        f"{shift(top['shapley'][name], unit, error_of(top, name))} (error "
-        f"{size(error_of(top, name), unit)}). "
+        f"{shift(top['shapley'][name], unit, least)} (error "
+        f"{size(error_of(top, name), unit, like=least)}). "
         + (
             f"{len(clear)} of {len(items)} items moved the chance by more than two errors."
             if len(items) > 1
@@ -353,7 +366,7 @@ def _item_bars(results: Results, items: Sequence[Results]) -> tuple[Html, str]:
         alt=reading,
         heads=columns("Item", "Share, points", "Error", numeric=[1, 2]),
         rows=[
-            (label, shift(share, unit, error, named=False), size(error, unit))
+            (label, shift(share, unit, least, named=False), size(error, unit, like=least))
             for label, share, error in zip(labels, shares, errors, strict=True)
         ],
         height=64 + plots.row_height(False) * len(labels),
@@ -444,11 +457,7 @@ def news_quantities(results: Results) -> Section:
         else f"None of {len(rows)} quantities moved by more than two simulation errors."
     )
     left = [str(b["label"]) for b in get(results, "buckets") if b not in buckets]
-    note = (
-        f" Causes that moved nothing are left out: {words.listed([words.lower_first(n) for n in left])}."
-        if left
-        else ""
-    )
+    note = f" Causes that moved nothing are left out: {words.listed(left)}." if left else ""
     parts: list[str] = [
         paragraph(
             f"{summary} Changes of chances and shares are in percentage points, others in the "
@@ -459,8 +468,8 @@ def news_quantities(results: Results) -> Section:
     if rest:
         parts.append(
             details(
-                f"{len(rest)} drivers",
-                _quantity_table(results, "Drivers, by cause of the change", rest, buckets),
+                f"{len(rest)} drivers and events",
+                _quantity_table(results, "Drivers and events, by cause", rest, buckets),
             )
         )
     return section("quantities", "Every number, was and is", *parts, summary=summary)
@@ -625,6 +634,7 @@ def _ledger_row(item: Results) -> Sequence[str]:
     reading = " · ".join(part for part in (about[0], str(item["subject"] or "")) if part)
     model = f"read by the {about[1]} model" if about[1] else ""
     root = f"goes back to {item['root']}" if item.get("root") else ""
+    former = f"replaces {item['supersedes']}" if item.get("supersedes") else ""
     return (
         tag("time", published, datetime=published),
         join([item["title"], item_id(item)], " "),
@@ -633,26 +643,13 @@ def _ledger_row(item: Results) -> Sequence[str]:
         join(
             [
                 tag("span", words.upper_first(_what(item)), class_="vl-yes"),
-                *(tag("span", text, class_="vl-small") for text in (reading, model, root) if text),
+                *(
+                    tag("span", text, class_="vl-small")
+                    for text in (reading, model, former, root)
+                    if text
+                ),
             ]
         ),
-    )
-
-
-def attribution_sentence(results: Results) -> str:
-    """Exact or sampled, over how many orders, at what cost."""
-    made, count = get(results, "attribution"), len(get(results, "items"))
-    if not count:
-        return "There was nothing to share out."
-    evaluations = f"{int(made['evaluations']):,} evaluations of the answer on the same draws"
-    if made["method"] == "exact":
-        return (
-            f"Shares are exact: every combination of the {words.counted(count, 'item', 'items')} was "
-            f"computed, {evaluations}."
-        )
-    return (
-        f"Shares are averages over {int(made['orders']):,} random orders of the {count} items, "
-        f"{evaluations}; the error printed beside each includes that of the sampling."
     )
 
 

@@ -1,0 +1,268 @@
+"""The answer over time: what it would have been on each date, and what moved it.
+
+Reads a replay (``kind`` is ``replay``). Titles come from the ledger and are only ever escaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from valuation import plots
+from valuation.sections import words
+from valuation.sections.change import (
+    as_share,
+    level,
+    quoted,
+    shift,
+    size,
+    whole,
+    within_error,
+)
+from valuation.sections.parts import (
+    Html,
+    Section,
+    anchor,
+    columns,
+    details,
+    figure,
+    join,
+    paragraph,
+    section,
+    tag,
+)
+
+Results = Mapping[str, Any]
+
+PANELS = 6  # small pictures shown; the others are folded away
+NOTES = 6  # dates that get a number and a text
+
+
+def _replayed(replay: Results, name: str) -> tuple[list[str], list[float], list[float]]:
+    """Dates, values and errors of a quantity, where it was computed."""
+    points = [point for point in replay["points"] if name in point["values"]]
+    return (
+        [str(point["as_of"]) for point in points],
+        [float(point["values"][name]) for point in points],
+        [float(point["mcse"].get(name, 0.0)) for point in points],
+    )
+
+
+def _notes(replay: Results) -> list[tuple[Results, Results]]:
+    """The points that moved most beyond their error with their largest item, by date."""
+    name = replay["headline"]
+    found = [
+        (point, point["moved"][0])
+        for point in replay["points"]
+        if point["moved"]
+        and not within_error(
+            float(point["moved"][0]["change"]), float(point["mcse"].get(name, 0.0))
+        )
+    ]
+    found.sort(key=lambda pair: -abs(float(pair[1]["change"])))
+    return sorted(found[:NOTES], key=lambda pair: str(pair[0]["as_of"]))
+
+
+def _replay_row(replay: Results) -> Results:
+    return next(row for row in replay["quantities"] if row["name"] == replay["headline"])
+
+
+def _point_rows(replay: Results, row: Results) -> list[Sequence[str]]:
+    name, unit = row["name"], row["unit"]
+    lines: list[Sequence[str]] = []
+    for point in replay["points"]:
+        error = float(point["mcse"].get(name, 0.0))
+        moved = [
+            f"{plots.short(item['title'], 90)} ({item['item']}, "
+            f"{shift(float(item['change']), unit, error, named=False)})"
+            for item in point["moved"]
+        ]
+        lines.append(
+            (
+                str(point["as_of"]),
+                level(float(point["values"][name]), unit, error),
+                size(error, unit),
+                str(point["rows"]),
+                str(point["method"]),
+                "–" if point["khat"] is None else words.fixed(point["khat"], 2),
+                whole(float(point["effective_draws"])),
+                "; ".join(moved) or "–",
+            )
+        )
+    return lines
+
+
+def _history_figure(replay: Results) -> tuple[Html, str]:
+    row = _replay_row(replay)
+    unit = row["unit"]
+    dates, values, errors = _replayed(replay, row["name"])
+    notes = _notes(replay)
+    low, high = min(values), max(values)
+
+    def told(index: int) -> str:
+        return f"{words.about(words.in_hundred(values[index]))} on {words.long_date(dates[index])}"
+
+    reading = (
+        f"From {told(0)} to {told(-1)}"
+        if len(dates) > 1
+        else f"{words.upper_first(told(0))}; one date so far"
+    )
+    if len(dates) > 2:
+        reading += (
+            f"; between {words.percent(low, max(errors))} and {words.percent(high, max(errors))} "
+            "in all that time"
+        )
+    reading += "."
+    if notes:
+        point, item = max(notes, key=lambda pair: abs(float(pair[1]["change"])))
+        error = float(point["mcse"].get(row["name"], 0.0))
+        reading += (
+            f" The largest step by one item, {shift(float(item['change']), unit, error)}, came by "
+            f"{words.long_date(point['as_of'])}: {quoted(item['title'], 90)}."
+        )
+    drawing = figure(
+        "figure-history",
+        lambda ax: plots.history(
+            ax,
+            dates,
+            values,
+            errors,
+            label="Chance that it pays off",
+            stepped=replay["every"] == "news",
+            notes=[
+                (
+                    str(point["as_of"]),
+                    f"{shift(float(item['change']), unit, 0.01, named=False)} "
+                    f"{plots.short(item['title'], 28)}",
+                )
+                for point, item in notes
+            ],
+        ),
+        title="The chance of paying off over time",
+        reading=f"{reading} The band is two simulation errors each way.",
+        alt=reading,
+        heads=columns(
+            "Date",
+            "Chance",
+            "Simulation error",
+            "Rows that count",
+            "How",
+            "k-hat",
+            "Effective draws",
+            "New items that moved it most",
+            numeric=[1, 2, 3, 5, 6],
+        ),
+        rows=_point_rows(replay, row),
+        height=330,
+        narrow_height=290,
+    )
+    return drawing, reading
+
+
+def _history_key(replay: Results) -> list[str]:
+    """What the numbers in the picture stand for."""
+    notes, row = _notes(replay), _replay_row(replay)
+    if not notes:
+        return []
+    lines = []
+    for index, (point, item) in enumerate(notes, 1):
+        error = float(point["mcse"].get(row["name"], 0.0))
+        moved = shift(float(item["change"]), row["unit"], error)
+        when = tag("strong", f"{index}, {words.long_date(point['as_of'])}:")
+        said = f"{moved}. {words.sentence(plots.short(item['title'], 160))}"
+        lines.append(
+            tag("li", join([when, said, tag("span", str(item["item"]), class_="vl-id")], " "))
+        )
+    return [
+        tag("h3", "The numbers in the picture"),
+        tag("ul", join(lines), class_="vl-list"),
+    ]
+
+
+def _panel(replay: Results, row: Results) -> Html:
+    unit = row["unit"]
+    dates, values, errors = _replayed(replay, row["name"])
+    share = as_share(unit)
+    error = max(errors, default=0.0)
+    first, last = (level(value, unit, error) for value in (values[0], values[-1]))
+    percent = share == "fraction"
+    name = str(row["label"])
+    return figure(
+        f"figure-history-{anchor(row['name'])}",
+        lambda ax: plots.history(
+            ax,
+            dates,
+            values,
+            errors,
+            label=name if percent or not unit else f"{name}, {unit}",
+            percent=percent,
+            stepped=replay["every"] == "news",
+        ),
+        title=f"{name}, by what was public on each date",
+        reading=f"{name}: {first} on {words.long_date(dates[0])}, {last} on "
+        f"{words.long_date(dates[-1])}.",
+        heads=columns("Date", "Value", "Simulation error", numeric=[1, 2]),
+        rows=[
+            (date, level(value, unit, each), size(each, unit))
+            for date, value, each in zip(dates, values, errors, strict=True)
+        ],
+        height=230,
+        half=True,
+    )
+
+
+def history(replay: Results | None, *, drivers: bool = True, renew: str = "") -> Section:
+    """The answer as it would have been on each date, with what moved it; then the drivers.
+
+    ``drivers`` adds the other quantities; ``renew`` is the command that makes the replay again.
+    """
+    title = "The answer over time"
+    if not replay or not replay.get("points"):
+        said = "No history has been made yet."
+        made = [said, "Make it with", tag("code", renew or "valuation replay")]
+        return section("history", title, paragraph(join(made, " ")), summary=said)
+    renew = renew or f"valuation replay --every {replay['every']}"
+    drawing, reading = _history_figure(replay)
+    every = {"news": "each date on which news came", "month": "the end of each month"}
+    said = (
+        "On each date only what was public by then is used, with today's priors, terms and code; "
+        f"computed for {every.get(replay['every'], str(replay['every']))}. Made "
+        f"{words.long_date(replay['made'])}; renew with"
+    )
+    made = paragraph(join([said, tag("code", renew)], " "), "vl-meta")
+    parts: list[str] = [drawing, *_history_key(replay), made]
+    if drivers:
+        parts += _panels(replay)
+    return section("history", title, *parts, summary=reading)
+
+
+def _panels(replay: Results) -> list[str]:
+    """The other quantities that moved beyond their error, and the names of those that did not."""
+    order = ("value", "driver", "event", "definition")
+    rows = [
+        row
+        for row in replay["quantities"]
+        if row["name"] != replay["headline"] and _replayed(replay, row["name"])[0]
+    ]
+    rows.sort(key=lambda row: order.index(row["group"]) if row["group"] in order else len(order))
+    moved: list[Results] = []
+    still: list[Results] = []
+    for row in rows:
+        _, values, errors = _replayed(replay, row["name"])
+        told = within_error(max(values) - min(values), max(errors))
+        (still if told else moved).append(row)
+    if not rows:
+        return []
+    parts: list[str] = [tag("h3", "What lies behind it, over the same time")]
+    drawn = [_panel(replay, row) for row in moved]
+    if drawn:
+        parts.append(tag("div", join(drawn[:PANELS]), class_="vl-grid"))
+    if len(drawn) > PANELS:
+        folded = tag("div", join(drawn[PANELS:]), class_="vl-grid")
+        parts.append(details(f"{len(drawn) - PANELS} more", folded))
+    if still:
+        names = words.listed([words.lower_first(str(row["label"])) for row in still])
+        parts.append(
+            paragraph(f"Not moved by more than two simulation errors: {names}.", "vl-meta")
+        )
+    return parts
