@@ -22,12 +22,12 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
-from scipy.optimize import brentq
 
 from valuation.errors import ParameterError, ValuationError
 from valuation.schema import (
@@ -74,12 +74,25 @@ def quarters(deal: Deal) -> xr.DataArray:
 
 def by_quarter(monthly: xr.DataArray, deal: Deal) -> xr.DataArray:
     """Mean level of a monthly driver over each quarter, dims ``(..., quarter)``; 0 in quarter 0."""
-    number = quarters(deal)
-    month = monthly[MONTH]
-    behind = 3 * number - month  # months from this month to the quarter's end: 0, 1, 2 or 3
+    months = tuple(monthly[MONTH].to_numpy().tolist())
+    level = monthly.transpose(..., MONTH)
+    with np.errstate(invalid="ignore"):  # what is not finite is told by name once the flows are whole
+        mean = level.to_numpy() @ _shares_of_months(months, last_quarter(deal))
+    return xr.DataArray(
+        mean,
+        dims=(*level.dims[:-1], QUARTER),
+        coords={k: c for k, c in level.coords.items() if MONTH not in c.dims}
+        | {QUARTER: np.arange(last_quarter(deal) + 1)},
+    )
+
+
+@lru_cache(maxsize=16)
+def _shares_of_months(months: tuple[float, ...], last: int) -> NDArray:
+    """Weight of each month in each quarter's mean by the trapezoidal rule, shape ``(month, quarter)``."""
+    number = np.arange(last + 1)
+    behind = 3 * number - np.array(months)[:, None]  # to the quarter's end: 0, 1, 2 or 3 months
     inside = (behind >= 0) & (behind <= 3) & (number > 0)
-    share = xr.where(inside, xr.where((behind == 0) | (behind == 3), 1 / 6, 1 / 3), 0.0)
-    return xr.dot(monthly, share, dim=MONTH)
+    return np.where(inside, np.where((behind == 0) | (behind == 3), 1 / 6, 1 / 3), 0.0)
 
 
 def within(deal: Deal, *, months: float) -> xr.DataArray:
@@ -307,7 +320,10 @@ def _known(names: Sequence[str], where: str) -> None:
 
 def _finite(values: xr.DataArray, name: str) -> xr.DataArray:
     """``values`` unchanged, or an error: xarray and pandas would skip a NaN without a word."""
-    bad = int((~np.isfinite(values)).sum())
+    plain = values.to_numpy()
+    if np.isfinite(plain.sum()):  # one pass, no copy; of infinities of both signs it is NaN
+        return values
+    bad = int((~np.isfinite(plain)).sum())
     if bad:
         raise ValuationError(
             f"{name}: {bad} of {values.size} values are not finite; look for the driver or the"
@@ -348,21 +364,22 @@ def cash_flows(drivers: xr.Dataset, deal: Deal) -> xr.DataArray:
             " forecast them for this deal"
         )
     flows = [
-        _finite(TERMS[name](drivers, deal), f"component {name!r}")
-        .drop_vars("date", errors="ignore")
-        .expand_dims({COMPONENT: [name]})
+        _finite(TERMS[name](drivers, deal), f"component {name!r}").reset_coords(drop=True)
         for name in names
     ]
-    joined = xr.concat(flows, dim=COMPONENT, coords="minimal", compat="override")
-    dates = [date_after(deal.closed, 3 * int(q)) for q in joined[QUARTER]]
-    joined = joined.assign_coords(
-        {
+    alike = [flow.transpose(..., DRAW, QUARTER) for flow in xr.broadcast(*flows)]
+    dates = [date_after(deal.closed, 3 * int(q)) for q in alike[0][QUARTER].to_numpy()]
+    joined = xr.DataArray(
+        np.stack([flow.to_numpy() for flow in alike], axis=-1),
+        dims=(*alike[0].dims, COMPONENT),
+        coords={
+            **alike[0].coords,
             COMPONENT: np.array(names),
             "date": (QUARTER, np.array(dates, dtype="datetime64[ns]")),
-        }
+        },
     )
     joined.attrs = {"units": USD_BN, "label": "Cash flow to the acquirer"}
-    return joined.transpose(..., DRAW, QUARTER, COMPONENT).rename("cash_flow")
+    return joined.rename("cash_flow")
 
 
 def _total(flows: xr.DataArray) -> xr.DataArray:
@@ -387,7 +404,7 @@ def present_values(
     if not bool(np.all(np.asarray(annual) > -1)):
         raise ParameterError(f"a discount rate must be above -1, got {rate}")
     factor = (1 + annual) ** (-flows[QUARTER] / PER_YEAR)
-    worth = _finite((flows * factor).sum(QUARTER), "present value")
+    worth = _finite(xr.dot(flows, factor, dim=QUARTER), "present value")
     worth.attrs = {"units": USD_BN, "label": "Present value at close"}
     return worth.rename("present_value")
 
@@ -424,7 +441,7 @@ def _returned(flows: xr.DataArray, deal: Deal, by: dt.date) -> xr.DataArray:
     """Undiscounted sum until ``by`` of all flows but the outlay, costs netted, USD bn."""
     if by < deal.closed:
         raise ParameterError(f"a return by {by} cannot be: the deal closed on {deal.closed}")
-    in_time = [date_after(deal.closed, 3 * int(q)) <= by for q in flows[QUARTER]]
+    in_time = [date_after(deal.closed, 3 * int(q)) <= by for q in flows[QUARTER].to_numpy()]
     rest = flows.isel({COMPONENT: flows[COMPONENT] != "outlay"})
     return _total(rest).isel({QUARTER: np.array(in_time)}).sum(QUARTER)
 
@@ -472,6 +489,8 @@ def _roots(amounts: NDArray, years: NDArray) -> list[float]:
     A grid finds the roots where the sign changes. Two roots inside one cell leave no change of
     sign; they give themselves away by a turning point there that reaches or crosses zero.
     """
+    from scipy.optimize import brentq  # a tenth of a second that few callers need
+
     scale = np.abs(amounts).max(initial=0.0)
     if scale == 0:
         return []
@@ -663,7 +682,7 @@ def _not_impaired(drivers: xr.Dataset, flows: xr.DataArray, deal: Deal) -> xr.Da
             f"impairment.by is {deal.impairment.by}; it must lie between the close,"
             f" {deal.closed}, and the end of the horizon, {last}"
         )
-    due = [date_after(deal.closed, int(m)) <= deal.impairment.by for m in written[MONTH]]
+    due = [date_after(deal.closed, int(m)) <= deal.impairment.by for m in written[MONTH].to_numpy()]
     return (written.isel({MONTH: np.array(due)}) < 0.5).all(MONTH)
 
 
@@ -707,8 +726,35 @@ def weights_of(drivers: xr.Dataset) -> xr.DataArray:
     return xr.full_like(drivers[DRAW], 1 / size, dtype=float)
 
 
-def value(drivers: xr.Dataset, deal: Deal) -> xr.Dataset:
-    """All values of a deal, draw by draw.
+def _verdicts(drivers: xr.Dataset, flows: xr.DataArray, deal: Deal) -> xr.DataArray:
+    """Every definition of paying off, bool, dims ``(definition, draw)``."""
+    tests = [
+        pays_off(drivers, flows, deal, name).reset_coords(drop=True).transpose(..., DRAW)
+        for name in PAYS_OFF
+    ]
+    found = xr.DataArray(
+        np.stack([test.to_numpy() for test in xr.broadcast(*tests)]),
+        dims=(DEFINITION, *tests[0].dims),
+        coords={**tests[0].coords, DEFINITION: np.array(list(PAYS_OFF))},
+    )
+    found.attrs = {"units": INDICATOR, "label": "Pays off"}
+    return found
+
+
+# What :func:`value` computes, by name.
+VALUES: dict[str, TestFunction] = {
+    "npv": lambda drivers, flows, deal: npv(flows, deal),
+    "npv_financial": lambda drivers, flows, deal: npv_financial(flows, deal),
+    "moic": lambda drivers, flows, deal: moic(flows, deal),
+    "irr": lambda drivers, flows, deal: irr(flows),
+    "payback_years": lambda drivers, flows, deal: payback_years(flows),
+    "present_value": lambda drivers, flows, deal: present_values(flows, deal),
+    "pays_off": _verdicts,
+}
+
+
+def value(drivers: xr.Dataset, deal: Deal, *, only: Collection[str] | None = None) -> xr.Dataset:
+    """All values of a deal, draw by draw, or ``only`` some of them: the search for rates of return takes the longest.
 
     Returns
     -------
@@ -716,28 +762,24 @@ def value(drivers: xr.Dataset, deal: Deal) -> xr.Dataset:
         ``npv``, ``npv_financial`` [USD bn], ``moic`` [x outlay], ``irr`` [fraction per year; NaN as
         :func:`irr` says], ``payback_years`` [years, may be infinite], ``weight``, dims ``(draw)``;
         ``present_value`` [USD bn], dims ``(draw, component)``; ``pays_off`` [bool], dims
-        ``(definition, draw)``. Every variable has ``units`` and ``label``.
+        ``(definition, draw)``. Every variable has ``units`` and ``label``. ``weight`` is always there.
+
+    Raises
+    ------
+    ParameterError
+        ``only`` names a value that there is not; lists those there are.
     """
+    unknown = sorted(set(only or ()) - set(VALUES))
+    if unknown:
+        raise ParameterError(
+            f"{', '.join(map(repr, unknown))} is no value; there are {', '.join(VALUES)}"
+        )
     flows = cash_flows(drivers, deal)
-    tests = [
-        pays_off(drivers, flows, deal, name).reset_coords(drop=True).expand_dims(DEFINITION)
-        for name in PAYS_OFF
-    ]
-    verdicts = xr.concat(tests, dim=DEFINITION, coords="minimal", compat="override")
-    verdicts = verdicts.assign_coords({DEFINITION: np.array(list(PAYS_OFF))})
-    verdicts.attrs = {"units": INDICATOR, "label": "Pays off"}
     weight = weights_of(drivers)
     weight.attrs = {"units": FRACTION, "label": "Weight of the draw"}
-    return xr.Dataset(
-        {
-            "npv": npv(flows, deal),
-            "npv_financial": npv_financial(flows, deal),
-            "moic": moic(flows, deal),
-            "irr": irr(flows),
-            "payback_years": payback_years(flows),
-            "present_value": present_values(flows, deal),
-            "pays_off": verdicts,
-            "weight": weight.rename("weight"),
-        },
-        attrs={"deal": deal.name},
-    )
+    found = {
+        name: make(drivers, flows, deal)
+        for name, make in VALUES.items()
+        if only is None or name in only
+    }
+    return xr.Dataset(found | {"weight": weight.rename("weight")}, attrs={"deal": deal.name})
