@@ -1359,9 +1359,8 @@ def _place_notes(
     for index, x, y, across, up, text in sorted(spots, key=lambda spot: -spot[3]):
         stalk = discs[index - 1][1]
         others = [a for position, (a, _) in enumerate(discs, 1) if position != index]
-        place = _free_place(
-            (across, stalk), 6.4 * len(text), line, (box.width, box.height), taken, others
-        )
+        spot = (across, up, stalk)
+        place = _free_place(spot, 6.4 * len(text), line, (box.width, box.height), taken, others)
         if place is None:
             continue
         left, level = place
@@ -1379,12 +1378,12 @@ def _place_notes(
             annotation_clip=False,
             in_layout=False,
         )
-        if level > stalk + line / 2:
-            taken.append((across - 2, stalk, across + 2, level))
+        if not up < level <= stalk + line / 2:
+            taken.append((across - 2, min(up, level), across + 2, max(up, level)))
             ax.annotate(
                 "",
                 (x, y),
-                xytext=(0, level - up - 0.4 * line),
+                xytext=(0, level - up + (0.4 if level < up else -0.4) * line),
                 textcoords="offset points",
                 arrowprops={"arrowstyle": "-", "color": PALETTE["rule"], "linewidth": 1},
                 zorder=3,
@@ -1417,18 +1416,19 @@ Box = tuple[float, float, float, float]  # left, bottom, right, top, pixels
 
 
 def _free_place(
-    disc: tuple[float, float],
+    spot: tuple[float, float, float],
     length: float,
     line: float,
     room: tuple[float, float],
     taken: Sequence[Box],
     others: Sequence[float],
 ) -> tuple[float, float] | None:
-    """Left edge and middle height of a text that touches nothing, close to its disc.
+    """Left edge and middle height of a text that touches nothing: beside its disc, above, or below.
 
-    ``others`` are the places along the axis of the other discs, whose stalks may go up from there.
+    ``spot`` is a place along the axis, its height on the line and that of its disc; ``others`` are
+    the places along the axis of the other discs, whose stalks may go up from there.
     """
-    across, stalk = disc
+    across, up, stalk = spot
     width, height = room
 
     def free(left: float, bottom: float, right: float, top: float) -> bool:
@@ -1438,7 +1438,8 @@ def _free_place(
 
     def fits(left: float, level: float) -> bool:
         right = left + length
-        inside = left >= 2 and right <= width - 2 and level + line / 2 <= height
+        high = line / 2 + 4 <= level <= height - line / 2
+        inside = high and left >= 2 and right <= width - 2
         return inside and free(left, level - line / 2, right, level + line / 2)
 
     if fits(across + 14, stalk):
@@ -1450,6 +1451,10 @@ def _free_place(
     for step in range(1, int(height / line)):
         level = stalk + 8 + line * step
         if fits(left, level) and free(across - 1, stalk + 12, across + 1, level - line / 2):
+            return left, level
+    for step in range(1, int(height / line)):
+        level = up - 8 - line * step
+        if fits(left, level) and free(across - 1, level + line / 2, across + 1, up - 8):
             return left, level
     return None
 

@@ -20,6 +20,7 @@ from valuation.sections.change import (
     big_words,
     bits,
     change_sentence,
+    digits_for,
     error_of,
     expected_value,
     finest,
@@ -74,7 +75,7 @@ def _cards(results: Results) -> Html:
         return f"{told}, error {size(float(quantity['mcse']), quantity['unit'])}"
 
     def levels(quantity: Results) -> list[str]:
-        digits = words.decimals(float(quantity["mcse_is"]), most=1)
+        digits = digits_for(float(quantity["mcse"]), quantity["unit"])
         return [words.fixed(float(quantity[key]), digits) for key in ("was", "is")]
 
     error = float(row["mcse_is"])

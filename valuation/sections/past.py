@@ -219,8 +219,8 @@ def history(replay: Results | None, *, drivers: bool = True, renew: str = "") ->
     title = "The answer over time"
     if not replay or not replay.get("points"):
         said = "No history has been made yet."
-        made = [said, "Make it with", tag("code", renew or "valuation replay")]
-        return section("history", title, paragraph(join(made, " ")), summary=said)
+        how = join([said, "Make it with", tag("code", renew or "valuation replay")], " ")
+        return section("history", title, paragraph(how), summary=said)
     renew = renew or f"valuation replay --every {replay['every']}"
     drawing, reading = _history_figure(replay)
     every = {"news": "each date on which news came", "month": "the end of each month"}
