@@ -48,7 +48,8 @@ if TYPE_CHECKING:
 
     from valuation.params import Deal
 
-TermFunction = Callable[[xr.Dataset, "Deal"], xr.DataArray]
+# Terms align by dim name as everything does, but carry no labels: matching labels takes longer than the arithmetic.
+TermFunction = Callable[[xr.Dataset, "Deal"], xr.Variable]
 TestFunction = Callable[[xr.Dataset, xr.DataArray, "Deal"], xr.DataArray]
 
 YEARS = "years"
@@ -66,42 +67,40 @@ def last_quarter(deal: Deal) -> int:
     return round(PER_YEAR * deal.horizon_years)
 
 
-def quarters(deal: Deal) -> xr.DataArray:
-    """Quarter numbers 0 .. 4 x horizon as a coordinate, dims ``(quarter)``."""
-    numbers = np.arange(last_quarter(deal) + 1)
-    return xr.DataArray(numbers, coords={QUARTER: numbers}, dims=QUARTER)
+def quarters(deal: Deal) -> xr.Variable:
+    """Quarter numbers 0 .. 4 x horizon, dims ``(quarter)``."""
+    return xr.Variable(QUARTER, np.arange(last_quarter(deal) + 1))
 
 
-def by_quarter(monthly: xr.DataArray, deal: Deal) -> xr.DataArray:
-    """Mean level of a monthly driver over each quarter, dims ``(..., quarter)``; 0 in quarter 0."""
-    months = tuple(monthly[MONTH].to_numpy().tolist())
+def by_quarter(monthly: xr.Variable, deal: Deal) -> xr.Variable:
+    """Mean level of a monthly driver over each quarter, dims ``(..., quarter)``; 0 in quarter 0.
+
+    ``monthly`` has every month from 0 to the deal's horizon.
+    """
     level = monthly.transpose(..., MONTH)
-    with np.errstate(invalid="ignore"):  # what is not finite is told by name once the flows are whole
-        mean = level.to_numpy() @ _shares_of_months(months, last_quarter(deal))
-    return xr.DataArray(
-        mean,
-        dims=(*level.dims[:-1], QUARTER),
-        coords={k: c for k, c in level.coords.items() if MONTH not in c.dims}
-        | {QUARTER: np.arange(last_quarter(deal) + 1)},
-    )
+    with np.errstate(
+        invalid="ignore"
+    ):  # what is not finite is told by name once the flows are whole
+        mean = level.to_numpy() @ _shares_of_months(last_quarter(deal))
+    return xr.Variable((*level.dims[:-1], QUARTER), mean)
 
 
 @lru_cache(maxsize=16)
-def _shares_of_months(months: tuple[float, ...], last: int) -> NDArray:
+def _shares_of_months(last: int) -> NDArray:
     """Weight of each month in each quarter's mean by the trapezoidal rule, shape ``(month, quarter)``."""
     number = np.arange(last + 1)
-    behind = 3 * number - np.array(months)[:, None]  # to the quarter's end: 0, 1, 2 or 3 months
+    behind = 3 * number - np.arange(3 * last + 1)[:, None]  # to the quarter's end: 0 to 3 months
     inside = (behind >= 0) & (behind <= 3) & (number > 0)
     return np.where(inside, np.where((behind == 0) | (behind == 3), 1 / 6, 1 / 3), 0.0)
 
 
-def within(deal: Deal, *, months: float) -> xr.DataArray:
+def within(deal: Deal, *, months: float) -> xr.Variable:
     """Part of each quarter that lies in the first ``months`` months, dims ``(quarter)``, 0 .. 1."""
     number = quarters(deal)
     return ((months - 3 * (number - 1)) / 3).clip(0, 1).where(number > 0, 0.0)
 
 
-def spread(deal: Deal, *, months: float) -> xr.DataArray:
+def spread(deal: Deal, *, months: float) -> xr.Variable:
     """Part of an amount that each quarter gets if it is spread evenly over ``months`` months.
 
     Sums to 1 if the months lie within the horizon; what lies beyond it is not counted.
@@ -111,12 +110,13 @@ def spread(deal: Deal, *, months: float) -> xr.DataArray:
     return within(deal, months=months) * 3 / months
 
 
-def _driver(drivers: xr.Dataset, name: str) -> xr.DataArray:
+def _driver(drivers: xr.Dataset, name: str) -> xr.Variable:
     if name not in drivers:
         raise ValuationError(
             f"the drivers lack {name!r}; the value needs every driver that the forecast makes"
         )
-    return drivers[name]
+    found = drivers[name].variable
+    return xr.Variable(found.dims, found.data)
 
 
 def _months(deal: Deal, years: float) -> int:
@@ -124,7 +124,7 @@ def _months(deal: Deal, years: float) -> int:
     return 3 * math.ceil(PER_YEAR * years - 1e-9)
 
 
-def _paid_at(amount: xr.DataArray, deal: Deal, quarter: int) -> xr.DataArray:
+def _paid_at(amount: xr.Variable, deal: Deal, quarter: int) -> xr.Variable:
     """``amount`` in one quarter, 0 in all others."""
     return amount * (quarters(deal) == quarter)
 
@@ -132,13 +132,13 @@ def _paid_at(amount: xr.DataArray, deal: Deal, quarter: int) -> xr.DataArray:
 # Terms: one component of the cash flows each
 
 
-def outlay(drivers: xr.Dataset, deal: Deal) -> xr.DataArray:
+def outlay(drivers: xr.Dataset, deal: Deal) -> xr.Variable:
     """What the deal costs at close: minus equity and other payments, in quarter 0, USD bn."""
     total = deal.outlay.equity_usd_bn + deal.outlay.other_usd_bn
-    return _paid_at(xr.full_like(drivers[DRAW], -total, dtype=float), deal, 0)
+    return _paid_at(xr.Variable(DRAW, np.full(drivers.sizes[DRAW], -total)), deal, 0)
 
 
-def stake(drivers: xr.Dataset, deal: Deal) -> xr.DataArray:
+def stake(drivers: xr.Dataset, deal: Deal) -> xr.Variable:
     """Proceeds of selling the stake ``deal.stake.exit_years`` after close, USD bn.
 
     The driver ``stake_value`` is fraction x exit multiple x revenue x (1 - liquidity discount) at
@@ -151,11 +151,11 @@ def stake(drivers: xr.Dataset, deal: Deal) -> xr.DataArray:
             f"stake.exit_years is {deal.stake.exit_years}; it must be above 0 and at most"
             f" horizon_years, {deal.horizon_years}"
         )
-    proceeds = _driver(drivers, "stake_value").sel({MONTH: month}, drop=True).clip(min=0)
+    proceeds = _driver(drivers, "stake_value").isel({MONTH: month}).clip(min=0)
     return _paid_at(proceeds, deal, month // 3)
 
 
-def data_services(drivers: xr.Dataset, deal: Deal) -> xr.DataArray:
+def data_services(drivers: xr.Dataset, deal: Deal) -> xr.Variable:
     """What the supply contract is worth to the acquirer against buying on the market, USD bn.
 
     While the contract runs (``deal.services.contract_years``), per year:
@@ -184,7 +184,7 @@ def data_services(drivers: xr.Dataset, deal: Deal) -> xr.DataArray:
     return yearly + terms.prepaid_usd_bn * by_quarter(needed, deal) * spread(deal, months=months)
 
 
-def talent(drivers: xr.Dataset, deal: Deal) -> xr.DataArray:
+def talent(drivers: xr.Dataset, deal: Deal) -> xr.Variable:
     """What the retained people would have cost to hire elsewhere, USD bn.
 
     The pool is spread evenly over ``deal.talent.value_months``; each quarter earns the part of its
@@ -198,7 +198,7 @@ def talent(drivers: xr.Dataset, deal: Deal) -> xr.DataArray:
     )
 
 
-def acquirer_revenue(deal: Deal, months: xr.DataArray) -> xr.DataArray:
+def acquirer_revenue(deal: Deal, months: xr.Variable) -> xr.Variable:
     """Revenue of the acquirer, USD bn per year, ``months`` after close, as the deal file states it.
 
     The base grows at ``growth_per_year`` for five years from its date, then at
@@ -211,7 +211,7 @@ def acquirer_revenue(deal: Deal, months: xr.DataArray) -> xr.DataArray:
     return terms.base_usd_bn_per_year * early * late
 
 
-def proximity(gap: xr.DataArray, *, near_points: float) -> xr.DataArray:
+def proximity(gap: xr.Variable, *, near_points: float) -> xr.Variable:
     """How much of being at the frontier is had at a ``gap`` of index points behind it, 0 .. 1.
 
     A logistic curve, since a lead of one point is not worth everything and a lag of one nothing:
@@ -224,7 +224,7 @@ def proximity(gap: xr.DataArray, *, near_points: float) -> xr.DataArray:
     return 0.5 * (1 - xr.ufuncs.tanh((gap - near_points) / near_points))
 
 
-def capability(drivers: xr.Dataset, deal: Deal) -> xr.DataArray:
+def capability(drivers: xr.Dataset, deal: Deal) -> xr.Variable:
     """Profit after tax from better models, as far as they are due to this deal, USD bn.
 
     Acquirer's revenue x uplift at the frontier x :func:`proximity` x share due to the deal x
@@ -233,7 +233,7 @@ def capability(drivers: xr.Dataset, deal: Deal) -> xr.DataArray:
     """
     gap = _driver(drivers, "capability_gap")
     near = proximity(gap, near_points=deal.frontier.near_points)
-    revenue = acquirer_revenue(deal, gap[MONTH])
+    revenue = acquirer_revenue(deal, xr.Variable(MONTH, np.arange(gap.sizes[MONTH])))
     kept = deal.acquirer_revenue.operating_margin * (1 - deal.acquirer_revenue.tax_rate)
     return (
         _driver(drivers, "uplift_at_frontier")
@@ -244,7 +244,7 @@ def capability(drivers: xr.Dataset, deal: Deal) -> xr.DataArray:
     )
 
 
-def denial(drivers: xr.Dataset, deal: Deal) -> xr.DataArray:
+def denial(drivers: xr.Dataset, deal: Deal) -> xr.Variable:
     """Worth of keeping the target's work from rivals, USD bn.
 
     ``denial_usd_bn`` is the whole harm to rivals, as worth to the acquirer, if every rival is shut
@@ -255,7 +255,7 @@ def denial(drivers: xr.Dataset, deal: Deal) -> xr.DataArray:
     return _driver(drivers, "denial_usd_bn") * denied * spread(deal, months=12 * deal.denial.years)
 
 
-def retention_pay(drivers: xr.Dataset, deal: Deal) -> xr.DataArray:
+def retention_pay(drivers: xr.Dataset, deal: Deal) -> xr.Variable:
     """Pay promised for staying: spread as the talent's worth is, paid to those who stay, USD bn."""
     staying = by_quarter(_driver(drivers, "talent_retained"), deal)
     return -(
@@ -265,18 +265,18 @@ def retention_pay(drivers: xr.Dataset, deal: Deal) -> xr.DataArray:
     )
 
 
-def integration_cost(drivers: xr.Dataset, deal: Deal) -> xr.DataArray:
+def integration_cost(drivers: xr.Dataset, deal: Deal) -> xr.Variable:
     """Cost of joining the organizations, spread evenly over ``deal.integration.years``, USD bn."""
     return -_driver(drivers, "integration_cost_usd_bn") * spread(
         deal, months=12 * deal.integration.years
     )
 
 
-def regulation_cost(drivers: xr.Dataset, deal: Deal) -> xr.DataArray:
+def regulation_cost(drivers: xr.Dataset, deal: Deal) -> xr.Variable:
     """Cost of a formal action, paid once, at the end of the quarter in which it opens, USD bn."""
-    open_now = _driver(drivers, "regulatory_action")
-    opened = (open_now.cumsum(MONTH) > 0).astype(float)
-    at_end = opened.sel({MONTH: 3 * quarters(deal)}).drop_vars(MONTH, errors="ignore")
+    opened = _driver(drivers, "regulatory_action").cumsum(MONTH)
+    at_end = (opened.isel({MONTH: slice(None, None, 3)}) > 0).astype(float)
+    at_end = xr.Variable([QUARTER if d == MONTH else d for d in at_end.dims], at_end.data)
     before = at_end.shift({QUARTER: 1}, fill_value=0.0)
     return -_driver(drivers, "regulation_cost_usd_bn") * (at_end - before)
 
@@ -318,7 +318,7 @@ def _known(names: Sequence[str], where: str) -> None:
         )
 
 
-def _finite(values: xr.DataArray, name: str) -> xr.DataArray:
+def _finite[T: (xr.DataArray, xr.Variable)](values: T, name: str) -> T:
     """``values`` unchanged, or an error: xarray and pandas would skip a NaN without a word."""
     plain = values.to_numpy()
     if np.isfinite(plain.sum()):  # one pass, no copy; of infinities of both signs it is NaN
@@ -363,17 +363,16 @@ def cash_flows(drivers: xr.Dataset, deal: Deal) -> xr.DataArray:
             f"the drivers must give every month from 0 to {months[-1]}, the deal's horizon;"
             " forecast them for this deal"
         )
-    flows = [
-        _finite(TERMS[name](drivers, deal), f"component {name!r}").reset_coords(drop=True)
-        for name in names
-    ]
-    alike = [flow.transpose(..., DRAW, QUARTER) for flow in xr.broadcast(*flows)]
-    dates = [date_after(deal.closed, 3 * int(q)) for q in alike[0][QUARTER].to_numpy()]
+    flows = [_finite(TERMS[name](drivers, deal), f"component {name!r}") for name in names]
+    sizes = {d: n for flow in flows for d, n in flow.sizes.items() if d not in (DRAW, QUARTER)}
+    sizes |= {DRAW: drivers.sizes[DRAW], QUARTER: last_quarter(deal) + 1}
+    dates = [date_after(deal.closed, 3 * q) for q in range(last_quarter(deal) + 1)]
     joined = xr.DataArray(
-        np.stack([flow.to_numpy() for flow in alike], axis=-1),
-        dims=(*alike[0].dims, COMPONENT),
+        np.stack([flow.set_dims(sizes).transpose(*sizes).data for flow in flows], axis=-1),
+        dims=(*sizes, COMPONENT),
         coords={
-            **alike[0].coords,
+            **{dim: drivers[dim].variable for dim in sizes if dim in drivers.coords},
+            QUARTER: quarters(deal),
             COMPONENT: np.array(names),
             "date": (QUARTER, np.array(dates, dtype="datetime64[ns]")),
         },
@@ -676,14 +675,15 @@ def _irr_reached(drivers: xr.Dataset, flows: xr.DataArray, deal: Deal) -> xr.Dat
 def _not_impaired(drivers: xr.Dataset, flows: xr.DataArray, deal: Deal) -> xr.DataArray:
     """Not written down in any month up to ``deal.impairment.by``."""
     written = _driver(drivers, "impairment")
-    last = date_after(deal.closed, int(written[MONTH][-1]))
-    if not deal.closed <= deal.impairment.by <= last:
+    months = written.sizes[MONTH]
+    if not deal.closed <= deal.impairment.by <= date_after(deal.closed, months - 1):
         raise ParameterError(
             f"impairment.by is {deal.impairment.by}; it must lie between the close,"
-            f" {deal.closed}, and the end of the horizon, {last}"
+            f" {deal.closed}, and the end of the horizon, {date_after(deal.closed, months - 1)}"
         )
-    due = [date_after(deal.closed, int(m)) <= deal.impairment.by for m in written[MONTH].to_numpy()]
-    return (written.isel({MONTH: np.array(due)}) < 0.5).all(MONTH)
+    due = sum(date_after(deal.closed, m) <= deal.impairment.by for m in range(months))
+    spared = (written.isel({MONTH: slice(due)}) < 0.5).all(MONTH)
+    return xr.DataArray(spared, coords={DRAW: drivers[DRAW].variable})
 
 
 PAYS_OFF: dict[str, TestFunction] = {
