@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import click
 
 from valuation import __version__
-from valuation.cli import prior, reports, runs, update
+from valuation.cli import news, prior, reports, runs, update
 from valuation.cli.options import (
     EXIT_CODES,
     FAILED,
@@ -67,6 +67,7 @@ def cli() -> None:
 
 for _command in (
     reports.report,
+    news.news,
     reports.model,
     reports.fit,
     reports.check,

@@ -5,7 +5,8 @@ deleted, only superseded. ``published`` decides what an as-of run sees, ``root``
 report that several rows repeat, and rows of one root about one subject and kind count once.
 
 ``tables`` says what a file looks like, ``reading`` reads one, ``rules`` holds across them, ``book``
-cuts and counts, ``checks`` reports. None knows a likelihood: which evidence kinds exist, and what
+cuts and counts, ``chain`` seals rows, ``checks`` reports; ``keeping`` adds rows, ``writing`` puts files in place, and
+``sealing`` seals what was typed by hand. None knows a likelihood: which evidence kinds exist, and what
 their values must look like, comes in as ``kinds``.
 """
 

@@ -299,6 +299,8 @@ def spell(value: Any) -> str:
         return ""
     if isinstance(value, dt.datetime):
         return value.date().isoformat()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
     return value.isoformat() if isinstance(value, dt.date) else str(value)
 
 

@@ -6,13 +6,15 @@ import csv
 import difflib
 import io
 import operator
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from valuation.ledger.tables import Cell, Column, Record, Table
+from valuation.ledger.tables import FORMULA, Cell, Column, Record, Table, read_identifier
+from valuation.ledger.tables import read_text as read_text_cell
 
 MOST_BYTES = 200_000_000  # about a million rows of evidence
 MOST_CHARACTERS = 2_000  # of one cell
@@ -191,13 +193,38 @@ def _read_records(
     columns: list[Sequence[Any]] = []
     try:
         for column in table.columns:
-            known = _read_cells(column, set(cells[column.name]))
-            columns.append([known[cell] for cell in cells[column.name]])
+            texts = cells[column.name]
+            if not _plainly_right(column, texts):
+                known = _read_cells(column, set(texts))
+                columns.append([known[cell] for cell in texts])
+            else:
+                columns.append(texts)
     except ValueError:
         return _read_records_singly(table, header, rows)
     names = [*table.header, "line"]
     columns.append([line for line, _ in rows])
     return [dict(zip(names, values)) for values in zip(*columns, strict=True)], []  # noqa: B905
+
+
+# What no cell of a column that is kept as text may begin or end with, and may hold; else a closer look says more.
+_ENDS = {
+    read_text_cell: ("\n ", " \n", "\n\n", *(f"\n{mark}" for mark in FORMULA)),
+    read_identifier: ("\n.", "\n-", "\n_", "\n\n"),
+}
+_FOREIGN = {read_identifier: re.compile(r"[^A-Za-z0-9._\-\n]")}
+
+
+def _plainly_right(column: Column, cells: Sequence[str]) -> bool:
+    """Whether every cell of a column of text is sound and not blank, by few passes over all of them."""
+    if column.read not in _ENDS or max(map(len, cells)) > MOST_CHARACTERS:
+        return False
+    if not all(map(str.isprintable, cells)):
+        return False
+    joined = "\n".join(("", *cells, ""))
+    foreign = _FOREIGN.get(column.read)
+    return not any(end in joined for end in _ENDS[column.read]) and (
+        foreign is None or foreign.search(joined) is None
+    )
 
 
 def _read_cells(column: Column, cells: set[str]) -> dict[str, Cell]:
@@ -234,6 +261,9 @@ def _read_records_singly(
 
 def _duplicates(table: Table, records: Sequence[Record]) -> list[str]:
     problems: list[str] = []
+    keys = map(operator.itemgetter(*table.key), records)
+    if len(set(keys)) == len(records):
+        return problems
     first: dict[tuple[Cell, ...], int] = {}
     for record in records:
         key = tuple(record[name] for name in table.key)

@@ -7,6 +7,7 @@ import gc
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 
 from valuation.ledger.reading import at, read_table
@@ -228,8 +229,9 @@ def check_evidence(
     problems = []
     if sources is not None:
         problems += _check_sources("evidence", records, sources, file)
+    typed, plain = itemgetter(*_TYPED), (None,) * len(_TYPED)
     for record in records:
-        if all(record[name] is None for name in _TYPED):
+        if typed(record) == plain:
             continue  # plain context, as are most rows of a large ledger
         problems += [
             at(file, record["line"], what) for what in _check_typed(record, kinds, rosters)
