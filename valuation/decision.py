@@ -20,9 +20,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
-from scipy.interpolate import BSpline
-from scipy.optimize import isotonic_regression
-from scipy.special import ndtri
 
 from valuation import value as worth
 from valuation.errors import ParameterError, ValuationError
@@ -514,6 +511,8 @@ def break_even_value(
     regression, rising or falling as fits better) and joined by straight lines between the ranges'
     mean values. None if the curve does not cross 0 within the draws.
     """
+    from scipy.optimize import isotonic_regression  # deferred: an update does not ask for this
+
     values, y = _draws(x, "x"), _draws(npv, "npv")
     w = weights(weight, y.size)
     number, middle = _binned(values, w, bins)
@@ -682,6 +681,8 @@ def _normal_score(x: NDArray, w: NDArray) -> NDArray:
     A monotone change of scale leaves every conditional mean as it is and keeps far outliers from
     ruling a fit. Draws of weight 0 get the score of their place among the others.
     """
+    from scipy.special import ndtri
+
     distinct, number = np.unique(x, return_inverse=True)
     mass = np.bincount(number, w, minlength=distinct.size)
     middle = np.cumsum(mass) - mass / 2
@@ -698,6 +699,8 @@ def _fit(basis: NDArray, y: NDArray, w: NDArray) -> tuple[NDArray, int]:
 
 def _conditional_mean(y: NDArray, x: NDArray, w: NDArray, *, pieces: int) -> NDArray:
     """E[y | x] of each column of ``y``: cubic spline on the normal score, or means by value."""
+    from scipy.interpolate import BSpline
+
     distinct, number = np.unique(x, return_inverse=True)
     if distinct.size <= 2 * pieces:
         mass = np.bincount(number, w)

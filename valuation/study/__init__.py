@@ -6,10 +6,25 @@ runner and the command line call nothing else.
 
 from __future__ import annotations
 
-from valuation.study.case import Study, open_study
-from valuation.study.change import Change, compare_runs, open_change
-from valuation.study.contrast import compare
-from valuation.study.teaching import model_results
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from valuation.study.case import Study, open_study
+    from valuation.study.change import Change, compare_runs, open_change
+    from valuation.study.contrast import compare
+    from valuation.study.teaching import model_results
+
+# Where each name lives: an update needs few of these, and what it does not import it does not wait for.
+_HOMES = {
+    "Change": "change",
+    "Study": "case",
+    "compare": "contrast",
+    "compare_runs": "change",
+    "model_results": "teaching",
+    "open_change": "change",
+    "open_study": "case",
+}
 
 __all__ = [
     "Change",
@@ -20,3 +35,9 @@ __all__ = [
     "open_change",
     "open_study",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
