@@ -421,7 +421,7 @@ def quantities_of(drivers: xr.Dataset, study: Study) -> tuple[tuple[Quantity, ..
     from valuation.value import value
 
     deal = study.deal
-    values = value(drivers, deal)
+    values = value(drivers, deal, only=("npv", "pays_off"))
     found: list[tuple[Quantity, np.ndarray]] = [
         (
             Quantity(str(name), definition_label(str(name), deal), "probability", "definition"),
