@@ -23,7 +23,6 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Callable, Collection, Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -78,20 +77,16 @@ def by_quarter(monthly: xr.Variable, deal: Deal) -> xr.Variable:
     ``monthly`` has every month from 0 to the deal's horizon.
     """
     level = monthly.transpose(..., MONTH)
+    x, last = level.to_numpy(), 3 * last_quarter(deal)
+    if x.shape[-1] != last + 1:
+        raise ValuationError(f"a monthly driver has months 0 to {last}, got {x.shape[-1]} of them")
+    mean = np.zeros((*x.shape[:-1], last // 3 + 1))
     with np.errstate(
         invalid="ignore"
     ):  # what is not finite is told by name once the flows are whole
-        mean = level.to_numpy() @ _shares_of_months(last_quarter(deal))
+        ends = x[..., :-1:3] + x[..., 3::3]
+        mean[..., 1:] = (ends / 2 + x[..., 1::3] + x[..., 2::3]) / 3
     return xr.Variable((*level.dims[:-1], QUARTER), mean)
-
-
-@lru_cache(maxsize=16)
-def _shares_of_months(last: int) -> NDArray:
-    """Weight of each month in each quarter's mean by the trapezoidal rule, shape ``(month, quarter)``."""
-    number = np.arange(last + 1)
-    behind = 3 * number - np.arange(3 * last + 1)[:, None]  # to the quarter's end: 0 to 3 months
-    inside = (behind >= 0) & (behind <= 3) & (number > 0)
-    return np.where(inside, np.where((behind == 0) | (behind == 3), 1 / 6, 1 / 3), 0.0)
 
 
 def within(deal: Deal, *, months: float) -> xr.Variable:
@@ -368,7 +363,9 @@ def cash_flows(drivers: xr.Dataset, deal: Deal) -> xr.DataArray:
     sizes |= {DRAW: drivers.sizes[DRAW], QUARTER: last_quarter(deal) + 1}
     dates = [date_after(deal.closed, 3 * q) for q in range(last_quarter(deal) + 1)]
     joined = xr.DataArray(
-        np.stack([flow.set_dims(sizes).transpose(*sizes).data for flow in flows], axis=-1),
+        np.moveaxis(
+            np.stack([flow.set_dims(sizes).transpose(*sizes).data for flow in flows]), 0, -1
+        ),
         dims=(*sizes, COMPONENT),
         coords={
             **{dim: drivers[dim].variable for dim in sizes if dim in drivers.coords},
@@ -382,7 +379,7 @@ def cash_flows(drivers: xr.Dataset, deal: Deal) -> xr.DataArray:
 
 
 def _total(flows: xr.DataArray) -> xr.DataArray:
-    return flows.sum(COMPONENT) if COMPONENT in flows.dims else flows
+    return flows.sum(COMPONENT, skipna=False) if COMPONENT in flows.dims else flows
 
 
 def discount_rates(flows: xr.DataArray, deal: Deal) -> xr.DataArray:
@@ -417,22 +414,21 @@ def npv(
     return worth.rename("npv")
 
 
-def _financial(flows: xr.DataArray, deal: Deal) -> xr.DataArray:
-    """Flows without the components that the deal calls strategic."""
-    return flows.isel({COMPONENT: ~np.isin(flows[COMPONENT], list(deal.strategic))})
-
-
 def npv_financial(flows: xr.DataArray, deal: Deal) -> xr.DataArray:
     """Net present value without what no market prices (``deal.strategic``), USD bn, ``(draw)``."""
-    worth = npv(_financial(flows, deal), deal)
-    worth.attrs["label"] = "Net present value without strategic components"
+    priced = ~np.isin(flows[COMPONENT], list(deal.strategic))
+    worth = present_values(flows, deal).isel({COMPONENT: priced}).sum(COMPONENT)
+    worth.attrs = {
+        "units": USD_BN,
+        "label": "Net present value without strategic components",
+    }
     return worth.rename("npv_financial")
 
 
 def paid(flows: xr.DataArray, deal: Deal) -> xr.DataArray:
     """The outlay as a positive amount, USD bn: from the flows, or if switched off from the deal."""
     if "outlay" in flows[COMPONENT]:
-        return -flows.sel({COMPONENT: "outlay"}, drop=True).sum(QUARTER)
+        return -flows.sel({COMPONENT: "outlay"}, drop=True).sum(QUARTER, skipna=False)
     return xr.DataArray(deal.outlay.equity_usd_bn + deal.outlay.other_usd_bn)
 
 
@@ -440,9 +436,9 @@ def _returned(flows: xr.DataArray, deal: Deal, by: dt.date) -> xr.DataArray:
     """Undiscounted sum until ``by`` of all flows but the outlay, costs netted, USD bn."""
     if by < deal.closed:
         raise ParameterError(f"a return by {by} cannot be: the deal closed on {deal.closed}")
-    in_time = [date_after(deal.closed, 3 * int(q)) <= by for q in flows[QUARTER].to_numpy()]
-    rest = flows.isel({COMPONENT: flows[COMPONENT] != "outlay"})
-    return _total(rest).isel({QUARTER: np.array(in_time)}).sum(QUARTER)
+    due = sum(date_after(deal.closed, 3 * int(q)) <= by for q in flows[QUARTER].to_numpy())
+    returned = flows.isel({QUARTER: slice(due)}).sum(QUARTER, skipna=False)
+    return returned.isel({COMPONENT: flows[COMPONENT].to_numpy() != "outlay"}).sum(COMPONENT)
 
 
 def moic(flows: xr.DataArray, deal: Deal, by: dt.date | None = None) -> xr.DataArray:
@@ -655,8 +651,8 @@ def _npv_financial_positive(drivers: xr.Dataset, flows: xr.DataArray, deal: Deal
 
 
 def _stake_alone(drivers: xr.Dataset, flows: xr.DataArray, deal: Deal) -> xr.DataArray:
-    only = flows.isel({COMPONENT: np.isin(flows[COMPONENT], ["stake"])})
-    return npv(only, deal) >= paid(flows, deal)
+    stakes = present_values(flows, deal).isel({COMPONENT: np.isin(flows[COMPONENT], ["stake"])})
+    return stakes.sum(COMPONENT) >= paid(flows, deal)
 
 
 def _moic_reached(drivers: xr.Dataset, flows: xr.DataArray, deal: Deal) -> xr.DataArray:

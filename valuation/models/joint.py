@@ -133,13 +133,20 @@ def prior_draws(
 
 
 def _prior_scalar(context: Context, name: str, random_seed: int, draws: int) -> np.ndarray:
-    uniform = keyed_rng(random_seed, name).random(draws)
-    return np.asarray(context.prior(name).ppf(uniform), dtype=float) + np.zeros(draws)
+    def make() -> np.ndarray:
+        uniform = keyed_rng(random_seed, name).random(draws)
+        return np.asarray(context.prior(name).ppf(uniform), dtype=float) + np.zeros(draws)
+
+    key = content("prior", _stated(context, name), random_seed, draws)
+    return MEMORY.recall(key, make).copy()
 
 
 def _innovation(name: str, length: int, random_seed: int, draws: int) -> np.ndarray:
-    # One row a label: the first ones do not change when the grid grows.
-    return keyed_rng(random_seed, name).standard_normal((length, draws)).T
+    def make() -> np.ndarray:
+        # One row a label: the first ones do not change when the grid grows.
+        return keyed_rng(random_seed, name).standard_normal((length, draws)).T
+
+    return MEMORY.recall(content("innovation", name, length, random_seed, draws), make).copy()
 
 
 def bind(
@@ -186,7 +193,12 @@ def _bound(
             name: str = name, own: pd.DataFrame = own, before: Sequence[str] = before
         ) -> tuple[dict[str, Bound], Curves]:
             model = MODELS[name]
-            parameters = _reference_draws(context, basis, (*before, name), draws)
+            parameters = prior_draws(
+                replace(context, priors=basis.priors),
+                (*before, name),
+                random_seed=REFERENCE_SEED,
+                draws=draws,
+            )
             known = {k: v for m in before for k, v in derived[m].items()}
             # Bound before the model's own curves, which condition on who has left already.
             plain = model.curves(context, parameters, known, {}, ops)
@@ -237,25 +249,6 @@ def _stated(context: Context, name: str) -> tuple[str, str, str]:
     """A prior by what enters numbers; its reasons may be reworded."""
     prior = context.prior(name)
     return name, prior.family, repr(sorted(prior.parameters.items()))
-
-
-def _reference_draws(
-    context: Context, basis: Context, names: Sequence[str], draws: int
-) -> dict[str, np.ndarray]:
-    """The prior draws behind ``p0`` of the models ``names``, each parameter's remembered apart."""
-    here = replace(context, priors=basis.priors)
-    parameters: dict[str, np.ndarray] = {}
-    for model in names:
-        stated = [_stated(here, n) for n in MODELS[model].scalars(here)]
-        vectors = MODELS[model].innovations(here)
-        key = content("prior draws", stated, vectors, draws, REFERENCE_SEED)
-        parameters |= MEMORY.recall(
-            key,
-            lambda model=model: prior_draws(  # type: ignore[misc]
-                here, (model,), random_seed=REFERENCE_SEED, draws=draws
-            ),
-        )
-    return parameters
 
 
 def curves(evidence: Evidence, parameters: Parameters, ops: Ops) -> Curves:
