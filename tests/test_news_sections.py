@@ -173,7 +173,7 @@ def test_was_and_is_stand_in_one_sentence_with_the_cause_that_made_most_of_it():
 def test_a_change_within_its_error_is_said_to_be_no_change():
     results = tiny_update()
     said = change.change_sentence(results)
-    assert "is within its simulation error (0.3) and cannot be told from no change" in said
+    assert "is within two simulation errors (0.3 each) and cannot be told from no change" in said
     assert "pull against each other" in said
     assert "fell by" not in said
     assert "rose by" not in said
@@ -398,7 +398,10 @@ def test_rows_are_shown_with_source_and_grade_and_edits_apart():
     ("builder", "told"),
     [
         (whole_update, "got new weights instead of a new fit; so weighted they are worth 1,312"),
-        (refitted_update, "fitted again, with 4,000 draws worth 3,902 for this. K-hat was 1.12"),
+        (
+            refitted_update,
+            "fitted again; the 4,000 draws used are worth 3,902 equal ones for the present state. K-hat",
+        ),
         (empty_update, "stand as they were, since nothing changed that they depend on"),
     ],
 )

@@ -140,13 +140,14 @@ def _harmless(line: str) -> str:
 def _quantities(results: Results) -> list[str]:
     """The headline, the expected value, then the other definitions."""
     from valuation.sections.change import PERCENT, level, shift, size
+    from valuation.sections.words import spell_dates
 
     told = [row for row in results["quantities"] if row["group"] in ("definition", "value")]
     told.sort(key=lambda row: (row["name"] != results["headline"], row["group"] != "value"))
     rows = [("", "was", "is", "change", "error")]
     for row in told:
         unit, error = row["unit"], float(row["mcse"])
-        name = row["label"] if unit in PERCENT else f"{row['label']}, {unit}"
+        name = spell_dates(str(row["label"])) + ("" if unit in PERCENT else f", {unit}")
         rows.append(
             (
                 _cut(name, 44),

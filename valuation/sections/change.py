@@ -203,8 +203,8 @@ def change_sentence(results: Results) -> str:
     if within_error(change, error):
         moved = shift(change, unit, error)
         return (
-            f"{counts}: {what} moved by {moved}, which is within its simulation error "
-            f"({size(error, unit)}) and cannot be told from no change{_cancelling(results)}."
+            f"{counts}: {what} moved by {moved}, which is within two simulation errors "
+            f"({size(error, unit)} each) and cannot be told from no change{_cancelling(results)}."
         )
     verb = "rose" if change > 0 else "fell"
     amount = shift(change, unit, error).lstrip(f"+{words.MINUS}")
@@ -263,7 +263,8 @@ def method_sentence(results: Results) -> str:
     why = f" {words.sentence(words.upper_first(str(made['why'])))}" if made.get("why") else ""
     if made["method"] == "refitted":
         said = (
-            f"The model was fitted again, with {draws:,} draws worth {whole(effective)} for this."
+            f"The model was fitted again; the {draws:,} draws used are worth {whole(effective)} "
+            "equal ones for the present state."
         )
         return f"{said}{why}"
     if made["method"] == "unchanged":

@@ -83,7 +83,7 @@ def _cards(results: Results) -> Html:
     cards = [_card("Chance that it pays off", _arrow(*shown), moved(row))]
     if value is not None:
         cards.append(_card("Expected NPV, USD bn", _arrow(*levels(value)), moved(value)))
-    khat = made.get("khat")
+    khat = made.get("khat") if made["method"] == "reweighted" else None
     cards.append(
         _card(
             "How it was computed",
@@ -91,7 +91,7 @@ def _cards(results: Results) -> Html:
             {
                 "unchanged": "what they depend on is the same",
                 "reweighted": "new weights on stored draws, no new fit",
-                "refitted": "too large a change for new weights",
+                "refitted": plots.short(words.upper_first(str(made["why"])), 70),
             }.get(made["method"], ""),
         )
     )
@@ -207,7 +207,7 @@ def _value(row: Results) -> str:
     change, error, unit = float(row["change"]), float(row["mcse"]), row["unit"]
     was, now = (level(float(row[key]), unit, error) for key in ("was", "is"))
     if within_error(change, error):
-        return f"{was} before, {now} now, no more than the simulation error ({size(error, unit)})."
+        return f"{was} before, {now} now, within two simulation errors ({size(error, unit)} each)."
     return f"{was} before, {now} now (error of the change {size(error, unit)})."
 
 
@@ -276,7 +276,7 @@ def _what(item: Results) -> str:
 
 
 def _moved(item: Results, labels: Mapping[str, str]) -> str:
-    names = [labels.get(name, name.replace("_", " ")) for name in item["moved"]]
+    names = [words.spell_dates(labels.get(name, name)) for name in item["moved"]]
     return "; ".join(names) if names else "none beyond its error"
 
 
@@ -426,7 +426,8 @@ def _quantity_table(
         unit, error = row["unit"], float(row["mcse"])
         lines.append(
             (
-                str(row["label"]) + ("" if unit in PERCENT or not unit else f", {unit}"),
+                words.spell_dates(str(row["label"]))
+                + ("" if unit in PERCENT or not unit else f", {unit}"),
                 level(float(row["was"]), unit, error, named=False),
                 level(float(row["is"]), unit, error, named=False),
                 shift(float(row["change"]), unit, error, named=False),
@@ -462,7 +463,7 @@ def news_quantities(results: Results) -> Section:
     parts: list[str] = [
         paragraph(
             f"{summary} Changes of chances and shares are in percentage points, others in the "
-            f"unit of their quantity; the causes of a row add up to its change.{note}"
+            f"unit of their quantity. The causes of a row add up to its change, but for rounding.{note}"
         ),
         _quantity_table(results, "Chances and value, by cause of the change", first, buckets),
     ]
@@ -680,14 +681,14 @@ def news_method(results: Results) -> Section:
             ("Largest error of a share from sampled orders", size(sampled, unit, named=True))
         )
     if made.get("why"):
-        rows.insert(1, ("Why fitted again", words.sentence(str(made["why"]))))
+        rows.insert(1, ("Why fitted again", words.sentence(words.upper_first(str(made["why"])))))
     return section(
         "method",
         "How it was computed",
         paragraph(said),
         paragraph(
-            f"{shared} Both states use the same random numbers, so that the change is known better "
-            "than either level."
+            f"{shared} Both states are valued on the same draws with the same random numbers, so "
+            "that only what differs between them moves a number."
         ),
         table("How the change was computed", columns("What", "Value"), rows, hidden_caption=True),
         summary=f"{said} {shared}",

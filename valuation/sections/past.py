@@ -186,7 +186,7 @@ def _panel(replay: Results, row: Results) -> Html:
     error = max(errors, default=0.0)
     first, last = (level(value, unit, error) for value in (values[0], values[-1]))
     percent = share == "fraction"
-    name = str(row["label"])
+    name = words.spell_dates(str(row["label"]))
     return figure(
         f"figure-history-{anchor(row['name'])}",
         lambda ax: plots.history(
