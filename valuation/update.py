@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from valuation import pareto
 from valuation.errors import ModelError
-
 
 SAME = 1e-9  # log ratios within this are equal
 
@@ -54,11 +54,8 @@ def importance_weights(log_ratio: ArrayLike) -> Weights:
     if np.ptp(ratio[np.isfinite(ratio)]) < SAME and np.isfinite(ratio).all():
         # Nothing to smooth: the tail of rounding errors would pass for one of weights.
         return Weights(np.full(len(ratio), 1.0 / len(ratio)), 0.0, float(len(ratio)))
-    from arviz_stats.base import array_stats
-
-    # psislw takes the log-likelihood of the left-out point and negates it: hence the minus.
-    smoothed, khat = array_stats.psislw(-ratio, axis=-1)
-    weight = np.exp(smoothed - smoothed.max())
+    log_weight, khat = pareto.smoothed(ratio)
+    weight = np.exp(log_weight)
     weight /= weight.sum()
     return Weights(weight, float(khat), float(1.0 / (weight**2).sum()))
 
