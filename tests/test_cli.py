@@ -505,3 +505,24 @@ def test_lab_starts_jupyterlab_on_this_interpreter_in_the_notebooks_folder(
     (command,) = called[0]
     assert command[:3] == [sys.executable, "-m", "jupyterlab"]
     assert command[3:] == [str(project / "notebooks"), "--no-browser", "--port", "8890"]
+
+
+@pytest.mark.parametrize(("words", "kept"), [(("fit",), True), (("fit", "--refit"), False)])
+def test_a_stored_fit_is_sampled_again_only_when_asked(
+    run: Run, project: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], kept: bool
+) -> None:
+    from valuation import gate, study
+
+    found: list[bool] = []
+
+    def check(self: study.Study) -> gate.Verdict:
+        found.append((self.posteriors / f"{self.posterior_key()}.json").exists())
+        return gate.gate([gate.Check("R-hat", 1.0, 1.01, True, "R-hat is 1.")])
+
+    monkeypatch.setenv("VALUATION_CACHE", str(project / "cache"))
+    monkeypatch.setattr("valuation.study.case.Study.gate", check)
+    opened = study.open_study(root=project)
+    opened.posteriors.mkdir(parents=True)
+    (opened.posteriors / f"{opened.posterior_key()}.json").write_text("{}", encoding="utf-8")
+    code, _, err = run(*words)
+    assert (code, found) == (0, [kept]), err

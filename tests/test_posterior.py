@@ -19,7 +19,16 @@ import xarray as xr
 
 from valuation import posterior
 from valuation.errors import ArtifactError, GateError
-from valuation.posterior import diagnose, load, load_or_fit, pareto_k, read_draws, save, tree_of
+from valuation.posterior import (
+    diagnose,
+    forget,
+    load,
+    load_or_fit,
+    pareto_k,
+    read_draws,
+    save,
+    tree_of,
+)
 
 LIMITS = SimpleNamespace(
     rhat_max=1.01,
@@ -653,6 +662,17 @@ def test_a_cached_posterior_is_not_fitted_again(tmp_path: Path) -> None:
     second = load_or_fit(tmp_path, "k", make)
     xr.testing.assert_identical(first, second)
     assert len(calls) == 1
+
+
+def test_what_was_forgotten_is_fitted_again(tmp_path: Path) -> None:
+    forget(tmp_path / "nowhere", "k")
+    load_or_fit(tmp_path, "k", lambda: good(seed=1))
+    forget(tmp_path, "other")
+    assert load(tmp_path, "k") is not None
+    forget(tmp_path, "k")
+    assert load(tmp_path, "k") is None
+    again = load_or_fit(tmp_path, "k", lambda: good(seed=2))
+    xr.testing.assert_identical(again, good(seed=2))
 
 
 def test_a_damaged_cache_is_said_in_one_sentence_and_fitted_again(

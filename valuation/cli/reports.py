@@ -132,9 +132,11 @@ def model(
 
 
 @click.command(epilog=EXIT_CODES)
+@click.option("--refit", is_flag=True, help="Sample again even if the fit is stored.")
 @with_options(deal_option, as_of_option, seed_option, override_option)
 @with_options(json_option, quiet_option, debug_option)
 def fit(
+    refit: bool,
     deal: str,
     as_of: str,
     seed: int | None,
@@ -146,14 +148,18 @@ def fit(
     """Sample the joint model and show its diagnostics.
 
     The fit is kept, and every notebook reads it. Nothing is sampled twice for the same evidence,
-    priors, deal, code and seed.
+    priors, deal, code and seed, unless --refit asks for it; the draws are the same.
     """
+    from valuation import posterior
     from valuation.study import open_study
 
     if not quiet:
-        talk("Sampling the joint model (nothing to do if it is stored) ...")
+        stored = "" if refit else " (nothing to do if it is stored)"
+        talk(f"Sampling the joint model{stored} ...")
     seeded: dict[str, Any] = {} if seed is None else {"random_seed": seed}
     study = open_study(deal, as_of=as_of, override=override, root=project_root(), **seeded)
+    if refit:
+        posterior.forget(study.posteriors, study.posterior_key())
     verdict = study.gate()
     if as_json:
         print_json(

@@ -33,6 +33,7 @@ from valuation.posterior.sampling import (
 from valuation.posterior.storage import (
     DENSITY,
     Variable,
+    forget,
     load,
     load_or_fit,
     read_draws,
@@ -53,6 +54,7 @@ __all__ = [
     "code_digest",
     "diagnose",
     "fit",
+    "forget",
     "key_of",
     "load",
     "load_or_fit",

@@ -216,6 +216,18 @@ def load_or_fit(
         return tree
 
 
+def forget(folder: str | os.PathLike[str], key: str) -> None:
+    """Withdraw what is stored under ``key``, if anything is; whoever asks next makes it again."""
+    import filelock
+
+    array_path, meta_path = _paths(folder, key)
+    if not meta_path.parent.is_dir():
+        return
+    with _held(filelock.FileLock(meta_path.with_name(f"{key}.lock")), key):
+        meta_path.unlink(missing_ok=True)  # the commit mark first
+        array_path.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def _held(lock: Any, key: str) -> Iterator[None]:
     """Hold a lock; say so on stderr if another process makes us wait."""
