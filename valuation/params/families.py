@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -278,16 +279,27 @@ def faults(family: Family, parameters: Parameters) -> list[str]:
 def fit_quantiles(family: Family, quantiles: Mapping[float, float]) -> dict[str, float]:
     """Parameters whose quantiles come nearest, by least squares on the family's ``scale``.
 
-    With as many quantiles as parameters the fit is exact where the family can reach them.
+    With as many quantiles as parameters the fit is exact where the family can reach them. A normal on its scale
+    is a straight line in normal scores, so its fit has a closed form; others are searched for, once a process.
     """
-    from scipy.optimize import least_squares
+    return dict(
+        _fitted(family.name, tuple(sorted((float(p), float(x)) for p, x in quantiles.items())))
+    )
 
+
+@lru_cache(maxsize=1024)
+def _fitted(name: str, stated: tuple[tuple[float, float], ...]) -> Mapping[str, float]:
+    family, quantiles = FAMILIES[name], dict(stated)
     q = np.array(sorted(quantiles))
     x = np.array([quantiles[p] for p in sorted(quantiles)], dtype=float)
     if family.start is None:
         raise ValueError(f"{family.name} has no quantiles to fit")
-    start = family.start(q, x)
     wanted = family.scale(x)
+    start = family.start(q, x)
+    if family.parameters == ("mu", "sigma"):
+        return start
+    from scipy.optimize import least_squares
+
     spread = float(np.ptp(wanted)) or 1.0
 
     def unpack(theta: Array) -> dict[str, float]:
