@@ -2,7 +2,7 @@
 # Options: SCENARIOS="base bear", ARGS="--seed 7", PYTEST="-k ledger", PYTHON=/path/to/python3.12
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup report test test-slow check example lab lock schemas format clean distclean
+.PHONY: help setup report test test-slow bench check example lab lock schemas format clean distclean
 
 BIN := .venv/bin
 SCENARIOS ?=
@@ -24,6 +24,9 @@ test: setup ## run the tests (a few minutes)
 
 test-slow: setup ## run the long tests: whole notebooks, recovery, ten seeds, the browser
 	@$(BIN)/python -m pytest -n 2 --dist load -m slow --durations=15 $(PYTEST)
+
+bench: setup ## time the update against a refit, a session and a long ledger (about ten minutes)
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 check: setup ## style, types, layers, clean notebooks, settings and ledger
 	@$(BIN)/ruff check .

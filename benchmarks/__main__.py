@@ -1,0 +1,200 @@
+"""``python -m benchmarks``: measure, print a table of seconds and ratios, say which limits hold.
+
+Commands that are compared run in turns within one run, since a machine that others use is fast at one time and slow
+at another: ratios hold where seconds do not. Nothing of the project is written to; everything happens in a copy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from benchmarks.processes import (
+    CommandFailed,
+    Spent,
+    Times,
+    context_rows,
+    copied,
+    last_day,
+    news,
+    shared_fits,
+)
+
+CONTEXT_ROWS = 100_000
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A measured number and what it may be at most.
+
+    Attributes
+    ----------
+    name
+        What was measured, in words.
+    value, most
+        In seconds, or a ratio of seconds.
+    """
+
+    name: str
+    value: float
+    most: float
+
+    @property
+    def holds(self) -> bool:
+        return self.value <= self.most
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one part of the suite found."""
+
+    times: tuple[Times, ...]
+    limits: tuple[Limit, ...]
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def update_against_refit(folder: Path, repeats: int) -> Outcome:
+    """The update command for one added row, and sampling the same ledger again, in turns."""
+    fits = shared_fits(folder)
+    project = copied(folder, "project", fits)
+    day = last_day(project)
+    founder = project.told("deals")[0]["founder"]
+    say("  the fit before the row (made once, kept if it is stored) ...")
+    project.timed("fit", "--quiet")
+    project.timed(*news(day, 1, founder))
+    # The refit has a cache of its own: an update must not find the fit that it is compared with.
+    other = type(project)(project.root, folder / "refits")
+    update, refit, start = Times("valuation update"), Times("valuation fit --refit"), Times("start")
+    words = ("update", "--since", str(day), "--no-page", "--json")
+    told = project.told(*words[:-1])
+    if told["is"]["method"] != "reweighted" or len(told["items"]) != 1:
+        raise CommandFailed(f"the update was not one reweighted row: {told['is']}")
+    for number in range(1, repeats + 1):
+        say(f"  update and refit, {number} of {repeats} ...")
+        start.runs.append(project.timed("--version"))
+        update.runs.append(project.timed(*words))
+        refit.runs.append(other.timed("fit", "--refit", "--quiet"))
+    return Outcome(
+        (start, update, refit),
+        (
+            Limit("update / refit, by the clock", update.wall / refit.wall, 1 / 20),
+            Limit("update / refit, processor time", update.cpu / refit.cpu, 1 / 20),
+        ),
+    )
+
+
+def update_in_a_session(folder: Path, repeats: int) -> Outcome:
+    """The answer after an added row in a process that has answered before."""
+    fits = shared_fits(folder)
+    times: list[Times] = []
+    for number in range(1, repeats + 1):
+        project = copied(folder, f"session{number}", fits)
+        day = last_day(project)
+        founder = project.told("deals")[0]["founder"]
+        project.timed("fit", "--quiet")
+        say(f"  session {number} of {repeats} ...")
+        _, said = project.timed_python("-m", "benchmarks.session", str(day), str(day), founder)
+        for row, seconds in enumerate(json.loads(said)):
+            if row == len(times):
+                times.append(Times(f"session, row {row + 1} added"))
+            times[row].runs.append(Spent(seconds, seconds))
+    return Outcome(tuple(times), (Limit("session, one row added, s", times[0].wall, 0.3),))
+
+
+def a_long_ledger(folder: Path, repeats: int) -> Outcome:
+    """Checking a ledger of many context rows, and adding one to it."""
+    project = copied(folder, "long", folder / "none")
+    day = last_day(project)
+    say(f"  {CONTEXT_ROWS:,} context rows ...")
+    context_rows(project, CONTEXT_ROWS)
+    founder = project.told("deals")[0]["founder"]
+    check, add = Times("valuation news check"), Times("valuation news add")
+    for number in range(1, repeats + 1):
+        say(f"  check and add, {number} of {repeats} ...")
+        check.runs.append(project.timed("news", "check"))
+        add.runs.append(project.timed(*news(day, number, founder)))
+    return Outcome(
+        (check, add),
+        (
+            Limit(f"check of {CONTEXT_ROWS:,} context rows, s", check.wall, 5.0),
+            Limit(f"news add to {CONTEXT_ROWS:,} rows, s", add.wall, 2.0),
+        ),
+    )
+
+
+PARTS: dict[str, Callable[[Path, int], Outcome]] = {
+    "update": update_against_refit,
+    "session": update_in_a_session,
+    "ledger": a_long_ledger,
+}
+
+
+def table(outcomes: Sequence[Outcome]) -> str:
+    """Seconds, then what they were measured for."""
+    lines = [f"{'median of runs':<40}{'clock, s':>10}{'CPU, s':>10}{'runs':>6}"]
+    for times in (t for outcome in outcomes for t in outcome.times):
+        lines.append(f"{times.name:<40}{times.wall:>10.3f}{times.cpu:>10.3f}{len(times.runs):>6}")
+    lines += ["", f"{'limit':<40}{'measured':>10}{'at most':>10}"]
+    for limit in (x for outcome in outcomes for x in outcome.limits):
+        verdict = "holds" if limit.holds else "MISSED"
+        lines.append(f"{limit.name:<40}{limit.value:>10.4f}{limit.most:>10.4f}  {verdict}")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code 1 if a limit is missed, 2 if a command fails."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all by default")
+    parser.add_argument("--repeats", type=int, default=3, help="runs of each command (default 3)")
+    parser.add_argument("--json", action="store_true", help="JSON on stdout, table on stderr")
+    given = parser.parse_args(arguments)
+    unknown = [part for part in given.parts if part not in PARTS]
+    if unknown or given.repeats < 1:
+        parser.error(f"parts are {', '.join(PARTS)}; repeats at least 1")
+    outcomes: dict[str, Outcome] = {}
+    for name in given.parts or PARTS:
+        say(f"{name} ...")
+        with tempfile.TemporaryDirectory(prefix="valuation-benchmark-") as folder:
+            try:
+                outcomes[name] = PARTS[name](Path(folder), given.repeats)
+            except CommandFailed as error:
+                say(f"error: {error}")
+                return 2
+    shown = table(list(outcomes.values()))
+    if given.json:
+        say(shown)
+        print(json.dumps(_plain(outcomes), indent=1))
+    else:
+        print(shown)
+    return 0 if all(x.holds for outcome in outcomes.values() for x in outcome.limits) else 1
+
+
+def _plain(outcomes: dict[str, Outcome]) -> dict[str, object]:
+    return {
+        "machine": {
+            "python": platform.python_version(),
+            "system": platform.platform(),
+            "processors": os.cpu_count(),
+        },
+        "parts": {
+            name: {
+                "seconds": [asdict(t) | {"wall": t.wall, "cpu": t.cpu} for t in outcome.times],
+                "limits": [asdict(x) | {"holds": x.holds} for x in outcome.limits],
+            }
+            for name, outcome in outcomes.items()
+        },
+    }
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

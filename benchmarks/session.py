@@ -1,0 +1,40 @@
+"""One running session: how soon the answer follows a row that was added. Prints its seconds as JSON.
+
+python -m benchmarks.session SINCE DAY SUBJECT: compares with what was public on SINCE and adds rows after DAY.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import subprocess
+import sys
+import time
+
+from benchmarks.processes import news
+
+ROWS = 3
+
+
+def main() -> None:
+    since, day, subject = sys.argv[1], dt.date.fromisoformat(sys.argv[2]), sys.argv[3]
+    from valuation.study import open_change
+
+    change = open_change(since=since)
+    assert change.answer
+    seconds: list[float] = []
+    for number in range(1, ROWS + 1):
+        subprocess.run(
+            [sys.executable, "-m", "valuation", *news(day, number, subject)],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        start = time.perf_counter()
+        change = open_change(since=since, like=change)
+        assert len(change.answer["items"]) == number
+        seconds.append(time.perf_counter() - start)
+    print(json.dumps(seconds))
+
+
+if __name__ == "__main__":
+    main()
