@@ -33,12 +33,7 @@ if TYPE_CHECKING:
     from valuation.ledger.keeping import Addition, Validate
 
 REQUIRED = ("event_date", "published", "claim", "source", "credibility")
-GRADES = {
-    "A": "an official record or the firm itself",
-    "B": "a large outlet that names its sources",
-    "C": "one outlet, unnamed sources, or an interested party",
-    "D": "rumour, opinion, or a claim that was contradicted",
-}
+GRADES = ("A", "B", "C", "D")
 
 
 @click.group(epilog=EXIT_CODES)
@@ -382,6 +377,7 @@ def _on_a_terminal() -> bool:
 def _ask(root: Path, deal: str) -> dict[str, Any]:
     """Every field, one after the other; what cannot be right is asked again."""
     from valuation.ledger import load_ledger
+    from valuation.params.settings import load_grades
 
     folder, kinds, _ = _ledger_of(root, deal)
     ledger = load_ledger(folder, kinds=kinds)
@@ -405,8 +401,8 @@ def _ask(root: Path, deal: str) -> dict[str, Any]:
         row["sd"] = _answer("Error (sd)", blank=True)
     row["claim"] = _answer("Claim")
     row["source"] = _answer("Source (an id of sources.csv, or a publisher)")
-    for grade, meaning in GRADES.items():
-        talk(f"  {grade}  {meaning}")
+    for name, grade in load_grades(root / "params" / "credibility.yaml"):
+        talk(f"  {name}  true with probability {grade.probability:g}: {grade.rationale}")
     row["credibility"] = _answer("Credibility", choices=GRADES, read=_upper)
     row["root"] = _answer("Root (the original report; blank: a report of its own)", blank=True)
     row["note"] = _answer("Note", blank=True)
@@ -432,7 +428,8 @@ def _answer(
         if value and choices is not None and value not in choices:
             from difflib import get_close_matches
 
-            close = get_close_matches(value, list(choices), n=1)
+            part = [name for name in choices if value.casefold() in name.casefold()]
+            close = part or get_close_matches(value, list(choices), n=1)
             hint = f"did you mean {close[0]!r}?" if close else "choose one of those shown"
             raise click.BadParameter(f"{value!r} is not among them; {hint}")
         return value

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -203,27 +204,23 @@ def _read_records(
         return _read_records_singly(table, header, rows)
     names = [*table.header, "line"]
     columns.append([line for line, _ in rows])
-    return [dict(zip(names, values)) for values in zip(*columns, strict=True)], []  # noqa: B905
+    return list(map(dict, map(zip, repeat(names), zip(*columns, strict=True)))), []
 
 
-# What no cell of a column that is kept as text may begin or end with, and may hold; else a closer look says more.
-_ENDS = {
-    read_text_cell: ("\n ", " \n", "\n\n", *(f"\n{mark}" for mark in FORMULA)),
-    read_identifier: ("\n.", "\n-", "\n_", "\n\n"),
-}
+# With what no cell of a column that is kept as text may begin, and what it may not hold; a closer look says more.
+_NOT_FIRST = {read_text_cell: {" ", *FORMULA}, read_identifier: {".", "-", "_"}}
 _FOREIGN = {read_identifier: re.compile(r"[^A-Za-z0-9._\-\n]")}
 
 
 def _plainly_right(column: Column, cells: Sequence[str]) -> bool:
     """Whether every cell of a column of text is sound and not blank, by few passes over all of them."""
-    if column.read not in _ENDS or max(map(len, cells)) > MOST_CHARACTERS:
+    if column.read not in _NOT_FIRST or "" in cells or max(map(len, cells)) > MOST_CHARACTERS:
         return False
-    if not all(map(str.isprintable, cells)):
+    if not all(map(str.isprintable, cells)) or " " in {cell[-1] for cell in cells}:
         return False
-    joined = "\n".join(("", *cells, ""))
     foreign = _FOREIGN.get(column.read)
-    return not any(end in joined for end in _ENDS[column.read]) and (
-        foreign is None or foreign.search(joined) is None
+    return not _NOT_FIRST[column.read] & {cell[0] for cell in cells} and (
+        foreign is None or foreign.search("\n".join(cells)) is None
     )
 
 
