@@ -52,11 +52,6 @@ def writing(folder: Path) -> Iterator[None]:
         ) from None
 
 
-def pending(folder: Path) -> bool:
-    """Whether a writer was stopped between its note and its last file."""
-    return (folder / NOTE).is_file()
-
-
 def complete(folder: Path) -> None:
     """Append what the note of a stopped writer says and is not there yet; the lock is the caller's."""
     for scratch in folder.glob(".tmp-*"):
