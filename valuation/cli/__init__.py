@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import click
 
 from valuation import __version__
-from valuation.cli import news, prior, reports, runs, update
+from valuation.cli import news, prior, replay, reports, runs, update
 from valuation.cli.options import (
     EXIT_CODES,
     FAILED,
@@ -80,5 +80,6 @@ for _command in (
     update.update,
     update.compare,
     update.watch,
+    replay.replay,
 ):
     cli.add_command(_command)

@@ -1,12 +1,439 @@
-"""History."""
+"""The answer as it would have been on each date, and what moved it: the ledger walked from the deal's close.
+
+On each date the state is what was public by then, under the present priors, terms and code. The draws of the last fit
+are weighed forward; where they do not reach, the state of that date is fitted and the walk goes on from there:
+iterated batch importance sampling (Chopin 2002, Biometrika 89, 539) with a new run of the sampler for its moves.
+"""
 
 from __future__ import annotations
 
+import calendar
+import datetime as dt
+import hashlib
 import json
+import math
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 
-def read_history(root: Path, deal: str) -> dict[str, Any] | None:
-    path = root / "reports" / "history.json"
-    return json.loads(path.read_text()) if path.is_file() else None
+from valuation import archive, publish
+from valuation import gate as gates
+from valuation.errors import ArtifactError, GateError, LedgerError, ModelError, ParameterError
+from valuation.study.case import HOUSE, Study
+from valuation.study.change import OVERLAP_MIN, REWEIGHTED, SAME_NUMBER, Change
+from valuation.study.items import items_of, mixed
+from valuation.study.pool import (
+    Pool,
+    Position,
+    Quantity,
+    Source,
+    error_of,
+    evidence_of,
+    read_source,
+)
+from valuation.update import Weights
+
+SCHEMA, KIND = 1, "replay"
+FITTED = "fitted"
+BASE = "base"  # the scenario whose history stands on the index
+SHOWN = 3  # items named at a point
+
+Told = Callable[[str], None]
+Fit = Callable[[Study], Source]
+
+
+# --- dates ----------------------------------------------------------------------------------------
+
+
+def month_ends(study: Study) -> tuple[dt.date, ...]:
+    """The day the deal closed, the end of every month since, and the day of the newest row."""
+    first, last = _ends(study)
+    found = {first, last}
+    year, month = first.year, first.month
+    while (end := dt.date(year, month, calendar.monthrange(year, month)[1])) < last:
+        found.add(end)
+        year, month = (year + 1, 1) if month == 12 else (year, month + 1)
+    return tuple(sorted(found))
+
+
+def news_days(study: Study) -> tuple[dt.date, ...]:
+    """As :func:`month_ends`, but every day on which the rows that count became others."""
+    first, last = _ends(study)
+    rows = study.ledger.evidence
+    rows = rows[rows["kind"].notna() | rows["supersedes"].notna()]
+    ledger = replace(study.ledger, evidence=rows.reset_index(drop=True))
+    found, before = {first, last}, set(study.ledger.cut(first).scored()["id"])
+    for day in sorted({day for day in rows["published"] if first < day}):
+        now = set(ledger.cut(day).scored()["id"])
+        if now != before:
+            found.add(day)
+        before = now
+    return tuple(sorted(found))
+
+
+def _ends(study: Study) -> tuple[dt.date, dt.date]:
+    first, last = study.deal.closed, max(study.ledger.evidence["published"])
+    if last < first:
+        raise ModelError(
+            f"the newest row was published on {last}, before the deal closed on {first}; "
+            "a history begins at the close: add rows, or correct the date in the deal's file"
+        )
+    return first, last
+
+
+EVERY: dict[str, Callable[[Study], tuple[dt.date, ...]]] = {"month": month_ends, "news": news_days}
+
+
+def state_at(study: Study, day: dt.date) -> Study:
+    """The state on a day: the rows public by then; all else as it is now."""
+    return replace(study, ledger=study.ledger.cut(day), as_of_given=True)
+
+
+# --- the walk -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Stand:
+    """Where the walk stands: the last state that was valued, the draws of the last fit, the point they gave."""
+
+    study: Study
+    known: tuple[tuple[str, ...], ...]
+    pool: Pool
+    point: dict[str, Any] | None
+
+
+def fit_at(study: Study) -> Source:
+    """Draws of a state: read from the cache if they are stored there, sampled if not.
+
+    Raises
+    ------
+    GateError
+        If the sampler did not converge.
+    """
+    from valuation.posterior import diagnose
+
+    diagnose(study.posterior, study.limits).raise_if_failed(study.override)
+    prior_set = HOUSE
+    if study.prior_set != HOUSE and study.beliefs.method == "refitted":
+        prior_set = study.prior_set
+    # What a fit is sampled under knows nothing of a scenario's terms.
+    terms = study.base_deal.model_copy(update={"prior_set": prior_set})
+    key = study.posterior_key(prior_set)
+    source = read_source(study, key, first=True, owner=replace(study, deal=terms))
+    if source is None:
+        raise ArtifactError(f"the fit {key} has gone; run the replay again")
+    return source
+
+
+def replay(
+    study: Study,
+    *,
+    every: str = "month",
+    refit_at_each: bool = False,
+    told: Told = lambda text: None,
+    fit: Fit = fit_at,
+) -> dict[str, Any]:
+    """The history of every published quantity, keys as documented in CONTRIBUTING.
+
+    The first date with rows that count is fitted, then every date that the draws of the last fit do not reach. A date
+    on which nothing is new repeats the point before. At most three items are named at a point: what each moved the
+    headline as it arrived, in order of publication, then of id. At a date that was fitted both fits are pooled for
+    that, so that two runs of the sampler are never subtracted. An item that cannot stand without a later one counts
+    with it; one whose step rests on weights that cannot be trusted is left out.
+
+    Parameters
+    ----------
+    study
+        The newest state.
+    every
+        A name of :data:`EVERY`.
+    refit_at_each
+        Fit wherever the state has changed; weigh nothing forward.
+    told
+        Called with a sentence before each fit, and for each date that is left out.
+    fit
+        Draws of a state, with the owner they were sampled under.
+
+    Raises
+    ------
+    GateError
+        If a fit is refused, or serves its own date no better than the draws before; names the date.
+    ModelError
+        If no date can be valued.
+    """
+    if every not in EVERY:
+        raise ParameterError(f"a replay goes by {' or '.join(EVERY)}, not by {every!r}")
+    digests = digests_of(study)  # of what was read, before anybody edits it
+    here: _Stand | None = None
+    points: list[dict[str, Any]] = []
+    quantities: dict[str, Quantity] = {}
+    fits: list[str] = []
+    for day in EVERY[every](study):
+        state = state_at(study, day)
+        if state.ledger.scored().empty:
+            continue
+        known = _known(state)
+        if here is not None and here.known == known:
+            points += [] if here.point is None else [_again(here, day)]
+            continue
+        why = _why_fit(here, state, refit_at_each)
+        if here is None or why:
+            told(f"As of {day}: {why}; {_to_do(state)}.")
+            pool = Pool([_fitted(state, day, fit)], state)
+            fits.append(pool.sources[0].key)
+        else:
+            pool = here.pool
+        rare = _too_rare(pool, state)
+        if rare:
+            told(f"As of {day}: left out, {rare}.")
+            here = _Stand(state, known, pool, None)
+            continue
+        if why and (still := _trouble(pool, state)):
+            raise GateError(
+                f"as of {day}: {still}, although the model was fitted there; "
+                "replay a scenario nearer to the priors of the fit"
+            )
+        moved = [] if here is None else _moved(_both(here.pool, pool, state), here.study, state)
+        point = _point(pool, state, FITTED if why else REWEIGHTED, moved)
+        points.append(point)
+        quantities = {q.name: q for q in pool.at(state).quantities} | {
+            name: q for name, q in quantities.items() if name not in point["values"]
+        }
+        here = _Stand(state, known, pool, point)
+    if not points:
+        raise ModelError(
+            "no date from the deal's close on can be valued; add typed rows to the ledger, or replay another scenario"
+        )
+    return {
+        "schema": SCHEMA,
+        "kind": KIND,
+        "deal": study.base_deal.name,
+        "scenario": study.scenario.scenario,
+        "every": every,
+        "made": dt.datetime.now(dt.UTC).replace(microsecond=0).isoformat(),
+        "headline": study.deal.headline,
+        "quantities": [
+            {"name": q.name, "label": q.label, "unit": q.unit, "group": q.group}
+            for q in quantities.values()
+        ],
+        "points": points,
+        "run": {
+            "seed": study.random_seed,
+            "refit_at_each": refit_at_each,
+            "posterior": " ".join(fits),
+            "digests": digests,
+            "versions": _versions(),
+        },
+    }
+
+
+def _known(study: Study) -> tuple[tuple[str, ...], ...]:
+    """What a state's numbers depend on that another date of the same ledger may have otherwise."""
+    evidence = evidence_of(study)
+    rosters = (evidence.context.people, evidence.context.customers)
+    return (tuple(sorted(evidence.ids)), *(tuple(r["subject"].astype(str)) for r in rosters))
+
+
+def _why_fit(here: _Stand | None, study: Study, at_each: bool) -> str:
+    """Why a state must be fitted; empty if the draws at hand serve it."""
+    if here is None:
+        return "the first date with rows that count"
+    return "a fit was asked for at each date" if at_each else _trouble(here.pool, study)
+
+
+def _trouble(pool: Pool, study: Study) -> str:
+    """Why a pool's draws cannot be weighed for a state; empty if they can. The rule is that of an update."""
+    try:
+        return _doubt(study, pool.at(study).weights)
+    except ModelError as error:
+        if not study.scenario.conditions:
+            return str(error)
+    # That no draw meets the conditions says nothing about the weights.
+    free = study.scenario.model_copy(update={"conditions": ()})
+    return _trouble(pool, replace(study, scenario=free))
+
+
+def _doubt(study: Study, weights: Weights) -> str:
+    return Change(study, study, None, {}, ())._trouble(weights) or ""
+
+
+def _to_do(study: Study) -> str:
+    stored = (study.posteriors / f"{study.posterior_key()}.json").is_file()
+    return "reading the stored fit" if stored else "fitting, which takes about a minute"
+
+
+def _fitted(study: Study, day: dt.date, fit: Fit) -> Source:
+    try:
+        return fit(study)
+    except GateError as error:
+        told = [f"as of {day}: {problem}" for problem in error.problems]
+        raise GateError([*told, "another --seed may sample better"]) from None
+
+
+def _too_rare(pool: Pool, study: Study) -> str:
+    """Why a scenario's conditions leave nothing to speak from at a date; empty if they do not."""
+    if not study.scenario.conditions:
+        return ""
+    try:
+        weight = pool.at(study).weight
+    except ModelError as error:
+        return str(error)
+    name = study.scenario.scenario
+    check = gates.scenario_draws(weight.tolist(), study.limits, scenario=name)
+    return "" if check.passed else check.sentence.rstrip(".")
+
+
+def _both(before: Pool, now: Pool, study: Study) -> Pool:
+    """The draws that two dates are compared on: of one fit if it serves both, else of both fits."""
+    if before is now:
+        return now
+    (first,), (second,) = before.sources, now.sources
+    # With dice of its own, so that none is thrown twice.
+    return Pool([first, replace(second, seed=second.seed + 1)], study)
+
+
+def _moved(pool: Pool, before: Study, now: Study) -> list[dict[str, Any]]:
+    """The new items that moved the headline most, by what each did as it arrived; largest first."""
+    items = items_of(before, now)
+    found: list[dict[str, Any]] = []
+    last: Position | None = None
+    for count in range(len(items) + 1) if items else ():
+        try:
+            position = pool.at(mixed(before, now, items, range(count)))
+        except LedgerError:
+            continue  # cannot stand yet: counts with the item that lets it
+        except ModelError:
+            last = None
+            continue
+        # The two ends rest each on its own fit; between them the fits must overlap.
+        between = 0 < count < len(items)
+        if (between and pool.overlap < OVERLAP_MIN) or _doubt(now, position.weights):
+            last = None
+            continue
+        if last is not None:
+            item = items[count - 1]
+            place = [q.name for q in position.quantities].index(now.deal.headline)
+            change = float(position.values[place] - last.values[place])
+            error = float(error_of(position.scatter[place] - last.scatter[place]))
+            if abs(change) > SAME_NUMBER:
+                found.append(
+                    {"item": item.id, "title": item.title, "change": change, "mcse": error}
+                )
+        last = position
+    return sorted(found, key=lambda step: (-abs(step["change"]), step["item"]))[:SHOWN]
+
+
+def _point(
+    pool: Pool, study: Study, method: str, moved: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    position = pool.at(study)
+    names = [q.name for q in position.quantities]
+
+    def told(values: np.ndarray) -> dict[str, float]:
+        return {name: float(value) for name, value in zip(names, values, strict=True)}
+
+    weights = position.weights
+    return {
+        "as_of": str(study.as_of),
+        "rows": len(study.ledger.scored()),
+        "values": told(position.values),
+        "mcse": told(error_of(position.scatter)),
+        "method": method,
+        "khat": None if method == FITTED else _finite(weights.khat),
+        "effective_draws": float(weights.effective_draws),
+        "moved": list(moved),
+    }
+
+
+def _again(here: _Stand, day: dt.date) -> dict[str, Any]:
+    """The last point on a later day: time passed, and nothing came that counts."""
+    assert here.point is not None
+    khat = _finite(here.pool.at(here.study).weights.khat)
+    return here.point | {"as_of": str(day), "method": REWEIGHTED, "khat": khat, "moved": []}
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _versions() -> dict[str, str]:
+    from valuation.posterior import versions
+
+    return dict(versions())
+
+
+# --- kept -----------------------------------------------------------------------------------------
+
+
+def digests_of(study: Study) -> dict[str, str]:
+    """SHA-256 of what a history depends on, by name."""
+    return {**study.digests, "limits": study.limits.digest()}
+
+
+def is_current(history: Mapping[str, Any], study: Study) -> bool:
+    """Whether a history was made from this ledger, these priors, this deal, scenario and code, with this seed."""
+    run = history.get("run") or {}
+    same = (history.get("deal"), history.get("scenario"), run.get("seed"), run.get("digests"))
+    return same == (
+        study.base_deal.name,
+        study.scenario.scenario,
+        study.random_seed,
+        digests_of(study),
+    )
+
+
+def history_path(root: Path, deal: str, scenario: str = BASE) -> Path:
+    """Where a history is kept; that of another scenario than the base never takes its place."""
+    name = "history" if scenario == BASE else publish.run_folder(root, f"history-{scenario}").name
+    return archive.deal_base(root, deal) / f"{name}.json"
+
+
+def write_history(root: Path, history: Mapping[str, Any]) -> Path:
+    """Put a history in its place in one step, with a digest of its content; the path."""
+    path = history_path(root, str(history["deal"]), str(history["scenario"]))
+    kept = {**history, "sha256": _digest(history)}
+    text = json.dumps(kept, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
+    publish.write_file(path, f"{text}\n".encode())
+    return path
+
+
+def read_history(root: Path, deal: str, scenario: str = BASE) -> dict[str, Any] | None:
+    """The history that was written for a deal, or None; if it is there and damaged, stderr says so."""
+    path = history_path(root, deal, scenario)
+    try:
+        history = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError):
+        history = None
+    problem = _fault(history, deal, scenario)
+    if problem:
+        print(
+            f"reports/{path.name}: {problem}; make it again with `valuation replay`",
+            file=sys.stderr,
+        )
+        return None
+    assert isinstance(history, dict)
+    return {key: value for key, value in history.items() if key != "sha256"}
+
+
+def _fault(history: Any, deal: str, scenario: str) -> str:
+    if not isinstance(history, dict):
+        return "damaged: not the JSON that was written"
+    if (history.get("kind"), history.get("schema")) != (KIND, SCHEMA):
+        return f"of another version ({history.get('kind')!r}, schema {history.get('schema')!r})"
+    content = {key: value for key, value in history.items() if key != "sha256"}
+    if history.get("sha256") != _digest(content):
+        return "damaged: not what was written"
+    if (history["deal"], history["scenario"]) != (deal, scenario):
+        return f"the history of {history['deal']}, {history['scenario']}"
+    return ""
+
+
+def _digest(history: Mapping[str, Any]) -> str:
+    text = json.dumps(history, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
