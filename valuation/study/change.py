@@ -14,7 +14,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ import numpy as np
 
 from valuation import gate as gates
 from valuation.archive import Run
-from valuation.errors import ArtifactError, ParameterError
+from valuation.errors import ArtifactError, LedgerError, ParameterError
 from valuation.models import KINDS
 from valuation.params import cache_folder, find_root
 from valuation.params.reading import digest_of
@@ -36,6 +36,7 @@ from valuation.study.items import (
     TERMS,
     Item,
     at_the_date_of,
+    completed,
     items_of,
     mixed,
     roster_changes,
@@ -43,7 +44,16 @@ from valuation.study.items import (
     state_digest,
     with_rosters_of,
 )
-from valuation.study.pool import Memory, Pool, Position, Source, error_of, read_source
+from valuation.study.pool import (
+    Memory,
+    Pool,
+    Position,
+    Quantity,
+    Source,
+    error_of,
+    evidence_of,
+    read_source,
+)
 from valuation.study.stored import package_digest
 from valuation.update import Coefficients, Weights, shapley_coefficients
 
@@ -62,6 +72,7 @@ BUCKETS = {
 }
 UNCHANGED, REWEIGHTED, REFITTED = "unchanged", "reweighted", "refitted"
 SAME_NUMBER = 1e-9
+OVERLAP_MIN = 0.03  # of two fits, below which a state between them is a guess
 DECIDED = 2.0  # errors beyond which a driver is said to have moved
 
 
@@ -135,10 +146,11 @@ class Change:
         """The pool that both ends can trust, and why anything was fitted (empty if nothing was)."""
         sources: list[Source] = []
         for key, owner in self.keys:
-            found = read_source(self.new, key, first=not sources, owner=owner)
+            state = None if owner is None else _sampled_under(owner, key)
+            found = read_source(self.new, key, first=not sources, owner=state)
             if (
                 found is not None
-                and (not sources or owner is not None)
+                and (not sources or (owner is not None and sources[0].owner is not None))
                 and key not in {s.key for s in sources}
             ):
                 sources.append(found)
@@ -153,7 +165,8 @@ class Change:
             if any(s.owner is None for s in sources):
                 sources = []  # draws whose own state is lost cannot be pooled
             if key not in {s.key for s in sources}:
-                again = read_source(self.new, key, first=not sources, owner=study)
+                state = _sampled_under(study, key)
+                again = read_source(self.new, key, first=not sources, owner=state)
                 if again is None:
                     raise ArtifactError(f"the fit {key} has gone; run the update again")
                 sources.append(again)
@@ -177,8 +190,10 @@ class Change:
         from valuation.posterior import diagnose
 
         self.told(why)
-        diagnose(study.posterior, study.limits).raise_if_failed(study.override)
-        return study.posterior_key()
+        # Under the priors in use: a fit under others would be as far away as the draws at hand.
+        tree = study._fitted(study.prior_set)
+        diagnose(tree, study.limits).raise_if_failed(study.override)
+        return study.posterior_key(study.prior_set)
 
     @property
     def pool(self) -> Pool:
@@ -187,28 +202,37 @@ class Change:
     # --- positions --------------------------------------------------------------------------------
 
     @cached_property
+    def quantities(self) -> tuple[Quantity, ...]:
+        """What both states publish."""
+        before = {q.name for q in self.pool.at(self.old).quantities}
+        return tuple(q for q in self.pool.at(self.new).quantities if q.name in before)
+
+    def _at(self, study: Study) -> Position:
+        return self.pool.at(study).of(self.quantities)
+
+    @cached_property
     def was(self) -> Position:
         """The old state on the pool."""
-        return self.pool.at(self.old)
+        return self._at(self.old)
 
     @cached_property
     def now(self) -> Position:
         """The new state on the pool."""
-        return self.pool.at(self.new)
+        return self._at(self.new)
 
     @cached_property
     def later(self) -> Position:
         """The old state on the new state's day."""
         if self.old.as_of == self.new.as_of and self.old.random_seed == self.new.random_seed:
             return self.was
-        return self.pool.at(at_the_date_of(self.old, self.new))
+        return self._at(at_the_date_of(self.old, self.new))
 
     @cached_property
     def base(self) -> Position:
         """The old state on the new day and with the new rosters: what the items are added to."""
         if not self.rosters:
             return self.later
-        return self.pool.at(with_rosters_of(at_the_date_of(self.old, self.new), self.new))
+        return self._at(with_rosters_of(at_the_date_of(self.old, self.new), self.new))
 
     @cached_property
     def items(self) -> tuple[Item, ...]:
@@ -224,7 +248,31 @@ class Change:
             return self.now
         if not chosen:
             return self.base
-        return self.pool.at(mixed(self.old, self.new, self.items, chosen))
+        state = mixed(self.old, self.new, self.items, chosen)
+        try:
+            return self._at(state)
+        except LedgerError:
+            return self._coalition(self._standing(chosen))
+
+    def _standing(self, chosen: frozenset[int]) -> frozenset[int]:
+        """The items that can be put in without contradiction, each as it arrives or as soon as another allows it.
+
+        A group's counts must not fall: of two that were both restated, one may not stand without the other.
+        """
+        kept: frozenset[int] = frozenset()
+        left = sorted(chosen)
+        while left:
+            for i in left:
+                try:
+                    evidence_of(mixed(self.old, self.new, self.items, kept | {i}))
+                except LedgerError:
+                    continue
+                kept |= {i}
+                left.remove(i)
+                break
+            else:
+                break
+        return kept
 
     @cached_property
     def shares(self) -> Shares:
@@ -270,7 +318,7 @@ class Change:
         moved = bool(self.items or self.rosters) or self.old.as_of != self.new.as_of
         moved = moved or any(
             abs(value - self.published.get(q.name, value)) > SAME_NUMBER
-            for q, value in zip(self.pool.quantities, self.now.values, strict=True)
+            for q, value in zip(self.quantities, self.now.values, strict=True)
         )
         return REWEIGHTED if moved else UNCHANGED
 
@@ -289,7 +337,7 @@ class Change:
     def answer(self) -> dict[str, Any]:
         """The change without pictures: what a terminal prints. Keys as documented in CONTRIBUTING."""
         gates.gate(self.checks, self.new.override).raise_if_refused()
-        meta = self.pool.quantities  # known, now that positions were taken
+        meta = self.quantities
         names = [q.name for q in meta]
         was = np.array(
             [self.published.get(n, v) for n, v in zip(names, self.was.values, strict=True)]
@@ -382,6 +430,8 @@ class Change:
             found[bucket] = (change, error_of(pull))
         # What was published, computed again here; other code or other draws make the difference.
         again = (self.was.values - was) + (now - self.now.values)
+        # What differs between the states without being an item, if ever anything does, is not kept quiet.
+        again = again + (self.now.values - self.base.values) - shares.value.sum(axis=0)
         other = self.run is not None and _code(self.run) != (
             _code(self.until) if self.until is not None else package_digest()
         )
@@ -393,7 +443,7 @@ class Change:
     def _items(self, names: Sequence[str], told: Any) -> list[dict[str, Any]]:
         shares, out = self.shares, []
         sources = self.new.ledger.sources.set_index("source")
-        groups = {q.name: q.group for q in self.pool.quantities}
+        groups = {q.name: q.group for q in self.quantities}
         for i, item in enumerate(self.items):
             error = error_of(shares.scatter[i])
             row = item.row or {}
@@ -429,7 +479,8 @@ class Change:
                         n
                         for j, n in enumerate(names)
                         if groups[n] in ("driver", "event")
-                        and abs(shares.value[i, j]) > max(DECIDED * error[j], 1e-9)
+                        and abs(shares.value[i, j])
+                        > max(DECIDED * math.hypot(error[j], shares.sampling[i, j]), 1e-9)
                     ],
                 }
             )
@@ -441,7 +492,10 @@ class Change:
             return None
         base = with_rosters_of(at_the_date_of(self.old, self.new), self.new)
         alone = mixed(self.old, self.new, self.items, frozenset({place}))
-        chance = self.pool.row_probability(base, alone, item.id)
+        try:
+            chance = self.pool.row_probability(base, alone, item.id)
+        except LedgerError:  # it cannot stand without another item
+            return None
         return None if math.isnan(chance) else chance
 
     def _attribution(self) -> dict[str, Any]:
@@ -452,7 +506,8 @@ class Change:
             "evaluations": self.pool.evaluations,
             "worst_khat": float(worst.khat),
             "least_draws": float(worst.effective_draws),
-            "rough": self._trouble(worst) is not None,
+            "overlap": self.pool.overlap,
+            "rough": self._trouble(worst) is not None or self.pool.overlap < OVERLAP_MIN,
         }
 
     @cached_property
@@ -464,6 +519,7 @@ class Change:
             {
                 "old": state_digest(self.old),
                 "new": state_digest(self.new),
+                "ledgers": [self.old.ledger.digest, self.new.ledger.digest],  # context is shown
                 "run": None if self.run is None else self.run.id,
                 "until": None if self.until is None else self.until.id,
                 "pool": [s.key for s in self.pool.sources],
@@ -631,7 +687,7 @@ def open_change(
         old = open_study(
             deal, scenario, as_of=since, random_seed=random_seed, root=base, cache=cache
         )
-        fits = ((new.posterior_key(), new), (old.posterior_key(), old))
+        fits = (*_fits_of(new), *_fits_of(old))
         return Change(old, new, None, {}, fits, told=told, memory=memory)
     run = (
         find_run(base, against, deal=deal)
@@ -644,10 +700,12 @@ def open_change(
             "first, or give --since DATE"
         )
     if like is not None and like.run is not None and like.run.id == run.id:
-        old, behind = like.old, like.keys[:-1]
+        old, behind = like.old, like.keys[: -len(_fits_of(like.new))]
     else:
         old, behind = state_of(run, cache=cache), _keys_of(run, base, cache)
-    keys = (*behind, (new.posterior_key(), new))
+    old = completed(old, new)
+    behind = tuple((key, s if s is None else completed(s, new)) for key, s in behind)
+    keys = (*behind, *_fits_of(new))
     return Change(old, new, run, published_by(run), keys, told=told, memory=memory)
 
 
@@ -686,6 +744,18 @@ def published_by(run: Run) -> dict[str, float]:
     """What a run published, ``{quantity: value}``."""
     rows = run.results.get("quantities", ())
     return {r["name"]: float(r["is"] if "is" in r else r["value"]) for r in rows}
+
+
+def _fits_of(state: Study) -> tuple[tuple[str, Study | None], ...]:
+    """The fits that a state may have: under the house priors, and under those in use."""
+    return tuple((state.posterior_key(name), state) for name in {HOUSE: 0, state.prior_set: 0})
+
+
+def _sampled_under(state: Study, key: str) -> Study:
+    """The state as the fit ``key`` of it saw it: without the scenario's terms, under one set of priors."""
+    own = state.prior_set
+    prior_set = own if own != HOUSE and key == state.posterior_key(own) else HOUSE
+    return replace(state, deal=state.base_deal.model_copy(update={"prior_set": prior_set}))
 
 
 def _keys_of(run: Run, root: Path, cache: Path) -> tuple[tuple[str, Study | None], ...]:

@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from valuation.errors import LedgerError
+from valuation.ledger.tables import SUBJECT
 from valuation.params import PriorBook
 from valuation.params.deals import Deal
+from valuation.params.priors import HOUSE
 from valuation.params.reading import Document, digest_of, validate
 
 if TYPE_CHECKING:
@@ -26,7 +29,7 @@ NEWS, REVISIONS, PRIORS, TERMS, SCENARIO = (
 )  # fmt: skip
 ROSTERS = ("people", "customers", "vendors", "entities")
 # Terms of a deal that no number depends on.
-WORDS = frozenset({"name", "title", "acquirer", "target", "seeds", "priors", "prior_set"})
+WORDS = frozenset({"name", "title", "acquirer", "target", "seeds", "priors"})
 # What makes two rows say the same thing; ids, wording and where it stood do not.
 SAME = ("event_date", "credibility", "kind", "subject", "value", "sd", "root")
 
@@ -85,11 +88,7 @@ def silent_rows(old: Study, new: Study) -> int:
     """Rows added that are context: shown, never scored."""
     before = set(old.ledger.evidence["id"])
     evidence = new.ledger.evidence
-    return int(
-        (
-            ~evidence["id"].isin(before) & evidence["kind"].isna() & evidence["supersedes"].isna()
-        ).sum()
-    )
+    return int((~evidence["id"].isin(before) & ~_moves(evidence)).sum())
 
 
 def roster_changes(old: Study, new: Study) -> str:
@@ -116,21 +115,29 @@ def _spelled(row: Mapping[str, Any]) -> str:
     return repr(sorted((k, str(v)) for k, v in row.items()))
 
 
+def _moves(frame: pd.DataFrame) -> pd.Series:
+    """Which rows could move something: typed ones, and those that replace a typed one."""
+    typed = frame["kind"].notna()
+    return typed | frame["supersedes"].isin(set(frame["id"][typed]))
+
+
 def _able(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows that could move something: typed ones, and those that replace another."""
-    return frame[frame["kind"].notna() | frame["supersedes"].notna()]
+    return frame[_moves(frame)]
 
 
 def _rows(old: Study, new: Study) -> list[Item]:
     before = {r["id"]: r for r in _records(_able(old.ledger.evidence))}
     after = {r["id"]: r for r in _records(_able(new.ledger.evidence))}
+    seen, stays = (set(s.ledger.evidence["id"]) for s in (old, new))
     hidden = new.as_of < old.as_of
+    replacing = new.ledger.evidence[new.ledger.evidence["supersedes"].notna()]
+    replaces = dict(zip(replacing["id"], replacing["supersedes"], strict=True))
     found = []
     for key, row in after.items():
         same = before.get(key)
-        if same is None:
-            found.append(_new_row(row, before))
-        elif _spelled({c: row[c] for c in (*SAME, "supersedes")}) != _spelled(
+        if same is None and key not in seen:
+            found.append(_new_row(row, before, replaces))
+        elif same is None or _spelled({c: row[c] for c in (*SAME, "supersedes")}) != _spelled(
             {c: same[c] for c in (*SAME, "supersedes")}
         ):
             found.append(
@@ -141,24 +148,35 @@ def _rows(old: Study, new: Study) -> list[Item]:
         if key in after:
             continue
         late = hidden and row["published"] > new.as_of
+        what = "unpublished" if late else "edited" if key in stays else "removed"
         found.append(
-            Item(key, NEWS if late else REVISIONS, "unpublished" if late else "removed",
-                 row["claim"], f"less {_content(row)}", row, frozenset(), frozenset({key}))
+            Item(key, NEWS if late else REVISIONS, what, row["claim"],
+                 f"less {_content(row)}", row, frozenset(), frozenset({key}))
         )  # fmt: skip
     return found
 
 
-def _new_row(row: Mapping[str, Any], before: Mapping[str, Mapping[str, Any]]) -> Item:
-    older = before.get(row["supersedes"] or "")
+def _new_row(
+    row: Mapping[str, Any], before: Mapping[str, Mapping[str, Any]], replaces: Mapping[str, str]
+) -> Item:
+    chain: list[str] = []  # what it replaces, and what that had replaced
+    place: str | None = row["supersedes"]
+    while place is not None and place not in chain:
+        chain.append(place)
+        place = replaces.get(place)
+    known = [before[i] for i in chain if i in before]
+    older = known[0] if known else None
     bucket, what = (NEWS, "added") if older is None else (REVISIONS, "revised")
-    if older is not None and row["kind"] is None:
+    if row["kind"] is None:
         what = "withdrawn"
     elif older is not None:
         rest = [c for c in SAME if c not in ("credibility", "root")]
         if all(row[c] == older[c] for c in rest) and row["credibility"] != older["credibility"]:
             what = "regraded"
     content = _content(row) if older is None else f"{older['id']} becomes {_content(row)}"
-    return Item(row["id"], bucket, what, row["claim"], content, row, frozenset({row["id"]}))
+    # Without the row in between, nothing else would take the first one's place.
+    drops = frozenset(i for i in chain[1:] if i in before)
+    return Item(row["id"], bucket, what, row["claim"], content, row, frozenset({row["id"]}), drops)
 
 
 def _content(row: Mapping[str, Any]) -> str:
@@ -205,7 +223,9 @@ def _terms(old: Study, new: Study) -> list[Item]:
         if name in WORDS or before.get(name) == after[name]:
             continue
         told = f"{name.replace('_', ' ')}: {_differs(before.get(name), after[name])}"
-        found.append(Item(f"term {name}", TERMS, "term", told, f"term {name}"))
+        # Which priors the deal goes by is a belief about it, though its file says so.
+        bucket, what = (PRIORS, "prior") if name == "prior_set" else (TERMS, "term")
+        found.append(Item(f"term {name}", bucket, what, told, f"term {name}"))
     return found
 
 
@@ -228,8 +248,35 @@ def at_the_date_of(old: Study, new: Study) -> Study:
     return replace(old, ledger=replace(old.ledger, as_of=new.as_of), random_seed=new.random_seed)
 
 
+def completed(old: Study, new: Study) -> Study:
+    """The old state with the priors that only the new one has: models that came later ask for them."""
+    sets = {}
+    for name in old.book.sets():
+        known = new.book.get(name if name in new.book.sets() else HOUSE)
+        sets[name] = known | old.book.get(name)
+    if all(set(sets[name]) == set(old.book.get(name)) for name in sets):
+        return old
+    return replace(old, book=replace(old.book, _priors=sets))
+
+
 def with_rosters_of(old: Study, new: Study) -> Study:
-    """The state with the new state's people, customers, vendors and entities."""
+    """The state with the new state's people, customers, vendors and entities.
+
+    Raises
+    ------
+    LedgerError
+        If a row of the old state is about a subject that the new rosters do not have.
+    """
+    rows = old.ledger.evidence[old.ledger.evidence["kind"].notna()]
+    subjects = {name: set(getattr(new.ledger, name)[SUBJECT[name]]) for name in ROSTERS}
+    for key, kind, subject in zip(rows["id"], rows["kind"], rows["subject"], strict=True):
+        roster = old.ledger.kinds[kind].roster
+        if subject not in subjects[roster]:
+            raise LedgerError(
+                f"row {key} of the earlier state is about {subject!r}, who is not in the present {roster}.csv, so "
+                "nothing between the two states can be valued; restore that subject, or publish a new report and "
+                "compare with that"
+            )
     rosters: dict[str, Any] = {name: getattr(new.ledger, name) for name in ROSTERS}
     return replace(old, ledger=replace(old.ledger, **rosters))
 
@@ -242,7 +289,7 @@ def mixed(old: Study, new: Study, items: Sequence[Item], chosen: Collection[int]
     LedgerError, ParameterError
         If the items cannot stand together; names them.
     """
-    if len(chosen) == len(items):
+    if items and len(chosen) == len(items):
         return new
     base = with_rosters_of(at_the_date_of(old, new), new)
     put = [items[i] for i in sorted(chosen)]
@@ -263,7 +310,7 @@ def mixed(old: Study, new: Study, items: Sequence[Item], chosen: Collection[int]
     }
     terms, after = (s.base_deal.model_dump() for s in (old, new))
     for name in after:
-        if f"term {name}" in ids or name in WORDS - {"prior_set"}:
+        if f"term {name}" in ids or name in WORDS:
             terms[name] = after[name]
     deal = validate(Deal, Document(f"deal {new.base_deal.name!r} with some changes", terms))
     scenario = new.scenario if "scenario" in ids else old.scenario

@@ -101,12 +101,26 @@ class Position:
     scatter
         Shape ``(quantity, batch)``: each batch of draws' pull on the value. Errors of values, and of differences
         between positions of one pool, come from it.
+    quantities
+        What the values are of. States differ in them: before any star was hired there is no share of stars kept.
     """
 
     weights: Weights
     weight: np.ndarray = field(repr=False)
     values: np.ndarray
     scatter: np.ndarray = field(repr=False)
+    quantities: tuple[Quantity, ...] = field(repr=False)
+
+    def of(self, quantities: Sequence[Quantity]) -> Position:
+        """The same of these quantities alone, in their order."""
+        place = {q.name: j for j, q in enumerate(self.quantities)}
+        chosen = [place[q.name] for q in quantities]
+        return replace(
+            self,
+            values=self.values[chosen],
+            scatter=self.scatter[chosen],
+            quantities=tuple(quantities),
+        )
 
 
 def error_of(scatter: np.ndarray) -> np.ndarray:
@@ -173,7 +187,6 @@ class Pool:
         self.sources = tuple(_completed(s, sampled, reference) for s in sources)
         self.memory = Memory() if memory is None else memory
         self._positions: dict[int, tuple[Study, Position]] = {}
-        self.quantities: tuple[Quantity, ...] = ()
         self.evaluations = 0
 
     @property
@@ -236,7 +249,8 @@ class Pool:
         mean = values @ weight
         pull = weight * (values - mean[:, None])
         starts = np.arange(0, pull.shape[1], BATCH)
-        found = Position(weights, weight, mean, np.add.reduceat(pull, starts, axis=1))
+        scatter = np.add.reduceat(pull, starts, axis=1)
+        found = Position(weights, weight, mean, scatter, parts[0].quantities)
         self._positions[id(study)] = (study, found)  # holding the study keeps its id its own
         return found
 
@@ -295,28 +309,13 @@ class Pool:
         if key not in self.memory.simulations:
             drivers = _forecast(study, evidence, source)
             quantities, values = quantities_of(drivers, study)
-            if self.quantities and [q.name for q in self.quantities] != [
-                q.name for q in quantities
-            ]:
-                raise ModelError(
-                    "the two states publish different quantities; compare deals with the same terms"
-                )
-            self.quantities = quantities
             meets = np.ones(source.draws, dtype=bool)
             for condition in study.scenario.conditions:
                 from valuation.forecast import holds
 
                 meets &= holds(drivers, condition)
             _remember(self.memory.simulations, key, Simulated(quantities, values, meets), KEPT)
-        found = self.memory.simulations[key]
-        if self.quantities and [q.name for q in self.quantities] != [
-            q.name for q in found.quantities
-        ]:
-            raise ModelError(
-                "the two states publish different quantities; compare deals with the same terms"
-            )
-        self.quantities = found.quantities
-        return found
+        return self.memory.simulations[key]
 
 
 def _remember(memory: OrderedDict[str, Any], key: str, value: Any, most: int) -> None:
