@@ -103,6 +103,13 @@ def columns(study: Study, parameters: dict[str, np.ndarray]) -> dict[str, dict[s
     }
 
 
+@pytest.fixture(scope="module")
+def refitted(study: Study) -> tuple[dict[str, Any], list[str]]:
+    """The history with a fit at each date, and what was said meanwhile."""
+    said: list[str] = []
+    return replay(study, refit_at_each=True, told=said.append, fit=resampled), said
+
+
 def from_prior(study: Study) -> Source:
     """Draws of the prior in the place of a fit: no sampler, and nothing of any row in them."""
     parameters = drawn(study, DRAWS)
@@ -319,9 +326,8 @@ def test_a_row_that_is_taken_back_undoes_what_it_did(history):
 # --- fits -----------------------------------------------------------------------------------------
 
 
-def test_every_state_is_fitted_where_that_is_asked_for_and_no_state_twice(study):
-    said: list[str] = []
-    found = replay(study, refit_at_each=True, told=said.append, fit=resampled)
+def test_every_state_is_fitted_where_that_is_asked_for_and_no_state_twice(refitted):
+    found, said = refitted
     fitted = [p["as_of"] for p in found["points"] if p["method"] == "fitted"]
     assert fitted == [
         "2025-06-12", "2025-07-31", "2025-08-31", "2025-11-30", "2025-12-31", "2026-01-31",
@@ -331,11 +337,10 @@ def test_every_state_is_fitted_where_that_is_asked_for_and_no_state_twice(study)
     assert all("a fit was asked for" in text for text in said[1:])
 
 
-def test_items_at_a_fitted_date_are_compared_on_the_draws_of_both_fits(study, history):
+def test_items_at_a_fitted_date_are_compared_on_the_draws_of_both_fits(refitted, history):
     """Four errors: 3 comparisons, so that a sound build fails in one of 5,000."""
-    fitted = replay(study, refit_at_each=True, fit=resampled)
     compared = 0
-    for point, other in zip(fitted["points"], history["points"], strict=True):
+    for point, other in zip(refitted[0]["points"], history["points"], strict=True):
         weighed = {step["item"]: step for step in other["moved"]}
         for step in point["moved"]:
             if step["item"] not in weighed:
@@ -347,9 +352,9 @@ def test_items_at_a_fitted_date_are_compared_on_the_draws_of_both_fits(study, hi
     assert compared >= 3
 
 
-def test_no_item_is_named_for_a_difference_between_two_runs_alone(study):
-    """From July to December nothing but customers who join; two fits differ there by chance alone."""
-    found = replay(study, refit_at_each=True, fit=resampled)
+def test_no_item_is_named_for_a_difference_between_two_runs_alone(refitted):
+    """In July and December somebody joins and no row comes; two fits differ there by chance alone."""
+    found, _ = refitted
     for day in ("2025-07-31", "2025-12-31"):
         assert at(found, day)["method"] == "fitted"
         assert at(found, day)["moved"] == []
