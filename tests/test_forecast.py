@@ -284,6 +284,32 @@ def test_without_evidence_about_customers_kept_revenue_is_right_on_average():
 # --- dice -----------------------------------------------------------------------------------------
 
 
+def test_a_deal_that_nobody_minds_takes_no_rival(evidence, draws):
+    drivers = forecast(
+        evidence, draws | {"conflict_share": 0.0 * draws["conflict_share"]}, random_seed=SEED
+    )
+    np.testing.assert_allclose(drivers["rivals_anyway"], drivers["rivals_active"], atol=1e-12)
+
+
+def test_without_the_deal_rivals_leave_at_their_ordinary_hazard():
+    known = world.ledger_of([{"kind": "milestone", "subject": "Buyer", "value": 1}])
+    nothing = world.bound(known)
+    draws = world.prior_draws(nothing, draws=4000)
+    # Nobody comes back, so that staying alone is seen.
+    draws["return_rate"] = np.full(4000, 1e-9)
+    drivers = forecast(nothing, draws, random_seed=SEED)
+    curves = joint.curves(nothing, draws, OPS)
+    roster = nothing.context.customers.set_index("subject").loc[
+        nothing.context.subjects("customers")
+    ]
+    weight = roster["rival"].to_numpy(float) * roster["revenue_share"].to_numpy(float)
+    for months in (6, 24):
+        plain = np.exp(-np.exp(curves["log_churn_hazard"]) * months) @ weight / weight.sum()
+        gap = drivers["rivals_anyway"].sel(month=months).to_numpy() - plain
+        # Four standard errors: wrong by chance in one of 15,000 runs.
+        assert abs(gap.mean()) < 4.0 * gap.std() / np.sqrt(len(gap))
+
+
 def test_the_same_seed_gives_the_same_draws(evidence, draws):
     first = forecast(evidence, few(draws), random_seed=SEED)
     xr.testing.assert_identical(first, forecast(evidence, few(draws), random_seed=SEED))

@@ -240,10 +240,14 @@ def test_proximity_is_the_logistic_curve_of_half_the_near_distance():
     np.testing.assert_allclose(value.proximity(gap, near_points=5.0), expected, atol=1e-15)
 
 
-def test_denial_is_the_harm_to_rivals_less_the_part_still_active():
+def test_denial_is_the_harm_that_the_deal_did_to_rivals():
     made = flat_drivers(denial_usd_bn=2.0, rivals_active=0.25)
     assert worth_of("denial", made) == pytest.approx(1.5)
     assert worth_of("denial", flat_drivers(rivals_active=1.0)) == pytest.approx(0.0)
+    # What would have been lost without the deal, too, denies them nothing; nor does a rival that stays longer with it.
+    made = flat_drivers(denial_usd_bn=2.0, rivals_active=0.25, rivals_anyway=0.5)
+    assert worth_of("denial", made) == pytest.approx(0.5)
+    assert worth_of("denial", flat_drivers(rivals_active=0.8, rivals_anyway=0.7)) == 0.0
 
 
 def test_retention_pay_goes_to_those_who_stay():

@@ -102,9 +102,10 @@ def forecast(
     Returns
     -------
     Dataset
-        Monthly paths ``(draw, month)`` with coordinate ``date``, event times ``person_exit`` ``(draw, person)``,
-        ``customer_end`` and ``customer_return`` ``(draw, customer)`` in months since the close (``inf``: not within
-        reach), the worth parameters ``(draw)``, and ``weight`` ``(draw)``, equal and summing to 1.
+        Monthly paths ``(draw, month)`` with coordinate ``date``, ``rivals_anyway`` among them; event times
+        ``person_exit`` ``(draw, person)``, ``customer_end`` and ``customer_return`` ``(draw, customer)`` in months
+        since the close (``inf``: not within reach); the worth parameters ``(draw)``; and ``weight`` ``(draw)``, equal and
+        summing to 1.
 
     Raises
     ------
@@ -154,6 +155,7 @@ def forecast(
 
     buying = _customers(evidence, parameters, near, random_seed=random_seed)
     overruled("rivals_active", buying.rivals)
+    anyway = buying.rivals_anyway
     kept = buying.others + buying.rivals_share * paths["rivals_active"]
     base = plain["revenue_at_close"] * (1.0 - parameters["acquirer_share_before"])
     retained = overruled("revenue_retained", base[:, None] * kept * plain["growth_factor"])
@@ -185,6 +187,11 @@ def forecast(
     for name in (*worth.NAMES, "liquidity_discount"):
         prior = context.prior(name)
         data[name] = (DRAW, parameters[name], {"units": prior.unit, "label": prior.label})
+    data["rivals_anyway"] = (
+        (DRAW, MONTH),
+        anyway,
+        {"units": FRACTION, "label": "Rivals' business that a deal nobody minded would have left"},
+    )
     data["person_exit"] = (
         (DRAW, PERSON),
         np.stack(list(here.exits.values()), axis=1),
@@ -486,8 +493,8 @@ def _staying(hazard: NDArray, clock: NDArray, size: int, key: str, random_seed: 
 class Customers:
     """Ends and returns ``(draw, customer)``, and what is bought, ``(draw, month)``, by share of revenue at the close.
 
-    ``rivals`` is the part of the rivals' business that is kept, ``rivals_share`` what it was; ``others`` is everyone
-    else's business.
+    ``rivals`` is the part of the rivals' business that is kept, ``rivals_share`` what it was; ``rivals_anyway`` the
+    part that would have been kept had nobody minded the deal; ``others`` is everyone else's business.
     """
 
     ends: NDArray
@@ -495,6 +502,7 @@ class Customers:
     rivals: NDArray
     others: NDArray
     rivals_share: float
+    rivals_anyway: NDArray
 
 
 def _customers(evidence: Evidence, parameters: Draws, near: Near, *, random_seed: int) -> Customers:
@@ -502,7 +510,7 @@ def _customers(evidence: Evidence, parameters: Draws, near: Near, *, random_seed
     context = evidence.context
     key = content("customers", near.keys["churn"], context.content, random_seed)
 
-    def make() -> tuple[NDArray, NDArray, NDArray, NDArray, float]:
+    def make() -> tuple[NDArray, NDArray, NDArray, NDArray, float, NDArray]:
         process = churn.process(context)
         subjects = context.subjects("customers")
         roster = context.customers.set_index("subject").loc[subjects]
@@ -529,6 +537,7 @@ def _customers(evidence: Evidence, parameters: Draws, near: Near, *, random_seed
         share = roster["revenue_share"].to_numpy(float)
         rival = roster["rival"].to_numpy(float) * share
         kept = {True: np.zeros((draws, len(months))), False: np.zeros((draws, len(months)))}
+        anyway = np.zeros((draws, len(months)))
         life = near.evidence.bound.get("life_customers")
         for i in np.flatnonzero(share > 0.0).tolist():
             total = kept[bool(rival[i] > 0.0)]
@@ -543,17 +552,55 @@ def _customers(evidence: Evidence, parameters: Draws, near: Near, *, random_seed
                     numpy_ops(),
                 )[:, 0, :]
                 total += share[i] * active
+                if rival[i] > 0.0:
+                    plain = np.exp(near.curves(CHURN)["log_churn_hazard"][:, [i]])
+                    anyway += share[i] * np.maximum(active, np.exp(-plain * months))
             else:
                 active = (months < ends[:, [i]]) | (months >= returns[:, [i]])
                 np.add(total, share[i], out=total, where=active)
+                if rival[i] > 0.0:
+                    longer = _unconflicted(
+                        process, parameters, near, i, ends[:, i], subjects[i], random_seed
+                    )
+                    later = longer + (
+                        returns[:, i] - np.where(np.isfinite(ends[:, i]), ends[:, i], 0.0)
+                    )
+                    active = (months < longer[:, None]) | (months >= later[:, None])
+                    np.add(anyway, share[i], out=anyway, where=active)
         most = float(rival.sum())
-        if most > 0.0:
-            kept[True] /= most
-        else:
-            kept[True] += 1.0
-        return ends, returns, kept[True], kept[False], most
+        for part in (kept[True], anyway):
+            if most > 0.0:
+                part /= most
+            else:
+                part += 1.0
+        return ends, returns, kept[True], kept[False], most, anyway
 
     return Customers(*joint.MEMORY.recall(key, make))
+
+
+def _unconflicted(
+    process: LifeProcess,
+    parameters: Draws,
+    near: Near,
+    customer: int,
+    ends: NDArray,
+    subject: str,
+    random_seed: int,
+) -> NDArray:
+    """When a rival would have left had it not minded the deal, months since the close, ``(draw,)``.
+
+    An ending that came of the conflict is put off by a wait at the ordinary hazard; any other stands.
+    """
+    curves, rng = near.curves(CHURN), keyed_rng(random_seed, f"cause {subject}")
+    cause, wait = rng.random(len(ends)), rng.random(len(ends))
+    gone = np.isfinite(ends)
+    at = np.where(gone, ends, 0.0)[:, None]
+    chance = churn.due_to_conflict(
+        process, parameters, curves, np.array([customer]), at, numpy_ops()
+    )
+    plain = np.exp(curves["log_churn_hazard"][:, customer])
+    put_off = gone & (cause < np.asarray(chance)[:, 0])
+    return np.where(put_off, ends - np.log1p(-wait) / plain, ends)
 
 
 def _returns(

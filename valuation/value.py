@@ -243,10 +243,13 @@ def denial(drivers: xr.Dataset, deal: Deal) -> xr.Variable:
     """Worth of keeping the target's work from rivals, USD bn.
 
     ``denial_usd_bn`` is the whole harm to rivals, as worth to the acquirer, if every rival is shut
-    out; it is spread evenly over ``deal.denial.years`` and shrinks by the fraction of the rivals'
-    business that is still active.
+    out; it is spread evenly over ``deal.denial.years``. Only what the deal took from rivals counts:
+    the fraction of their business that would be active had nobody minded the deal
+    (``rivals_anyway``), less the fraction that is. A rival that would have left anyway loses
+    nothing by it.
     """
-    denied = 1 - by_quarter(_driver(drivers, "rivals_active"), deal)
+    left = _driver(drivers, "rivals_anyway") - _driver(drivers, "rivals_active")
+    denied = by_quarter(left.clip(min=0), deal)
     return _driver(drivers, "denial_usd_bn") * denied * spread(deal, months=12 * deal.denial.years)
 
 

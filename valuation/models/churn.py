@@ -173,6 +173,22 @@ def process(context: Context) -> LifeProcess:
     return LifeProcess(log_survival, log_hazard, log_no_return)
 
 
+def due_to_conflict(
+    process: LifeProcess,
+    parameters: Parameters,
+    curves: Curves,
+    who: np.ndarray,
+    t: Array,
+    ops: Ops,
+) -> Array:
+    """Probability that an ending at ``t`` came of the conflict, not of the ordinary hazard, shape ``(..., n)``.
+
+    Of two causes that compete, the one behind an event at ``t`` is drawn in proportion to their hazards then.
+    """
+    total = process.log_hazard(parameters, curves, who, t, ops)
+    return -ops.expm1(curves["log_churn_hazard"][..., who] - total)
+
+
 def _terms(context: Context, rows: pd.DataFrame) -> list[tuple[str, Term]]:
     terms: list[tuple[str, Term]] = []
     subjects = context.subjects("customers")
