@@ -104,8 +104,8 @@ def forecast(
     Dataset
         Monthly paths ``(draw, month)`` with coordinate ``date``, ``rivals_anyway`` among them; event times
         ``person_exit`` ``(draw, person)``, ``customer_end`` and ``customer_return`` ``(draw, customer)`` in months
-        since the close (``inf``: not within reach); the worth parameters ``(draw)``; and ``weight`` ``(draw)``, equal and
-        summing to 1.
+        since the close (``inf``: not within reach); the worth parameters ``(draw)``; and ``weight`` ``(draw)``, equal,
+        and summing to 1.
 
     Raises
     ------
