@@ -1,0 +1,462 @@
+"""What differs between two states is listed once, under its right name, and can be put in piece by piece."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pytest
+import small_world as world
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from valuation.errors import LedgerError
+from valuation.models import joint
+from valuation.study import Study, open_study
+from valuation.study.items import (
+    SAME,
+    Item,
+    at_the_date_of,
+    items_of,
+    mixed,
+    roster_changes,
+    silent_rows,
+    state_digest,
+    with_rosters_of,
+)
+from valuation.study.pool import evidence_of
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(joint, "bind", partial(joint.bind, draws=200))
+        yield
+    joint.MEMORY.clear()
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    home = tmp_path_factory.mktemp("items")
+    return open_study("test_deal", root=world.project(home / "project"), cache=home / "cache")
+
+
+def state(base: Study, rows: Sequence[Mapping[str, Any]], **changed: Any) -> Study:
+    return replace(base, ledger=world.ledger_of(rows), **changed)
+
+
+def row(
+    key: str, kind: str | None = None, subject: str | None = None, **more: Any
+) -> dict[str, Any]:
+    """A row of January 2026 with a root of its own."""
+    return {"id": key, "kind": kind, "subject": subject, "root": f"root-{key}"} | more
+
+
+CLOSE = row("E01", event_date="2025-06-12", published="2025-06-12")
+EARLY = {"event_date": "2025-10-01", "published": "2025-10-02"}
+SEEN = row("E02", "sighting", world.FOUNDER, **EARLY)
+COUNT = row("E08", "group_exits", "Movers", value=1, **EARLY)
+POOR = row("E20", "quality_report", "Maker", value=-1, **EARLY)
+GAP = row("E51", "index_gap", "Buyer", value=15, sd=5, **EARLY)
+LATE = row("E52", "milestone", "Buyer", value=0, **EARLY)
+SIGN = row("E61", "regulatory_signal", "Authority", value=-1, **EARLY)
+KNOWN = (CLOSE, SEEN, COUNT, POOR, GAP, LATE, SIGN)
+
+
+@pytest.fixture(scope="module")
+def old(base: Study) -> Study:
+    return state(base, KNOWN)
+
+
+def found(old: Study, new: Study) -> dict[str, tuple[str, str]]:
+    """Bucket and what happened, by item."""
+    return {i.id: (i.bucket, i.what) for i in items_of(old, new)}
+
+
+def scored(study: Study) -> set[str]:
+    return set(study.ledger.scored()["id"])
+
+
+# --- rows -----------------------------------------------------------------------------------------
+
+
+def test_a_state_differs_from_itself_in_nothing(old):
+    assert items_of(old, old) == ()
+    assert roster_changes(old, old) == ""
+    assert silent_rows(old, old) == 0
+
+
+def test_the_order_of_rows_in_the_ledger_is_no_difference(base, old):
+    assert items_of(old, state(base, KNOWN[::-1])) == ()
+
+
+def test_an_added_row_is_news(base, old):
+    new = state(base, (*KNOWN, row("N1", "departure", world.STAR)))
+    assert found(old, new) == {"N1": ("news", "added")}
+    (item,) = items_of(old, new)
+    assert (item.title, item.takes, item.drops) == ("A claim.", {"N1"}, frozenset())
+    assert item.row is not None
+    assert item.row["published"] == dt.date(2026, 1, 16)
+
+
+def test_a_row_that_replaces_an_old_one_is_a_revision(base, old):
+    new = state(
+        base, (*KNOWN, row("N1", "group_exits", "Movers", value=2, supersedes="E08", **EARLY))
+    )
+    assert found(old, new) == {"N1": ("revisions", "revised")}
+
+
+def test_an_old_row_with_another_grade_and_nothing_else_is_regraded(base, old):
+    again = GAP | {"id": "N1", "supersedes": "E51", "root": "root-E51"}
+    assert found(old, state(base, (*KNOWN, again | {"credibility": "D"}))) == {
+        "N1": ("revisions", "regraded")
+    }
+    # a new grade for other words too; and the same row said again is revised, whatever that is worth
+    for change in ({"credibility": "D", "value": 14}, {}):
+        assert found(old, state(base, (*KNOWN, again | change)))["N1"] == ("revisions", "revised")
+
+
+def test_an_old_row_replaced_by_nothing_is_withdrawn(base, old):
+    new = state(base, (*KNOWN, row("N1", supersedes="E20")))
+    assert found(old, new) == {"N1": ("revisions", "withdrawn")}
+    assert silent_rows(old, new) == 0
+
+
+def test_a_row_that_replaces_another_new_one_is_news(base, old):
+    first = row("N1", "group_exits", "Stars", value=1)
+    second = row("N2", "group_exits", "Stars", value=2, supersedes="N1")
+    gone = row("N3", supersedes="N2")
+    assert found(old, state(base, (*KNOWN, first, second, gone))) == {
+        "N1": ("news", "added"), "N2": ("news", "added"), "N3": ("news", "withdrawn"),
+    }  # fmt: skip
+
+
+def test_a_row_that_replaces_what_replaced_an_old_one_is_a_revision_too(base, old):
+    first = row("N1", "group_exits", "Movers", value=2, supersedes="E08", **EARLY)
+    second = first | {"id": "N2", "value": 3, "supersedes": "N1"}
+    new = state(base, (*KNOWN, first, second))
+    assert found(old, new) == {"N1": ("revisions", "revised"), "N2": ("revisions", "revised")}
+    items = items_of(old, new)
+    assert scored(mixed(old, new, items, {1})) == scored(old) - {"E08"} | {"N2"}
+
+
+def test_a_removed_row_is_a_revision(base, old):
+    new = state(base, [r for r in KNOWN if r is not LATE])
+    assert found(old, new) == {"E52": ("revisions", "removed")}
+    (item,) = items_of(old, new)
+    assert (item.takes, item.drops) == (frozenset(), {"E52"})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"value": 12},
+        {"sd": 4},
+        {"credibility": "C"},
+        {"event_date": "2025-09-30"},
+        {"root": "other"},
+    ],
+)
+def test_a_row_edited_in_place_is_a_revision(base, old, change):
+    new = state(base, [r if r is not GAP else r | change for r in KNOWN])
+    assert found(old, new) == {"E51": ("revisions", "edited")}
+
+
+@pytest.mark.parametrize("change", [{"claim": "Other words."}, {"note": "Seen again."}])
+def test_other_words_for_the_same_are_no_item(base, old, change):
+    assert items_of(old, state(base, [r if r is not GAP else r | change for r in KNOWN])) == ()
+
+
+def test_context_that_becomes_evidence_and_back_is_an_edit(base, old):
+    blank = row("E20", **EARLY)
+    typed, bare = old, state(base, [blank if r is POOR else r for r in KNOWN])
+    assert found(bare, typed) == {"E20": ("revisions", "edited")}
+    assert found(typed, bare) == {"E20": ("revisions", "edited")}
+    for before, after in ((bare, typed), (typed, bare)):
+        whole = mixed(before, after, (*items_of(before, after), NOTHING), {0})
+        assert scored(whole) == scored(after)
+
+
+def test_context_rows_are_counted_and_are_no_items(base, old):
+    new = state(base, (*KNOWN, row("N1"), row("N2", supersedes="E01"), row("N3", supersedes="N2")))
+    assert items_of(old, new) == ()
+    assert silent_rows(old, new) == 3
+
+
+def test_evidence_that_replaces_context_is_news(base, old):
+    new = state(base, (*KNOWN, row("N1", "departure", world.STAR, supersedes="E01")))
+    assert found(old, new) == {"N1": ("news", "added")}
+
+
+def test_seen_from_an_earlier_day_later_rows_are_news_taken_back(base, old):
+    later = state(base, (*KNOWN, row("N1", "departure", world.STAR), row("N2", supersedes="E20")))
+    assert found(later, old) == {"N1": ("news", "unpublished"), "N2": ("news", "unpublished")}
+    items = items_of(later, old)
+    assert scored(mixed(later, old, items, {1})) == scored(old) | {"N1"}
+
+
+def test_what_says_the_same_has_the_same_content_and_what_does_not_has_not(base, old):
+    alike = [
+        row("N1", "index_gap", "Buyer", value=9, sd=4, root="g"),
+        row("N2", "index_gap", "Buyer", value=9, sd=4, root="g", claim="In other words.", note="!"),
+    ]
+    others = [alike[0] | {"id": f"M{i}"} | c for i, c in enumerate((
+        {"value": 8}, {"sd": 3}, {"root": "h"}, {"credibility": "A"}, {"event_date": "2026-01-14"},
+        {"supersedes": "E51"},
+    ))]  # fmt: skip
+    items = {i.id: i.content for i in items_of(old, state(base, (*KNOWN, *alike, *others)))}
+    assert items["N1"] == items["N2"]
+    assert len(set(items.values())) == len(items) - 1
+    # taking a row away is not the same as putting it in
+    removed = items_of(state(base, (*KNOWN, alike[0])), old)
+    assert removed[0].content != items["N1"]
+
+
+def test_items_come_in_the_order_in_which_they_were_published(base, old):
+    rows = [
+        row("N3", "departure", world.STAR, published="2026-01-20"),
+        row("N1", "index_gap", "Buyer", value=9, sd=4, published="2026-02-01"),
+        row("N2", "quality_report", "Maker", value=1, published="2026-01-20"),
+    ]
+    new = with_term(state(base, (*KNOWN, *rows)), horizon_years=9)
+    assert [i.id for i in items_of(old, new)] == ["N2", "N3", "N1", "term horizon_years"]
+    turned = with_term(state(base, (*rows[::-1], *KNOWN)), horizon_years=9)
+    assert items_of(old, turned) == items_of(old, new)
+
+
+# --- everything else ------------------------------------------------------------------------------
+
+
+def with_term(study: Study, **terms: Any) -> Study:
+    deal = study.base_deal.model_copy(update=terms)
+    return replace(study, base_deal=deal, deal=study.scenario.resolve(deal))
+
+
+def with_prior(
+    study: Study, name: str, *, sets: Sequence[str] | None = None, **change: Any
+) -> Study:
+    known = {label: study.book.get(label) for label in study.book.sets()}
+    for label in known if sets is None else sets:
+        known[label][name] = replace(known[label][name], quantiles=None, fit=(), **change)
+    return replace(study, book=replace(study.book, _priors=known))
+
+
+OTHER = {"parameters": {"mu": 2.0, "sigma": 0.4}, "rationale": "Comparable deals."}
+
+
+def test_a_prior_with_other_numbers_is_an_item_with_its_reason(old):
+    (item,) = items_of(old, with_prior(old, "exit_multiple", **OTHER))
+    assert (item.id, item.bucket, item.what) == ("prior exit_multiple", "prior_edits", "prior")
+    assert item.title.endswith(": Comparable deals.")
+
+
+def test_a_prior_in_other_words_is_no_item(old):
+    new = {label: old.book.get(label) for label in old.book.sets()}
+    for priors in new.values():
+        priors["exit_multiple"] = replace(priors["exit_multiple"], rationale="Other words.")
+    assert items_of(old, replace(old, book=replace(old.book, _priors=new))) == ()
+
+
+def test_a_prior_of_a_set_that_neither_state_uses_is_no_item(old):
+    assert items_of(old, with_prior(old, "exit_multiple", sets=["sceptic"], **OTHER)) == ()
+    sceptic = with_term(old, prior_set="sceptic")
+    (item,) = items_of(sceptic, with_prior(sceptic, "exit_multiple", sets=["sceptic"], **OTHER))
+    assert item.id == "prior exit_multiple"
+    assert "(sceptic)" in item.title
+
+
+def test_another_grade_is_an_item_that_says_both(old):
+    new = replace(old, credibility=dict(old.credibility) | {"C": 0.25})
+    (item,) = items_of(old, new)
+    assert (item.id, item.bucket, item.what) == ("grade C", "prior_edits", "credibility")
+    assert "0.25 instead of" in item.title
+
+
+def test_a_deals_term_is_an_item_that_says_what_was_changed(old):
+    outlay = old.base_deal.outlay.model_copy(update={"equity_usd_bn": 8.0})
+    (item,) = items_of(old, with_term(old, outlay=outlay))
+    assert (item.id, item.bucket, item.what) == ("term outlay", "deal_terms", "term")
+    assert item.title == "outlay: equity usd bn 8.0 instead of 9.5"
+
+
+def test_a_deals_name_and_title_are_no_items(old):
+    assert items_of(old, with_term(old, title="Another title")) == ()
+
+
+def test_the_deals_prior_set_is_an_item_among_beliefs(old):
+    (item,) = items_of(old, with_term(old, prior_set="sceptic"))
+    assert (item.id, item.bucket) == ("term prior_set", "prior_edits")
+    new = with_term(old, prior_set="sceptic")
+    assert mixed(old, new, (item, NOTHING), {0}).prior_set == "sceptic"
+    assert mixed(old, new, (item, NOTHING), {1}).prior_set == "house"
+
+
+def test_a_scenario_is_one_item(old):
+    other = old.scenario.model_copy(update={"scenario": "other", "title": "Other"})
+    (item,) = items_of(old, replace(old, scenario=other, deal=other.resolve(old.base_deal)))
+    assert (item.id, item.bucket, item.what) == ("scenario", "scenario", "scenario")
+    assert item.title == "Scenario: Other instead of What we expect"
+    edited = old.scenario.model_copy(update={"prior_set": "sceptic"})
+    (item,) = items_of(old, replace(old, scenario=edited))
+    assert item.title == "Scenario 'What we expect' edited"
+
+
+def test_rosters_are_told_in_words_and_are_no_items(old):
+    people = old.ledger.people
+    more = people.assign(size=people["size"].where(people["subject"] != "Stars", 30))
+    new = replace(old, ledger=replace(old.ledger, people=more))
+    assert items_of(old, new) == ()
+    assert roster_changes(old, new) == "people: 1 rows new or changed, 1 gone or changed"
+    assert with_rosters_of(old, new).ledger.people is new.ledger.people
+
+
+def test_rows_about_a_subject_that_has_gone_are_a_clear_error(old):
+    people = old.ledger.people[old.ledger.people["subject"] != world.FOUNDER]
+    new = replace(old, ledger=replace(old.ledger, people=people))
+    with pytest.raises(
+        LedgerError, match=r"row E02 .* 'Ada Founder', who is not in the present people"
+    ):
+        with_rosters_of(old, new)
+
+
+# --- states in between ----------------------------------------------------------------------------
+
+NOTHING = Item("nothing", "news", "added", "Keeps the others from being all.", "nothing")
+
+
+def everything(base: Study) -> tuple[Study, Study]:
+    """Two states that differ in every way at once."""
+    old = state(base, KNOWN)
+    rows = [
+        r if r is not GAP else GAP | {"value": 12} for r in KNOWN if r is not LATE
+    ]  # GAP edited, LATE removed
+    rows += [
+        row("N1", "departure", world.STAR),
+        row("N2", "group_exits", "Movers", value=2, supersedes="E08", **EARLY),
+        row("N3", supersedes="E20"),
+        SEEN | {"id": "N4", "supersedes": "E02", "credibility": "C"},
+        SEEN | {"id": "N5", "supersedes": "N4", "credibility": "A"},
+        row("N6", "quality_report", "Maker", value=1),
+        row("N7", "quality_report", "Maker", value=0, supersedes="N6"),
+        row("N8"),
+    ]
+    new = with_prior(state(base, rows), "exit_multiple", **OTHER)
+    new = replace(new, credibility=dict(new.credibility) | {"C": 0.25})
+    return old, with_term(new, horizon_years=9, title="Another title")
+
+
+def expected(chosen: set[str]) -> set[str]:
+    """Which rows count after these items, each life told by hand."""
+    return {
+        "E61",
+        "E51",
+        *([] if "E52" in chosen else ["E52"]),
+        *(["N1"] if "N1" in chosen else []),
+        "N2" if "N2" in chosen else "E08",
+        *([] if "N3" in chosen else ["E20"]),
+        "N5" if "N5" in chosen else "N4" if "N4" in chosen else "E02",
+        *(["N7"] if "N7" in chosen else ["N6"] if "N6" in chosen else []),
+    }
+
+
+@pytest.fixture(scope="module")
+def ends(base: Study) -> tuple[Study, Study, tuple[Item, ...]]:
+    old, new = everything(base)
+    return old, new, items_of(old, new)
+
+
+def test_every_difference_is_listed_once(ends):
+    old, new, items = ends
+    assert {i.id for i in items} == {
+        "E51", "E52", "N1", "N2", "N3", "N4", "N5", "N6", "N7", "prior exit_multiple", "grade C",
+        "term horizon_years",
+    }  # fmt: skip
+    assert len(items) == 12
+    assert silent_rows(old, new) == 1
+
+
+def test_all_items_make_the_new_state_and_none_the_old_one_on_its_day(ends):
+    old, new, items = ends
+    assert mixed(old, new, items, set(range(12))) is new
+    none = mixed(old, new, items, set())
+    assert scored(none) == scored(old)
+    assert none.as_of == new.as_of > old.as_of
+    assert none.deal == old.deal.model_copy(update={"title": "Another title"})
+    assert state_digest(none) == state_digest(
+        with_term(at_the_date_of(old, new), title="Another title")
+    )
+
+
+def test_the_items_are_all_that_differs(ends):
+    """Put in one by one beside one that does nothing, they end at the new state and nowhere else."""
+    old, new, items = ends
+    built = mixed(old, new, (*items, NOTHING), set(range(12)))
+    assert built is not new
+    columns = ["id", *SAME]
+    assert (
+        built.ledger.scored()[columns].astype(str).to_numpy().tolist()
+        == new.ledger.scored()[columns].astype(str).to_numpy().tolist()
+    )
+    assert dict(built.credibility) == dict(new.credibility)
+    assert (built.deal, built.base_deal, built.scenario) == (new.deal, new.base_deal, new.scenario)
+    assert {s: built.book.digest(s) for s in built.book.sets()} == {
+        s: new.book.digest(s) for s in new.book.sets()
+    }
+
+
+@given(st.sets(st.integers(0, 11)))
+def test_any_of_the_items_make_a_state_with_the_rows_that_it_should_have(ends, chosen):
+    old, new, items = ends
+    middle = mixed(old, new, items, chosen)
+    names = {items[i].id for i in chosen}
+    assert scored(middle) == expected(names)
+    cells = middle.ledger.scored().set_index("id")
+    assert cells.loc["E51", "value"] == (12.0 if "E51" in names else 15.0)
+    assert middle.credibility["C"] == (0.25 if "grade C" in names else old.credibility["C"])
+    assert middle.deal.horizon_years == (9 if "term horizon_years" in names else 8)
+    changed = (
+        middle.book.get()["exit_multiple"].content() != old.book.get()["exit_multiple"].content()
+    )
+    assert changed == ("prior exit_multiple" in names)
+    assert middle.as_of == new.as_of
+
+
+@settings(max_examples=12)
+@given(st.sets(st.integers(0, 11)))
+def test_any_of_the_items_can_be_bound_to_the_models(ends, chosen):
+    old, new, items = ends
+    evidence = evidence_of(mixed(old, new, items, chosen))
+    assert set(evidence.ids) == expected({items[i].id for i in chosen})
+
+
+@given(st.permutations(range(12)), st.integers(0, 12))
+def test_the_order_in_which_items_are_put_in_does_not_matter(ends, order, number):
+    old, new, items = ends
+    straight, turned = sorted(order[:number]), list(order[:number])
+    assert state_digest(mixed(old, new, items, turned)) == state_digest(
+        mixed(old, new, items, straight)
+    )
+
+
+def test_a_state_is_known_by_what_may_move_it_and_by_its_day(base, old):
+    same = state(base, (*KNOWN[::-1], row("N1", published="2025-10-02")))
+    assert state_digest(same) == state_digest(old)
+    others = [
+        state(base, (*KNOWN, row("N1", "departure", world.STAR))),
+        with_prior(old, "exit_multiple", **OTHER),
+        with_term(old, horizon_years=9),
+        replace(old, credibility=dict(old.credibility) | {"C": 0.25}),
+        at_the_date_of(old, replace(old, ledger=replace(old.ledger, as_of=dt.date(2026, 3, 1)))),
+    ]
+    digests = {state_digest(s) for s in (old, *others)}
+    assert len(digests) == 1 + len(others)
+
+
+def test_passing_time_changes_the_day_and_nothing_else(old):
+    later = replace(old, ledger=replace(old.ledger, as_of=dt.date(2026, 3, 1)), random_seed=5)
+    moved = at_the_date_of(old, later)
+    assert (moved.as_of, moved.random_seed) == (later.as_of, 5)
+    assert moved.ledger.evidence is old.ledger.evidence
