@@ -22,7 +22,7 @@ from benchmarks.processes import (
     Times,
     context_rows,
     copied,
-    last_day,
+    latest,
     news,
     shared_fits,
 )
@@ -67,15 +67,14 @@ def update_against_refit(folder: Path, repeats: int) -> Outcome:
     """The update command for one added row, and sampling the same ledger again, in turns."""
     fits = shared_fits(folder)
     project = copied(folder, "project", fits)
-    day = last_day(project)
-    founder = project.told("deals")[0]["founder"]
+    last = latest(project)
     say("  the fit before the row (made once, kept if it is stored) ...")
     project.timed("fit", "--quiet")
-    project.timed(*news(day, 1, founder))
+    project.timed(*news(last, 1))
     # The refit has a cache of its own: an update must not find the fit that it is compared with.
     other = type(project)(project.root, folder / "refits")
     update, refit, start = Times("valuation update"), Times("valuation fit --refit"), Times("start")
-    words = ("update", "--since", str(day), "--no-page", "--json")
+    words = ("update", "--since", str(last.day), "--no-page", "--json")
     told = project.told(*words[:-1])
     if told["is"]["method"] != "reweighted" or len(told["items"]) != 1:
         raise CommandFailed(f"the update was not one reweighted row: {told['is']}")
@@ -99,11 +98,12 @@ def update_in_a_session(folder: Path, repeats: int) -> Outcome:
     times: list[Times] = []
     for number in range(1, repeats + 1):
         project = copied(folder, f"session{number}", fits)
-        day = last_day(project)
-        founder = project.told("deals")[0]["founder"]
+        last = latest(project)
         project.timed("fit", "--quiet")
         say(f"  session {number} of {repeats} ...")
-        _, said = project.timed_python("-m", "benchmarks.session", str(day), str(day), founder)
+        _, said = project.timed_python(
+            "-m", "benchmarks.session", str(last.day), last.source, last.founder
+        )
         for row, seconds in enumerate(json.loads(said)):
             if row == len(times):
                 times.append(Times(f"session, row {row + 1} added"))
@@ -114,15 +114,14 @@ def update_in_a_session(folder: Path, repeats: int) -> Outcome:
 def a_long_ledger(folder: Path, repeats: int) -> Outcome:
     """Checking a ledger of many context rows, and adding one to it."""
     project = copied(folder, "long", folder / "none")
-    day = last_day(project)
+    last = latest(project)
     say(f"  {CONTEXT_ROWS:,} context rows ...")
     context_rows(project, CONTEXT_ROWS)
-    founder = project.told("deals")[0]["founder"]
     check, add = Times("valuation news check"), Times("valuation news add")
     for number in range(1, repeats + 1):
         say(f"  check and add, {number} of {repeats} ...")
         check.runs.append(project.timed("news", "check"))
-        add.runs.append(project.timed(*news(day, number, founder)))
+        add.runs.append(project.timed(*news(last, number)))
     return Outcome(
         (check, add),
         (

@@ -134,17 +134,31 @@ def shared_fits(folder: Path) -> Path:
     return cache
 
 
-def last_day(project: Project) -> dt.date:
-    """The day on which the newest row of the ledger was published."""
-    return dt.date.fromisoformat(max(row["published"] for row in project.told("evidence")))
+@dataclass(frozen=True)
+class Latest:
+    """What invented news goes on from: the newest row's day and source, and the deal's founder."""
+
+    day: dt.date
+    source: str
+    founder: str
 
 
-def news(day: dt.date, number: int, subject: str) -> list[str]:
-    """Words of ``news add`` for an invented sighting after ``day``."""
-    after = str(day + dt.timedelta(days=number))
+def latest(project: Project) -> Latest:
+    """Of the project's ledger and first deal."""
+    row = max(project.told("evidence"), key=lambda row: row["published"])
+    founder = project.told("deals")[0]["founder"]
+    return Latest(dt.date.fromisoformat(row["published"]), row["source"], founder)
+
+
+def news(last: Latest, number: int) -> list[str]:
+    """Words of ``news add`` for an invented sighting of the founder, ``number`` days after the newest row.
+
+    Its source is a known one: a new source would change the ledger before that day too.
+    """
+    after = str(last.day + dt.timedelta(days=number))
     return [
-        "news", "add", "--kind", "sighting", "--subject", subject, "--credibility", "B",
-        "--event-date", after, "--published", after, "--source", "Example Wire",
+        "news", "add", "--kind", "sighting", "--subject", last.founder, "--credibility", "B",
+        "--event-date", after, "--published", after, "--source", last.source,
         "--root", f"benchmark-{number}", "--claim", f"Invented for a benchmark: still there ({number}).",
         "--quiet",
     ]  # fmt: skip

@@ -1,6 +1,6 @@
 """One running session: how soon the answer follows a row that was added. Prints its seconds as JSON.
 
-python -m benchmarks.session SINCE DAY SUBJECT: compares with what was public on SINCE and adds rows after DAY.
+python -m benchmarks.session DAY SOURCE FOUNDER: compares with what was public on DAY and adds rows after it.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import subprocess
 import sys
 import time
 
-from benchmarks.processes import news
+from benchmarks.processes import Latest, news
 
 ROWS = 3
 
 
 def main() -> None:
-    since, day, subject = sys.argv[1], dt.date.fromisoformat(sys.argv[2]), sys.argv[3]
+    since, source, founder = sys.argv[1:4]
+    last = Latest(dt.date.fromisoformat(since), source, founder)
     from valuation.study import open_change
 
     change = open_change(since=since)
@@ -25,7 +26,7 @@ def main() -> None:
     seconds: list[float] = []
     for number in range(1, ROWS + 1):
         subprocess.run(
-            [sys.executable, "-m", "valuation", *news(day, number, subject)],
+            [sys.executable, "-m", "valuation", *news(last, number)],
             check=True,
             stdout=subprocess.DEVNULL,
         )
