@@ -71,7 +71,15 @@ def report(
     if scenarios and everything:
         raise click.UsageError("give scenarios or --all, not both")
     from valuation import params
-    from valuation.report import index, model_task, notebooks, report_base, run_tasks, scenario_task
+    from valuation.report import (
+        APART,
+        index,
+        model_task,
+        notebooks,
+        report_base,
+        run_tasks,
+        scenario_task,
+    )
     from valuation.report.standing import standings
 
     root = project_root()
@@ -81,7 +89,7 @@ def report(
     names = list(dict.fromkeys(scenarios)) or list(params.load_scenarios(root))
     tasks = [scenario_task(root, name, **settings) for name in names]
     if not scenarios:
-        others = [name for name in notebooks(root) if name != "scenario_report"]
+        others = [name for name in notebooks(root) if name not in APART]
         tasks += [model_task(root, name, **settings) for name in others]
     progress = progress_of(quiet)
     outcomes = run_tasks(tasks, jobs=jobs, force=force, progress=progress)

@@ -3,6 +3,7 @@
 from valuation.publish import read_manifest, read_results, run_folder
 from valuation.report.parameters import Declared, checked, declared
 from valuation.report.runs import (
+    APART,
     DEFAULT_DEAL,
     JOBS,
     Outcome,
@@ -20,6 +21,7 @@ from valuation.report.runs import (
 )
 
 __all__ = [
+    "APART",
     "DEFAULT_DEAL",
     "JOBS",
     "Declared",

@@ -11,7 +11,6 @@ from valuation.report import parameters, runs
 from valuation.sections.sentinel import digest_of
 from valuation.study import Change
 
-NOTEBOOK = "news_update"
 GROUP = "news"
 
 
@@ -39,7 +38,7 @@ def publish_update(
         raise ParameterError(
             f"{scenario!r} is no file of params/scenarios; save the scenario there first"
         )
-    notebook = root / "notebooks" / f"{NOTEBOOK}.ipynb"
+    notebook = root / "notebooks" / f"{runs.NEWS_NOTEBOOK}.ipynb"
     values: dict[str, Any] = {
         "deal": deal,
         "scenario": scenario,

@@ -24,6 +24,9 @@ from valuation.sections.sentinel import digest_of
 DEFAULT_DEAL = archive.DEFAULT_DEAL
 SCENARIOS = "scenarios"
 SCENARIO_NOTEBOOK = "scenario_report"
+NEWS_NOTEBOOK = "news_update"
+# Run by other commands: they need a scenario, or a run to compare with.
+APART = {SCENARIO_NOTEBOOK: "valuation report NAME", NEWS_NOTEBOOK: "valuation update"}
 COMPARISON_NOTEBOOK = "scenario_comparison"
 JOBS = 2
 
@@ -254,9 +257,9 @@ def model_task(
     override: str = "",
 ) -> Task:
     """The report of one of the other notebooks: evidence, a model, the comparison."""
+    if name in APART:
+        raise ParameterError(f"{name} is run by another command: `{APART[name]}`")
     notebook = _template(root, name)
-    if name == SCENARIO_NOTEBOOK:
-        raise ParameterError(f"{name} needs a scenario: `valuation report NAME`")
     scenarios = root / "params" / "scenarios"
     return Task(
         group="models",
