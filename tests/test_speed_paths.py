@@ -22,7 +22,7 @@ from valuation.models.base import BoundLifeCourse, LifeProcess, occupancy
 from valuation.models.joint import Evidence
 from valuation.models.memory import Memory, content
 from valuation.ops import numpy_ops, pytensor_ops
-from valuation.params import load_credibility, load_deal, load_priors
+from valuation.params import load_credibility, load_deal, load_priors, reading
 
 ROOT = Path(__file__).resolve().parents[1]
 OPS = numpy_ops()
@@ -417,3 +417,14 @@ def loaded(statement: str) -> set[str]:
 def test_opening_a_study_loads_no_sampler_and_no_page(name):
     heavy = {"pymc", "pytensor", "nutpie", "numba", "arviz", "matplotlib", "nbclient", "scipy"}
     assert not loaded(f"from valuation.study import {name}") & heavy
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "params").rglob("*.yaml")), ids=lambda p: p.stem)
+def test_both_parsers_read_the_settings_alike_to_the_column(path):
+    yaml = pytest.importorskip("yaml")
+    text = (
+        path.read_text(encoding="utf-8") + "\n# é\nzz: {é: [1, 2.5, ~, 'q', \"–\"], f: two words}\n"
+    )
+    slow = reading._Composer("x").compose(text, yaml.SafeLoader)
+    fast = reading._Composer("x").compose(text, reading.FAST_LOADER)
+    assert (fast.data, fast.keys, fast.values) == (slow.data, slow.keys, slow.values)
