@@ -331,7 +331,14 @@ class Change:
             found += gates.reweighting(
                 w.khat, self.pool.draws, w.effective_draws, self.new.limits, name=name
             )
-        return tuple(found)
+        for study, position in ((self.old, self.was), (self.new, self.now)):
+            if study.scenario.conditions:
+                found.append(
+                    gates.scenario_draws(
+                        position.weight.tolist(), study.limits, scenario=study.scenario.scenario
+                    )
+                )
+        return tuple(dict.fromkeys(found))
 
     @cached_property
     def answer(self) -> dict[str, Any]:
