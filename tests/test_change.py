@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import example_update
 import numpy as np
 import pytest
 import small_world as world
@@ -994,6 +995,38 @@ def test_two_fits_agree_with_one_and_use_dice_of_their_own(base):
     found = table(two)["action_opened"]
     assert abs(found["is"] - opened(new, SHAPE, RATE + last, last)) < 3.0 * found["mcse_is"]
     assert found["mcse_is"] < table(one)["action_opened"]["mcse_is"]
+
+
+def lacking(example: Any, found: Any, where: str = "results") -> list[str]:
+    """Keys that the example has and the other lacks, at any depth but by quantity; lists by their first item."""
+    by_quantity = ("change", "mcse", "shapley", "sampling_se", "arrival", "digests", "versions")
+    if isinstance(example, dict) and isinstance(found, dict):
+        gaps = [f"{where}.{key}" for key in example if key not in found]
+        for key in set(example) & set(found) - set(by_quantity):
+            gaps += lacking(example[key], found[key], f"{where}.{key}")
+        return gaps
+    if isinstance(example, list) and example and isinstance(found, list) and found:
+        return lacking(example[0], found[0], f"{where}[0]")
+    return []
+
+
+def test_results_have_every_key_that_pages_are_tested_with(base):
+    sure = gamma_world(base)
+    limits = base.limits.model_copy(update={"evidence_age_days_max": 10**5})
+    old = state(sure, (CLOSE, quiet(6)))
+    new = replace(state(sure, (CLOSE, quiet(6), quiet(20))), limits=limits)
+    fits = ((keep_exact(old, [6]), old), (keep_exact(new, [20], seed=6), new))
+    change = Change(old, new, None, {}, fits, memory=MEMORY)
+    results = change.results
+    json.dumps(results, allow_nan=False)
+    example = example_update.example_update() | {"history": None}
+    assert lacking(example, results) == []
+    assert {k: results[k] for k in change.answer} == json.loads(json.dumps(change.answer))
+    for driver in results["drivers"]:
+        for end in ("was", "is"):
+            low, mean, high = (driver[end][k] for k in ("lower", "mean", "upper"))
+            assert len(low) == len(mean) == len(high) == len(driver["dates"])
+            assert all(a <= b + 1e-9 for a, b in zip(low, high, strict=True))
 
 
 def test_a_parameter_that_only_one_fit_sampled_is_filled_in_from_its_prior(base):
