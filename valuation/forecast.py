@@ -358,11 +358,50 @@ def _exit_times(
 ) -> tuple[NDArray, NDArray]:
     """Exit times on the subjects' clocks and when they were seen back, ``(draw, subject)``; ``inf``: not at all.
 
-    ``subjects`` gives each one's key of random numbers, ``last`` the end of its forecast.
+    ``subjects`` gives each one's key of random numbers, ``last`` the end of its forecast. Each subject's times are
+    remembered apart, since a row about one leaves the others alone.
     """
+    life = near.evidence.bound.get(term)
+    known = life.final if isinstance(life, BoundLifeCourse) else {}
+    fixed = content(term, near.draws[models[-1]], near.evidence.context.content, random_seed)
+    keys = {
+        i: content(fixed, name, list(known.get(i, {UNKNOWN: 1.0}).items()), float(end))
+        for (i, name), end in zip(subjects.items(), last, strict=True)
+    }
+    found = {i: joint.MEMORY.get(key) for i, key in keys.items()}
+    new = {i: name for i, name in subjects.items() if found[i] is None}
+    times, back = _simulated_exits(
+        process,
+        near,
+        term,
+        models,
+        new,
+        last=[end for i, end in zip(subjects, last, strict=True) if i in new],
+        random_seed=random_seed,
+    )
+    for j, i in enumerate(new):
+        apart = times[:, j].copy(), back[:, j].copy()
+        found[i] = joint.MEMORY.recall(keys[i], lambda apart=apart: apart)  # type: ignore[misc]
+    every = list(found.values())
+    return np.stack([t for t, _ in every], axis=1), np.stack([b for _, b in every], axis=1)
+
+
+def _simulated_exits(
+    process: LifeProcess,
+    near: Near,
+    term: str,
+    models: Sequence[str],
+    subjects: Mapping[int, str],
+    *,
+    last: Sequence[float],
+    random_seed: int,
+) -> tuple[NDArray, NDArray]:
+    """:func:`_exit_times` of all these subjects at once."""
     draws = len(next(iter(near.parameters.values())))
     shape = (draws, len(subjects))
     times, back = np.full(shape, np.inf), np.full(shape, np.inf)
+    if not subjects:
+        return times, back
     wait, which = np.empty(shape), np.full(shape, -1)
     grids: list[NDArray] = []
     weights = _weights(near, term, models)

@@ -599,6 +599,9 @@ class SubModel:
         ``(context, parameters, curves so far, bound terms so far, ops) -> new curves``.
     terms
         ``(context, scored rows of its kinds) -> terms``.
+    conditions
+        Whether curves condition on the model's own rows. With None for the bound terms, it gives those that do not,
+        which are all that its terms may read.
     """
 
     name: str
@@ -608,8 +611,9 @@ class SubModel:
     kinds: tuple[Kind, ...]
     scalars: Callable[[Context], list[str]]
     innovations: Callable[[Context], dict[str, tuple[str, list[Any]]]]
-    curves: Callable[[Context, Parameters, Curves, Mapping[str, Bound], Ops], Curves]
+    curves: Callable[[Context, Parameters, Curves, Any, Ops], Curves]
     terms: Callable[[Context, pd.DataFrame], list[tuple[str, Term]]]
+    conditions: bool = False
 
 
 def graded_logp(

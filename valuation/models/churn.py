@@ -101,7 +101,11 @@ def _innovations(context: Context) -> dict[str, tuple[str, list[Any]]]:
 
 
 def _curves(
-    context: Context, parameters: Parameters, curves: Curves, bound: Mapping[str, Bound], ops: Ops
+    context: Context,
+    parameters: Parameters,
+    curves: Curves,
+    bound: Mapping[str, Bound] | None,
+    ops: Ops,
 ) -> Curves:
     names = segments(context)
     roster = context.customers.set_index("subject").loc[context.subjects("customers")]
@@ -114,6 +118,8 @@ def _curves(
         - (parameters["loading_churn"] * parameters["integration"])[..., None]
     )
     new: Curves = {"log_churn_hazard": base}
+    if bound is None:
+        return new
     months = context.months.astype(float)
     life = bound.get("life_customers")
     active = occupancy(
@@ -263,4 +269,5 @@ MODEL = SubModel(
     innovations=_innovations,
     curves=_curves,
     terms=_terms,
+    conditions=True,
 )

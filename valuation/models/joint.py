@@ -9,7 +9,8 @@ the curves that later models read.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -29,6 +30,36 @@ REFERENCE_SEED = (
 MODELS_BY_KIND = {kind.name: model.name for model in MODELS.values() for kind in model.kinds}
 # Curves of this process, prior and posterior: about ten states of the shipped deal at 4,000 draws.
 MEMORY = Memory(limit_bytes=256 * 2**20)
+
+
+class Whole(Mapping[str, Bound]):
+    """Terms bound to the whole horizon, made when one is first asked for: an update needs only ``near`` ones.
+
+    Attributes
+    ----------
+    near
+        The same terms bound to the months that rows reach.
+    context
+        Digest of the context that ``near`` is bound to.
+    """
+
+    def __init__(
+        self, near: Mapping[str, Bound], context: str, make: Callable[[], Mapping[str, Bound]]
+    ) -> None:
+        self.near, self.context, self._make = near, context, make
+
+    @cached_property
+    def _terms(self) -> Mapping[str, Bound]:
+        return self._make()
+
+    def __getitem__(self, key: str) -> Bound:
+        return self._terms[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.near)
+
+    def __len__(self) -> int:
+        return len(self.near)
 
 
 @dataclass(frozen=True)
@@ -56,23 +87,28 @@ class Evidence:
     @property
     def ids(self) -> tuple[str, ...]:
         """Row ids in the order of the log-likelihood's last axis."""
-        return tuple(i for term in self.bound.values() for i in term.ids)
+        terms = self.bound.near if isinstance(self.bound, Whole) else self.bound
+        return tuple(i for term in terms.values() for i in term.ids)
 
     @cached_property
     def short(self) -> tuple[Evidence, dict[str, str]]:
         """The same evidence with curves as far as a row reaches, and by model a digest of what is fixed in it."""
-        context, bound = self.context, dict(self.bound)
+        context, bound = self.context, self.bound
         if context.reach is None:
             context = replace(context, reach=reach_of(self))
-            log_p0 = {key: term.log_p0 for key, term in self.bound.items()}
-            bound = _given(context, self.rows, self.models, self.reference, log_p0)
+            known = bound.near if isinstance(bound, Whole) else bound
+            if isinstance(bound, Whole) and bound.context == context.content:
+                bound = known
+            else:
+                log_p0 = {key: term.log_p0 for key, term in known.items()}
+                bound = _given(context, self.rows, self.models, self.reference, log_p0)
         cut = replace(self, context=context, bound=bound)
         terms = _by_model(cut)
         return cut, {
             name: content(
                 context.content,
                 name,
-                _own(self.rows, name),
+                split(self.rows)[name].content,
                 [_stated(self.reference, n) for n in MODELS[name].scalars(context)],
                 *(part for key, term in terms[name].items() for part in (key, term.log_p0)),
             )
@@ -170,8 +206,12 @@ def bind(
     if context.reach is None:
         # p0 needs the curves only as far as the evidence reaches.
         near_context = replace(context, reach=_reach(context, rows))
-        p0 = {k: t.log_p0 for k, t in _bound(near_context, rows, names, basis, draws).items()}
-        return Evidence(context, names, rows, _given(context, rows, names, basis, p0), basis)
+        near_terms = _bound(near_context, rows, names, basis, draws)
+        log_p0 = {key: term.log_p0 for key, term in near_terms.items()}
+        whole = Whole(
+            near_terms, near_context.content, lambda: _given(context, rows, names, basis, log_p0)
+        )
+        return Evidence(context, names, rows, whole, basis)
     return Evidence(context, names, rows, _bound(context, rows, names, basis, draws), basis)
 
 
@@ -185,12 +225,12 @@ def _bound(
     keys: dict[str, str] = {}
     ops = numpy_ops()
     for name in names:
-        model, own, before = MODELS[name], _own(rows, name), closure((name,))[:-1]
+        model, own, before = MODELS[name], split(rows)[name], closure((name,))[:-1]
         priors = [_stated(basis, n) for n in model.scalars(context)]
-        keys[name] = content("bound", fixed, name, own, priors, [keys[m] for m in before])
+        keys[name] = content("bound", fixed, name, own.content, priors, [keys[m] for m in before])
 
         def make(
-            name: str = name, own: pd.DataFrame = own, before: Sequence[str] = before
+            name: str = name, own: Own = own, before: Sequence[str] = before
         ) -> tuple[dict[str, Bound], Curves]:
             model = MODELS[name]
             parameters = prior_draws(
@@ -200,13 +240,15 @@ def _bound(
                 draws=draws,
             )
             known = {k: v for m in before for k, v in derived[m].items()}
-            # Bound before the model's own curves, which condition on who has left already.
-            plain = model.curves(context, parameters, known, {}, ops)
+            # Terms are bound before the curves that condition on who has left already.
+            plain = model.curves(context, parameters, known, None if model.conditions else {}, ops)
             mine = {
                 key: term.bind(parameters, known | plain)
                 for key, term in _terms(context, own, name, basis)
             }
-            return mine, model.curves(context, parameters, known, mine, ops) if mine else plain
+            if model.conditions:
+                return mine, model.curves(context, parameters, known, mine, ops)
+            return mine, plain
 
         mine, derived[name] = MEMORY.recall(keys[name], make)
         bound |= mine
@@ -223,26 +265,57 @@ def _given(
     """The terms of all models with a known ``p0``."""
     bound: dict[str, Bound] = {}
     for name in names:
-        for key, term in _terms(context, _own(rows, name), name, basis):
+        for key, term in _terms(context, split(rows)[name], name, basis):
             if key in log_p0:
                 bound[key] = term.given(log_p0[key])
     return bound
 
 
-def _terms(context: Context, own: pd.DataFrame, name: str, basis: Context) -> list[Any]:
+def _terms(context: Context, own: Own, name: str, basis: Context) -> list[Any]:
     """A model's terms. What they take from priors is the reference's, as ``p0`` is."""
     model = MODELS[name]
-    if own.empty:
+    if own.rows.empty:
         return []
     priors = [_stated(basis, n) for n in model.scalars(context)]
     return MEMORY.recall(
-        content("terms", context.content, name, own, priors),
-        lambda: model.terms(replace(context, priors=basis.priors), own),
+        content("terms", context.content, name, own.content, priors),
+        lambda: model.terms(replace(context, priors=basis.priors), own.rows),
     )
 
 
-def _own(rows: pd.DataFrame, name: str) -> pd.DataFrame:
-    return rows[rows["kind"].isin([kind.name for kind in MODELS[name].kinds])]
+@dataclass(frozen=True)
+class Own:
+    """The rows that one model reads, and a digest of what they say."""
+
+    rows: pd.DataFrame
+    content: str
+
+
+# Tables split lately: an update asks for the same table's parts a dozen times.
+_SPLIT: dict[int, tuple[weakref.ref[pd.DataFrame], dict[str, Own]]] = {}
+SPLITS_KEPT = 64
+
+
+def split(rows: pd.DataFrame) -> dict[str, Own]:
+    """Scored rows by the model that reads them; every model has its entry."""
+    known = _SPLIT.get(id(rows))
+    if known is not None and known[0]() is rows:
+        return known[1]
+    owner = [MODELS_BY_KIND[kind] for kind in rows["kind"]]
+    columns = [rows[name].tolist() for name in rows]
+    lines = [repr(cells) for cells in zip(*columns, strict=True)]
+    head = content(list(rows.columns))
+    found = {
+        name: Own(
+            rows[[o == name for o in owner]],
+            content(head, [line for o, line in zip(owner, lines, strict=True) if o == name]),
+        )
+        for name in MODELS
+    }
+    while len(_SPLIT) >= SPLITS_KEPT:
+        _SPLIT.pop(next(iter(_SPLIT)))
+    _SPLIT[id(rows)] = (weakref.ref(rows), found)
+    return found
 
 
 def _stated(context: Context, name: str) -> tuple[str, str, str]:
@@ -277,11 +350,14 @@ class Near:
         Draws, vectors on the grid cut to the reach.
     keys
         Model → digest of all that its curves and rows depend on. Equal digests mean equal numbers.
+    draws
+        Model → digest of its parameters and of those of the models it requires alone, whatever the rows say.
     """
 
     evidence: Evidence
     parameters: Mapping[str, np.ndarray]
     keys: Mapping[str, str]
+    draws: Mapping[str, str]
 
     def curves(self, models: Sequence[str] | None = None) -> Curves:
         """Curves of these models (default: all) up to the reach, remembered by content."""
@@ -325,16 +401,18 @@ def near(evidence: Evidence, parameters: Mapping[str, np.ndarray]) -> Near:
     context = short.context
     cut: dict[str, np.ndarray] = {}
     keys: dict[str, str] = {}
+    draws: dict[str, str] = {}
     for name in short.models:
         model = MODELS[name]
         own = {n: parameters[n] for n in model.scalars(context)} | {
             n: parameters[n][..., : len(labels)]
             for n, (_, labels) in model.innovations(context).items()
         }
-        before = [keys[m] for m in closure((name,))[:-1]]
-        keys[name] = content(fixed[name], before, *own.values())
+        before = closure((name,))[:-1]
+        draws[name] = content([draws[m] for m in before], *own.values())
+        keys[name] = content(fixed[name], [keys[m] for m in before], draws[name])
         cut |= own
-    return Near(short, cut, keys)
+    return Near(short, cut, keys, draws)
 
 
 def _by_model(evidence: Evidence) -> dict[str, dict[str, Bound]]:

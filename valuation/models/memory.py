@@ -56,6 +56,13 @@ class Memory:
             self.bytes -= self._kept.popitem(last=False)[1][1]
         return made
 
+    def get(self, key: str) -> Any:
+        """What is remembered under a key; None if nothing is."""
+        if key not in self._kept:
+            return None
+        self._kept.move_to_end(key)
+        return self._kept[key][0]
+
     def clear(self) -> None:
         """Forget everything."""
         self._kept.clear()

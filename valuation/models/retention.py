@@ -113,7 +113,11 @@ def exposure(durations: np.ndarray) -> np.ndarray:
 
 
 def _curves(
-    context: Context, parameters: Parameters, curves: Curves, bound: Mapping[str, Bound], ops: Ops
+    context: Context,
+    parameters: Parameters,
+    curves: Curves,
+    bound: Mapping[str, Bound] | None,
+    ops: Ops,
 ) -> Curves:
     level = ops.stack([ops.log(parameters[f"exit_hazard_{c}"]) for c in cohorts(context)])
     shift = parameters["exit_hazard_shift"] - (
@@ -125,6 +129,8 @@ def _curves(
     walk = ops.dot(steps, np.tril(np.ones((pieces, pieces - 1)), -1).T)
     log_hazard = level[..., :, None] + shift[..., None, None] + walk[..., None, :]
     new: Curves = {"log_exit_hazard": log_hazard}
+    if bound is None:
+        return new
     months = context.months.astype(float)
     new["cohort_survival"] = ops.exp(-ops.dot(ops.exp(log_hazard), exposure(months).T))
     new["talent_retained"] = _talent(context, parameters, new | dict(curves), bound, ops)
@@ -158,8 +164,9 @@ def _talent(
 
 def process(context: Context) -> LifeProcess:
     """The hazard of each named subject on its own clock."""
-    names, roster = cohorts(context), context.people.set_index("subject")
-    cohort_of = np.array([names.index(roster.loc[s, "cohort"]) for s in context.subjects("people")])
+    names = cohorts(context)
+    cohort = dict(zip(context.people["subject"], context.people["cohort"], strict=True))
+    cohort_of = np.array([names.index(cohort[s]) for s in context.subjects("people")])
 
     def log_survival(
         parameters: Parameters, curves: Curves, who: np.ndarray, t: np.ndarray, ops: Ops
@@ -311,4 +318,5 @@ MODEL = SubModel(
     innovations=_innovations,
     curves=_curves,
     terms=_terms,
+    conditions=True,
 )

@@ -399,7 +399,7 @@ def _simulation_key(study: Study, evidence: Evidence, source: Source) -> str:
         name: repr(
             sorted((s, sorted(states.items(), key=repr)) for s, states in term.final.items())
         )
-        for name, term in evidence.bound.items()
+        for name, term in evidence.short[0].bound.items()
         if hasattr(term, "final")
     }
     last = max(evidence.rows["event_date"], default=None)
