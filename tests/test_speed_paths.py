@@ -428,3 +428,16 @@ def test_both_parsers_read_the_settings_alike_to_the_column(path):
     slow = reading._Composer("x").compose(text, yaml.SafeLoader)
     fast = reading._Composer("x").compose(text, reading.FAST_LOADER)
     assert (fast.data, fast.keys, fast.values) == (slow.data, slow.keys, slow.values)
+
+
+def test_the_time_to_exit_is_where_the_survival_meets_the_uniform():
+    rng = np.random.default_rng(5)
+    hazard = np.exp(rng.normal(-3.5, 1.0, (40, len(retention.BREAKS))))
+    uniform = rng.random((40, 7))
+    uniform[0, :2] = [0.0, 1.0 - 1e-16]
+    found = retention.time_to_exit(hazard, uniform)
+    assert np.isfinite(found).all()
+    survival = np.exp(-(hazard[:, None, :] * retention.exposure(found)).sum(axis=-1))
+    np.testing.assert_allclose(survival[1:], uniform[1:], rtol=1e-10)
+    assert found[0, 0] > 500.0
+    assert found[0, 1] == pytest.approx(0.0, abs=1e-12)

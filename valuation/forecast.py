@@ -517,15 +517,15 @@ def _group_share(context: Context, near: Near, subject: str, *, random_seed: int
 
 def _staying(hazard: NDArray, clock: NDArray, size: int, key: str, random_seed: int) -> NDArray:
     """Share of so many people who are there at each time on their clock, ``(draw, time)``."""
-    survival = np.exp(-hazard @ retention.exposure(clock).T)
     if size > SMALL_GROUP:
-        return np.asarray(survival)
-    uniform = keyed_rng(random_seed, key).random((len(hazard), size))
-    count = np.zeros(survival.shape, dtype=np.uint8)
-    stays = np.empty(survival.shape, dtype=bool)
-    for member in range(size):  # a member stays while its uniform lies below the survival
-        count += np.less(uniform[:, [member]], survival, out=stays)
-    return np.asarray(count / size)
+        return np.asarray(np.exp(-hazard @ retention.exposure(clock).T))
+    draws, times = len(hazard), len(clock)
+    uniform = keyed_rng(random_seed, key).random((draws, size))
+    # A member stays while its uniform lies below the survival: up to the time at which they meet.
+    first_out = np.searchsorted(clock, retention.time_to_exit(hazard, uniform))
+    place = np.arange(draws)[:, None] * (times + 1) + first_out
+    out = np.bincount(place.ravel(), minlength=draws * (times + 1)).reshape(draws, times + 1)
+    return np.asarray((size - np.cumsum(out, axis=1)[:, :times]) / size)
 
 
 @dataclass(frozen=True)
@@ -668,7 +668,10 @@ def _gap(
 ) -> NDArray:
     """Monthly gap: expected talent up to the last evidence, simulated talent and set shares after it."""
     context = evidence.context
-    last = max(evidence.rows["event_date"], default=dates[0])
+    believed = (
+        context.truth(evidence.rows) > 0.0
+    )  # a row that nobody believes says nothing of time either
+    last = max(evidence.rows["event_date"][believed], default=dates[0])
     past = sum(d <= last for d in dates)
     blended = talent.copy()
     blended[:, :past] = near.curves(RETENTION)["talent_retained"][:, :past]

@@ -112,6 +112,18 @@ def exposure(durations: np.ndarray) -> np.ndarray:
     return np.clip(np.asarray(durations, float)[..., None] - BREAKS, 0.0, upper - BREAKS)
 
 
+def time_to_exit(hazard: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+    """Months until the survival has fallen to ``uniform``, shape ``(draw, n)``; ``hazard`` is ``(draw, piece)``."""
+    passed = np.cumsum(hazard[:, :-1] * np.diff(BREAKS), axis=1)
+    passed = np.concatenate([np.zeros((len(hazard), 1)), passed], axis=1)  # by each piece's start
+    due = -np.log(np.maximum(uniform, np.finfo(float).tiny))
+    piece = np.zeros(due.shape, dtype=int)
+    for k in range(1, len(BREAKS)):
+        piece += due > passed[:, [k]]
+    left = due - np.take_along_axis(passed, piece, 1)
+    return np.asarray(BREAKS[piece] + left / np.take_along_axis(hazard, piece, 1))
+
+
 def _curves(
     context: Context,
     parameters: Parameters,
