@@ -299,6 +299,12 @@ def attribution_sentence(results: Results) -> str:
     )
 
 
+def _worst(made: Mapping[str, Any]) -> str:
+    """The k-hat of the combination that is served worst, where it could be had."""
+    khat = made["worst_khat"]
+    return "" if khat is None else f"k-hat {words.fixed(khat, 2)}, "
+
+
 def notes_of(results: Results) -> list[str]:
     """What a reader should know beside the numbers: what is silent, and where shares are rough."""
     told = []
@@ -311,7 +317,7 @@ def notes_of(results: Results) -> list[str]:
     made = get(results, "attribution")
     if made.get("rough"):
         told.append(
-            f"Some combinations of items rest on few draws (k-hat {words.fixed(made['worst_khat'], 2)}, "
+            f"Some combinations of items rest on few draws ({_worst(made)}"
             f"{whole(made['least_draws'])} effective): the change as a whole stands, how it is "
             "shared out is rough."
         )

@@ -73,7 +73,7 @@ BUCKETS = {
 UNCHANGED, REWEIGHTED, REFITTED = "unchanged", "reweighted", "refitted"
 SAME_NUMBER = 1e-9
 OVERLAP_MIN = 0.03  # of two fits, below which a state between them is a guess
-DECIDED = 2.0  # errors beyond which a driver is said to have moved
+DECIDED = 3.0  # errors beyond which a driver is said to have moved
 
 
 @dataclass(frozen=True)
@@ -480,7 +480,7 @@ class Change:
                     "arrival": told(shares.arrival[i]),
                     "probability": chance,
                     "bits": None if chance is None else -math.log2(max(chance, 1e-300)),
-                    "khat": float(shares.alone[i].khat),
+                    "khat": _finite(shares.alone[i].khat),
                     "effective_draws": float(shares.alone[i].effective_draws),
                     "moved": [
                         n
@@ -511,7 +511,7 @@ class Change:
             "method": "exact" if coefficients.exact else "sampled",
             "orders": coefficients.orders or math.factorial(len(self.items)),
             "evaluations": self.pool.evaluations,
-            "worst_khat": float(worst.khat),
+            "worst_khat": _finite(worst.khat),
             "least_draws": float(worst.effective_draws),
             "overlap": self.pool.overlap,
             "rough": self._trouble(worst) is not None or self.pool.overlap < OVERLAP_MIN,
@@ -614,6 +614,11 @@ class Change:
 
 def _code(run: Run) -> str:
     return str(run.digests.get("code", ""))
+
+
+def _finite(khat: float) -> float | None:
+    """A Pareto k that JSON can hold; None where the tail could not be judged at all."""
+    return float(khat) if math.isfinite(khat) else None
 
 
 def _day(date: dt.date) -> str:
