@@ -414,12 +414,14 @@ def test_news_moves_the_expected_npv_its_way(kind, cells, sign):
 
 @pytest.mark.slow
 def test_had_google_and_openai_not_left_the_target_would_keep_more_revenue():
+    # Their going also denies them the target's work, which the acquirer counts as a gain, and it was half
+    # expected: the sign of the whole is the deal's to say, and is printed with its error.
     rows = shipped().ledger.evidence
     ends = rows[(rows["kind"] == "customer_ended") & rows["subject"].isin(["Google", "OpenAI"])]
     stayed = moved(shipped().ledger.without(*ends["id"]))
     print(f"no endings of Google and OpenAI: NPV {stayed.npv}, P(pays off) {stayed.chance}")
     assert stayed.weights.khat < 0.7
     for name in ("rivals_active", "revenue_retained"):
-        for month in (12, 24):
+        for month in (12, 24, 84):
             change = stayed.driver(name, month)
             assert change.value > 2.0 * change.mcse, (name, month)
