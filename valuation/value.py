@@ -402,8 +402,18 @@ def present_values(
     annual = discount_rates(flows, deal) if rate is None else rate
     if not bool(np.all(np.asarray(annual) > -1)):
         raise ParameterError(f"a discount rate must be above -1, got {rate}")
-    factor = (1 + annual) ** (-flows[QUARTER] / PER_YEAR)
-    worth = _finite(xr.dot(flows, factor, dim=QUARTER), "present value")
+    if isinstance(rate, xr.DataArray):
+        worth = xr.dot(flows, (1 + annual) ** (-flows[QUARTER] / PER_YEAR), dim=QUARTER)
+    else:  # as above without labels, which cost more than the sum
+        table = flows.transpose(..., QUARTER, COMPONENT)
+        years = flows[QUARTER].to_numpy()[:, None] / PER_YEAR
+        factor = np.broadcast_to((1 + np.asarray(annual)) ** -years, table.shape[-2:])
+        worth = xr.DataArray(
+            np.einsum("...qc,qc->...c", table.to_numpy(), factor),
+            dims=[dim for dim in table.dims if dim != QUARTER],
+            coords={k: c for k, c in table.coords.items() if QUARTER not in c.dims},
+        )
+    worth = _finite(worth, "present value")
     worth.attrs = {"units": USD_BN, "label": "Present value at close"}
     return worth.rename("present_value")
 
