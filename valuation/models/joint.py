@@ -109,7 +109,7 @@ class Evidence:
                 context.content,
                 name,
                 split(self.rows)[name].content,
-                [_stated(self.reference, n) for n in MODELS[name].scalars(context)],
+                [stated(self.reference, n) for n in MODELS[name].scalars(context)],
                 *(part for key, term in terms[name].items() for part in (key, term.log_p0)),
             )
             for name in self.models
@@ -173,7 +173,7 @@ def _prior_scalar(context: Context, name: str, random_seed: int, draws: int) -> 
         uniform = keyed_rng(random_seed, name).random(draws)
         return np.asarray(context.prior(name).ppf(uniform), dtype=float) + np.zeros(draws)
 
-    key = content("prior", _stated(context, name), random_seed, draws)
+    key = content("prior", stated(context, name), random_seed, draws)
     return MEMORY.recall(key, make).copy()
 
 
@@ -226,7 +226,7 @@ def _bound(
     ops = numpy_ops()
     for name in names:
         model, own, before = MODELS[name], split(rows)[name], closure((name,))[:-1]
-        priors = [_stated(basis, n) for n in model.scalars(context)]
+        priors = [stated(basis, n) for n in model.scalars(context)]
         keys[name] = content("bound", fixed, name, own.content, priors, [keys[m] for m in before])
 
         def make(
@@ -276,7 +276,7 @@ def _terms(context: Context, own: Own, name: str, basis: Context) -> list[Any]:
     model = MODELS[name]
     if own.rows.empty:
         return []
-    priors = [_stated(basis, n) for n in model.scalars(context)]
+    priors = [stated(basis, n) for n in model.scalars(context)]
     return MEMORY.recall(
         content("terms", context.content, name, own.content, priors),
         lambda: model.terms(replace(context, priors=basis.priors), own.rows),
@@ -318,7 +318,7 @@ def split(rows: pd.DataFrame) -> dict[str, Own]:
     return found
 
 
-def _stated(context: Context, name: str) -> tuple[str, str, str]:
+def stated(context: Context, name: str) -> tuple[str, str, str]:
     """A prior by what enters numbers; its reasons may be reworded."""
     prior = context.prior(name)
     return name, prior.family, repr(sorted(prior.parameters.items()))
@@ -405,7 +405,7 @@ def near(evidence: Evidence, parameters: Mapping[str, np.ndarray]) -> Near:
     for name in short.models:
         model = MODELS[name]
         own = {n: parameters[n] for n in model.scalars(context)} | {
-            n: parameters[n][..., : len(labels)]
+            n: _first(parameters[n], len(labels))
             for n, (_, labels) in model.innovations(context).items()
         }
         before = closure((name,))[:-1]
@@ -413,6 +413,11 @@ def near(evidence: Evidence, parameters: Mapping[str, np.ndarray]) -> Near:
         keys[name] = content(fixed[name], [keys[m] for m in before], draws[name])
         cut |= own
     return Near(short, cut, keys, draws)
+
+
+def _first(values: np.ndarray, count: int) -> np.ndarray:
+    """The first labels of a vector; the vector itself if that is all."""
+    return values if values.shape[-1] == count else values[..., :count]
 
 
 def _by_model(evidence: Evidence) -> dict[str, dict[str, Bound]]:

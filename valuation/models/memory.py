@@ -8,6 +8,7 @@ handed out read-only, because every caller gets the same ones.
 from __future__ import annotations
 
 import hashlib
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -23,7 +24,7 @@ def content(*parts: Any) -> str:
     )  # four times as fast as SHA-256, and nobody forges draws
     for part in parts:
         if isinstance(part, np.ndarray):
-            kind, data = f"{part.dtype.str}{part.shape}", part.tobytes()
+            kind, data = f"{part.dtype.str}{part.shape}", _array_digest(part)
         elif isinstance(part, pd.DataFrame):
             kind, data = "table", repr([(name, part[name].tolist()) for name in part]).encode()
         else:
@@ -31,6 +32,22 @@ def content(*parts: Any) -> str:
         digest.update(f"{kind} {len(data)} ".encode())
         digest.update(data)
     return digest.hexdigest()
+
+
+# Digests of arrays that cannot change any more, by identity, dropped with the array.
+_FIXED: dict[int, tuple[weakref.ref[np.ndarray], bytes]] = {}
+
+
+def _array_digest(array: np.ndarray) -> bytes:
+    if array.flags.writeable or array.base is not None:
+        return hashlib.sha1(array.tobytes(), usedforsecurity=False).digest()
+    place = id(array)
+    known = _FIXED.get(place)
+    if known is not None and known[0]() is array:
+        return known[1]
+    found = hashlib.sha1(array.tobytes(), usedforsecurity=False).digest()
+    _FIXED[place] = (weakref.ref(array, lambda _: _FIXED.pop(place, None)), found)
+    return found
 
 
 class Memory:

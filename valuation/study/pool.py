@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from valuation import decision
+from valuation import gate as gates
 from valuation.errors import ModelError
 from valuation.models import MODELS, joint
 from valuation.models.joint import keyed_rng
+from valuation.models.memory import content
 from valuation.params.reading import digest_of
 from valuation.update import Weights, importance_weights, mixture_log_density, overlap
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from valuation.models.joint import Evidence
+    from valuation.params import Gate
     from valuation.study.case import Study
 
 BATCH = 50  # neighbouring draws summed before an error is taken, so that autocorrelation counts
@@ -128,6 +131,18 @@ def error_of(scatter: np.ndarray) -> np.ndarray:
     batches = scatter.shape[-1]
     centred = scatter - scatter.mean(axis=-1, keepdims=True)
     return np.asarray(np.sqrt((centred**2).sum(axis=-1) * batches / (batches - 1)))
+
+
+def trouble(weights: Weights, limits: Gate) -> str | None:
+    """Why weights of stored draws cannot be trusted, in words; None if they can."""
+    checks = gates.reweighting(
+        weights.khat, len(weights.weight), weights.effective_draws, limits, name="stored draws"
+    )
+    if weights.khat > limits.khat_max or not all(c.passed for c in checks):
+        return f"the stored draws do not reach far enough (Pareto k {weights.khat:.2f})"
+    if weights.effective_draws < limits.ess_min:
+        return f"the stored draws were worth only {weights.effective_draws:.0f} effective ones"
+    return None
 
 
 def read_source(study: Study, key: str, *, first: bool, owner: Study | None) -> Source | None:
@@ -335,11 +350,33 @@ def parameters_of(source: Source, evidence: Evidence) -> dict[str, np.ndarray]:
     Labels of vectors are matched by name, so that a roster that has grown keeps each subject's own draws.
     """
     context = evidence.context
-    full = joint.prior_draws(context, evidence.models, random_seed=source.seed, draws=source.draws)
     labels = joint.innovations(context, evidence.models)
+    drawn = [*source.scalars.values(), *(v for c in source.vectors.values() for v in c.values())]
+    for values in drawn:
+        values.flags.writeable = False  # so that what they hold has to be told once only
+    unsampled = set(joint.scalars(context, evidence.models)) - set(source.scalars)
+    key = content(
+        "parameters",
+        source.seed,
+        [(name, list(columns)) for name, columns in source.vectors.items()],
+        list(source.scalars),
+        labels,
+        evidence.models,
+        [joint.stated(context, name) for name in sorted(unsampled)],
+        *drawn,
+    )
+    return joint.MEMORY.recall(key, lambda: _parameters(source, evidence, labels))
+
+
+def _parameters(
+    source: Source, evidence: Evidence, labels: Mapping[str, tuple[str, list[Any]]]
+) -> dict[str, np.ndarray]:
+    full = joint.prior_draws(
+        evidence.context, evidence.models, random_seed=source.seed, draws=source.draws
+    )
     for name, values in source.scalars.items():
         if name in full:
-            full[name] = values
+            full[name] = values.copy()
     for name, columns in source.vectors.items():
         if name not in full:
             continue
