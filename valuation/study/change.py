@@ -53,6 +53,7 @@ from valuation.study.pool import (
     error_of,
     evidence_of,
     read_source,
+    trouble,
 )
 from valuation.study.stored import package_digest
 from valuation.update import Coefficients, Weights, shapley_coefficients
@@ -157,11 +158,11 @@ class Change:
         why = "" if sources else "no draws of the old state are stored any more"
         pool = Pool(sources, self.new, self.memory) if sources else None
         for study, which in ((self.new, "the new state"), (self.old, "the old state")):
-            trouble = why if pool is None else self._trouble(pool.at(study).weights)
-            if trouble is None:
+            fault = why if pool is None else trouble(pool.at(study).weights, self.new.limits)
+            if fault is None:
                 continue
-            why = why or f"{trouble} at {which}"
-            key = self._fit(study, f"{trouble} at {which}")
+            why = why or f"{fault} at {which}"
+            key = self._fit(study, f"{fault} at {which}")
             if any(s.owner is None for s in sources):
                 sources = []  # draws whose own state is lost cannot be pooled
             if key not in {s.key for s in sources}:
@@ -173,18 +174,6 @@ class Change:
             pool = Pool(sources, self.new, self.memory)
         assert pool is not None  # either there were draws, or a fit was made
         return pool, why
-
-    def _trouble(self, weights: Weights) -> str | None:
-        """Why weights cannot be trusted, in words; None if they can."""
-        limits = self.new.limits
-        checks = gates.reweighting(
-            weights.khat, len(weights.weight), weights.effective_draws, limits, name="the update"
-        )
-        if weights.khat > limits.khat_max or not all(c.passed for c in checks):
-            return f"the stored draws do not reach far enough (Pareto k {weights.khat:.2f})"
-        if weights.effective_draws < limits.ess_min:
-            return f"the stored draws were worth only {weights.effective_draws:.0f} effective ones"
-        return None
 
     def _fit(self, study: Study, why: str) -> str:
         from valuation.posterior import diagnose
@@ -514,7 +503,7 @@ class Change:
             "worst_khat": _finite(worst.khat),
             "least_draws": float(worst.effective_draws),
             "overlap": self.pool.overlap,
-            "rough": self._trouble(worst) is not None or self.pool.overlap < OVERLAP_MIN,
+            "rough": trouble(worst, self.new.limits) is not None or self.pool.overlap < OVERLAP_MIN,
         }
 
     @cached_property
@@ -533,21 +522,29 @@ class Change:
                 "code": package_digest(),
                 "override": self.new.override,
                 "limits": self.new.limits.digest(),
-                "history": _stamp(self.new.root / "reports" / "history.json"),
+                "history": _stamp(self._history_path),
                 "checked": str(dt.date.today()),
             }
         )
         return load_or_make(self.new.cache / "results" / f"update-{key[:16]}.json", self._full)
 
+    @property
+    def _history_path(self) -> Path:
+        from valuation.study.replay import history_path
+
+        return history_path(self.new.root, self.new.base_deal.name, self.new.scenario.scenario)
+
     def _full(self) -> dict[str, Any]:
-        from valuation.study.replay import read_history
+        from valuation.study.replay import read_history  # which reads this module
 
         verdict = gates.gate(self._all_checks(), self.new.override)
         verdict.raise_if_refused()
         return {
             **self.answer,
             "drivers": self._drivers(),
-            "history": read_history(self.new.root, self.new.base_deal.name),
+            "history": read_history(
+                self.new.root, self.new.base_deal.name, self.new.scenario.scenario
+            ),
             "diagnostics": [
                 {
                     "check": c.name,

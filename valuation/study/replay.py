@@ -24,7 +24,7 @@ from valuation import archive, publish
 from valuation import gate as gates
 from valuation.errors import ArtifactError, GateError, LedgerError, ModelError, ParameterError
 from valuation.study.case import HOUSE, Study
-from valuation.study.change import OVERLAP_MIN, REWEIGHTED, SAME_NUMBER, Change
+from valuation.study.change import OVERLAP_MIN, REWEIGHTED, SAME_NUMBER
 from valuation.study.items import items_of, mixed
 from valuation.study.pool import (
     Pool,
@@ -34,8 +34,8 @@ from valuation.study.pool import (
     error_of,
     evidence_of,
     read_source,
+    trouble,
 )
-from valuation.update import Weights
 
 SCHEMA, KIND = 1, "replay"
 FITTED = "fitted"
@@ -248,17 +248,13 @@ def _why_fit(here: _Stand | None, study: Study, at_each: bool) -> str:
 def _trouble(pool: Pool, study: Study) -> str:
     """Why a pool's draws cannot be weighed for a state; empty if they can. The rule is that of an update."""
     try:
-        return _doubt(study, pool.at(study).weights)
+        return trouble(pool.at(study).weights, study.limits) or ""
     except ModelError as error:
         if not study.scenario.conditions:
             return str(error)
     # That no draw meets the conditions says nothing about the weights.
     free = study.scenario.model_copy(update={"conditions": ()})
     return _trouble(pool, replace(study, scenario=free))
-
-
-def _doubt(study: Study, weights: Weights) -> str:
-    return Change(study, study, None, {}, ())._trouble(weights) or ""
 
 
 def _to_do(study: Study) -> str:
@@ -311,7 +307,7 @@ def _moved(pool: Pool, before: Study, now: Study) -> list[dict[str, Any]]:
             continue
         # The two ends rest each on its own fit; between them the fits must overlap.
         between = 0 < count < len(items)
-        if (between and pool.overlap < OVERLAP_MIN) or _doubt(now, position.weights):
+        if (between and pool.overlap < OVERLAP_MIN) or trouble(position.weights, now.limits):
             last = None
             continue
         if last is not None:
