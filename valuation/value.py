@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import weakref
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
@@ -365,10 +366,10 @@ def cash_flows(drivers: xr.Dataset, deal: Deal) -> xr.DataArray:
     sizes = {d: n for flow in flows for d, n in flow.sizes.items() if d not in (DRAW, QUARTER)}
     sizes |= {DRAW: drivers.sizes[DRAW], QUARTER: last_quarter(deal) + 1}
     dates = [date_after(deal.closed, 3 * q) for q in range(last_quarter(deal) + 1)]
+    amounts = np.stack([flow.set_dims(sizes).transpose(*sizes).data for flow in flows])
+    amounts.flags.writeable = False  # so that what was discounted once need not be again
     joined = xr.DataArray(
-        np.moveaxis(
-            np.stack([flow.set_dims(sizes).transpose(*sizes).data for flow in flows]), 0, -1
-        ),
+        np.moveaxis(amounts, 0, -1),
         dims=(*sizes, COMPONENT),
         coords={
             **{dim: drivers[dim].variable for dim in sizes if dim in drivers.coords},
@@ -404,18 +405,38 @@ def present_values(
         raise ParameterError(f"a discount rate must be above -1, got {rate}")
     if isinstance(rate, xr.DataArray):
         worth = xr.dot(flows, (1 + annual) ** (-flows[QUARTER] / PER_YEAR), dim=QUARTER)
-    else:  # as above without labels, which cost more than the sum
-        table = flows.transpose(..., QUARTER, COMPONENT)
-        years = flows[QUARTER].to_numpy()[:, None] / PER_YEAR
-        factor = np.broadcast_to((1 + np.asarray(annual)) ** -years, table.shape[-2:])
-        worth = xr.DataArray(
-            np.einsum("...qc,qc->...c", table.to_numpy(), factor),
-            dims=[dim for dim in table.dims if dim != QUARTER],
-            coords={k: c for k, c in table.coords.items() if QUARTER not in c.dims},
-        )
+    else:
+        worth = _discounted(flows, np.asarray(annual, dtype=float))
     worth = _finite(worth, "present value")
     worth.attrs = {"units": USD_BN, "label": "Present value at close"}
     return worth.rename("present_value")
+
+
+# The flows discounted last, and what came out by rates: each definition of paying off discounts the same ones.
+_LAST: list[tuple[weakref.ref[xr.DataArray], dict[bytes, xr.DataArray]]] = []
+
+
+def _discounted(flows: xr.DataArray, annual: NDArray) -> xr.DataArray:
+    """Sum over quarters of flows at one rate for all components or one for each.
+
+    Computed without labels, which cost more than the sum. Remembered for flows that cannot be written to.
+    """
+    fixed = not flows.variable.values.flags.writeable
+    if fixed and _LAST and _LAST[0][0]() is flows and annual.tobytes() in _LAST[0][1]:
+        return _LAST[0][1][annual.tobytes()].copy()
+    table = flows.transpose(..., QUARTER, COMPONENT)
+    years = flows[QUARTER].to_numpy()[:, None] / PER_YEAR
+    factor = np.broadcast_to((1 + annual) ** -years, table.shape[-2:])
+    worth = xr.DataArray(
+        np.einsum("...qc,qc->...c", table.to_numpy(), factor),
+        dims=[dim for dim in table.dims if dim != QUARTER],
+        coords={k: c for k, c in table.coords.items() if QUARTER not in c.dims},
+    )
+    if fixed:
+        if not _LAST or _LAST[0][0]() is not flows:
+            _LAST[:] = [(weakref.ref(flows), {})]
+        _LAST[0][1][annual.tobytes()] = worth.copy()
+    return worth
 
 
 def npv(
