@@ -97,6 +97,30 @@ def _evidence() -> list[dict[str, Any]]:
     return rows
 
 
+def example_questions() -> list[dict[str, Any]]:
+    """Open questions: one that the model answers, one that a person does, one that nobody does."""
+    said = [
+        ("Q02", 0.71, 0.008, "model"),
+        ("Q24", 0.3, None, "Ann Example"),
+        ("Q27", None, None, ""),
+    ]
+    return [
+        {
+            "id": number,
+            "question": f"Does {number} come true?",
+            "opens": "2025-06-12",
+            "closes": "2026-12-31",
+            "driver": "people" if by == "model" else "no model",
+            "base_rate": 0.69,
+            "probability": probability,
+            "mcse": mcse,
+            "by": by,
+            "why": "" if by else "no model answers it",
+        }
+        for number, probability, mcse, by in said
+    ]
+
+
 def example_results() -> dict[str, Any]:
     """A complete ``results`` dict: 17 in 100, median NPV -5.2."""
     draws = np.random.default_rng(7)
@@ -304,6 +328,7 @@ def example_results() -> dict[str, Any]:
                 ]
             )
         ],
+        "questions": example_questions(),
         "outside_view": {
             "successes": 17,
             "n": 56,

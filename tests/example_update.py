@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 import numpy as np
+from example_results import example_questions
 
 CHANCE, VALUE = "npv", "npv_mean"
 
@@ -328,6 +329,7 @@ def example_update() -> dict[str, Any]:
         "items": items,
         "attribution": {"method": "exact", "orders": 5040, "evaluations": 128},
         "drivers": _drivers(),
+        "questions": example_questions(),
         "history": example_replay(),
         "diagnostics": [
             _check("k-hat: change", 0.58, 0.7, "k-hat of the change: 0.58, at most 0.7 allowed."),

@@ -562,7 +562,7 @@ def test_an_outcome_is_blank_before_its_day_and_its_row_are_known(ledger: Ledger
         outcome("2025-08-29")["outcome"]
     )  # resolved that day, its row published the next
     assert outcome("2025-08-29")["resolution_row"] is None
-    assert outcome("2025-08-30")["outcome"] == 1
+    assert outcome("2025-08-30")["outcome"] == "yes"
     assert list(ledger.cut("2025-09-01").questions["id"]) == ["Q1", "Q2"]
 
 
@@ -656,7 +656,7 @@ def test_the_digest_depends_on_every_visible_cell(table: str, column: str, ledge
     else:
         new = 0.5 if pd.isna(old) else float(old) + 0.5
     if column in ("outcome", "resolved", "resolution_row"):
-        new = {"outcome": 0.0, "resolved": dt.date(2025, 8, 28), "resolution_row": "E3"}[column]
+        new = {"outcome": "no", "resolved": dt.date(2025, 8, 28), "resolution_row": "E3"}[column]
     assert _changed_cell(table, 0, column, new)(ledger).digest != before
 
 

@@ -23,7 +23,14 @@ import xarray as xr
 
 from valuation.errors import ModelError, ParameterError
 from valuation.models import adoption, capability, churn, joint, retention, revenue, worth
-from valuation.models.base import BoundLifeCourse, Context, LifeProcess, State, occupancy
+from valuation.models.base import (
+    MONTHS_BEFORE,
+    BoundLifeCourse,
+    Context,
+    LifeProcess,
+    State,
+    occupancy,
+)
 from valuation.models.joint import Evidence, Near, keyed_rng
 from valuation.models.memory import content
 from valuation.ops import numpy_ops
@@ -799,3 +806,124 @@ def conditioned(
     out = drivers.copy()
     out["weight"] = (DRAW, weight / mass, drivers["weight"].attrs)
     return out, meets
+
+
+# --- what questions ask ---------------------------------------------------------------------------
+
+
+def asked(
+    drivers: xr.Dataset, evidence: Evidence, parameters: Draws, *, random_seed: int
+) -> xr.Dataset:
+    """The drivers with what dated questions ask for besides them, draw by draw, on the same dice.
+
+    Returns
+    -------
+    Dataset
+        ``drivers`` and: ``reported_exit`` ``(draw, member)``, when the exit of each member of a group is reported,
+        months since the close, with ``member_group``, and cohorts by member and by person; ``revenue_past``
+        ``(draw, past_month)``, USD bn per year before the close; ``action_opened`` ``(draw)``, months since the close;
+        ``rank_spacing`` [index points] and ``milestone_chance`` ``(draw)``; ``milestone_met`` ``(announced)``, whether
+        a dated model came in time, as claimed with the probability ``truth``.
+    """
+    context, ops = evidence.context, numpy_ops()
+    near = joint.near(evidence, parameters)
+    roster = context.people.set_index("subject")
+    groups = [s for s in context.subjects("people") if 1 < roster.loc[s, "size"] <= SMALL_GROUP]
+    reported = [
+        _reported_exits(evidence, parameters, near, s, random_seed=random_seed) for s in groups
+    ]
+    members = [s for s, times in zip(groups, reported, strict=True) for _ in range(times.shape[1])]
+    past = np.arange(-MONTHS_BEFORE, 0).astype(float)
+    growth = (past - revenue.middle_of_year_before(context)) / 12.0
+    before = parameters["revenue_before"][:, None] * np.exp(
+        parameters["growth_to_close"][:, None] * growth
+    )
+    logit = parameters["milestone_level"] + (
+        parameters["milestone_effect"] * parameters["integration"]
+    )
+    opened = _first_event(evidence, near, "regulatory_action", random_seed=random_seed)
+    rows = evidence.rows[evidence.rows["kind"] == capability.MILESTONE.name]
+    rows = rows.sort_values(["event_date", "id"])
+    made: dict[str, Any] = {
+        "reported_exit": (
+            (DRAW, "member"),
+            np.concatenate([np.zeros((drivers.sizes[DRAW], 0)), *reported], axis=1),
+            {"units": MONTHS, "label": "Reported exit of a member of a group"},
+        ),
+        "revenue_past": (
+            (DRAW, "past_month"),
+            before,
+            {"units": USD_BN_PER_YEAR, "label": "Revenue before the close"},
+        ),
+        "action_opened": (DRAW, opened, {"units": MONTHS, "label": "Formal action opened"}),
+        "rank_spacing": (
+            DRAW,
+            parameters["rank_spacing"],
+            {"units": INDEX_POINTS, "label": "Points between labs"},
+        ),
+        "milestone_chance": (
+            DRAW,
+            np.asarray(ops.sigmoid(logit)),
+            {"units": FRACTION, "label": "Chance that a model date is met"},
+        ),
+        "milestone_met": (
+            "announced",
+            rows["value"].to_numpy(float),
+            {"units": INDICATOR, "label": "A model came in time, as claimed"},
+        ),
+    }
+    people = [str(s) for s in drivers[PERSON].to_numpy()]
+    return drivers.assign(made).assign_coords(
+        {
+            "member_group": ("member", np.array(members, str)),
+            "member_cohort": ("member", np.array([roster.loc[s, "cohort"] for s in members], str)),
+            "past_month": past,
+            "announced": np.array(list(rows["event_date"]), dtype="datetime64[ns]"),
+            "truth": ("announced", context.truth(rows)),
+            "person_cohort": (PERSON, np.array([roster.loc[s, "cohort"] for s in people], str)),
+        }
+    )
+
+
+def _reported_exits(
+    evidence: Evidence, parameters: Draws, near: Near, subject: str, *, random_seed: int
+) -> NDArray:
+    """When each one's exit from a group is reported, months since the close, ``(draw, member)``; ``inf``: never.
+
+    Questions are resolved by what is reported, and the press misses some. What was counted stands, in the share of
+    draws that the last count is believed; whoever it left is simulated from its day on.
+    """
+    context = evidence.context
+    row = context.people.set_index("subject").loc[subject]
+    size, start = int(row["size"]), context.starts[subject]
+    log_hazard = near.curves(RETENTION)["log_exit_hazard"][
+        :, retention.cohorts(context).index(row["cohort"]), :
+    ]
+    hazard, rate = np.exp(log_hazard), parameters[f"reporting_rate_{row['cohort']}"]
+    draws = len(hazard)
+    kind = evidence.rows["kind"] == retention.GROUP_EXITS.name
+    counts = evidence.rows[kind & (evidence.rows["subject"] == subject)]
+    counts = counts.sort_values(["event_date", "id"])
+    rng = keyed_rng(random_seed, f"reported {subject}")
+    uniform, press, belief = (
+        rng.random((draws, size)),
+        rng.random((draws, size)),
+        rng.random(draws),
+    )
+    believed = np.zeros(draws, dtype=bool)
+    since, known = np.zeros(draws), np.zeros(draws, dtype=int)  # on the group's clock
+    counted = np.full((draws, size), np.inf)
+    for i, (_, told) in enumerate(counts.iterrows()):
+        believed = belief < context.truth(counts)[i]
+        clock, count = retention.clock(context, subject, told), int(told["value"])
+        first = believed[:, None] & (np.arange(size) < count) & np.isinf(counted)
+        # Some day since the count before, which did not see them.
+        day = since[:, None] + uniform * (clock - since)[:, None]
+        counted = np.where(first, start + day, counted)
+        since = np.where(believed, clock, since)
+        known = np.where(believed, count, known)
+    # Time to exit of a member who was there when last counted: its clock goes on from then.
+    spent = (hazard * retention.exposure(since)).sum(axis=-1)
+    exits = retention.time_to_exit(hazard, uniform * np.exp(-spent)[:, None])
+    ahead = np.arange(size) >= known[:, None]
+    return np.where(ahead & (press < rate[:, None]), exits + start, counted)

@@ -129,6 +129,11 @@ class Ledger:
         """SHA-256 of the content; equal content in another order has the same digest."""
         return _digest({name: getattr(self, name) for name in TABLES})
 
+    @cached_property
+    def learnt_digest(self) -> str:
+        """As ``digest``, without the questions: asking or resolving one teaches the models nothing."""
+        return _digest({name: getattr(self, name) for name in TABLES if name != "questions"})
+
     def cut(self, as_of: dt.date | str) -> Ledger:
         """What was visible on ``as_of``: rows published, questions opened and resolved by then.
 
@@ -327,7 +332,7 @@ def _cut_questions(questions: pd.DataFrame, day: dt.date, visible: set[str]) -> 
             continue
         row_unknown = r["resolution_row"] is not None and r["resolution_row"] not in visible
         if r["resolved"] is None or r["resolved"] > day or row_unknown:
-            r = {**r, "outcome": None, "resolved": None, "resolution_row": None}
+            r |= dict.fromkeys(("outcome", "resolved", "resolution_row", "outcome_source"))
         records.append(r)
     return _frame("questions", records)
 

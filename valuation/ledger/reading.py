@@ -81,7 +81,7 @@ def _read_header(table: Table, header: Sequence[str]) -> list[str]:
                     f"unknown column {name!r}; {hint} Known: {', '.join(table.header)}",
                 )
             )
-    missing = [name for name in table.header if name not in header]
+    missing = [c.name for c in table.columns if c.name not in header and not c.later]
     if missing:
         problems.append(
             at(
@@ -139,6 +139,7 @@ def read_rows(table: Table, text: str) -> tuple[list[str], list[Row], list[str]]
     rows: list[Row] = []
     problems: list[str] = []
     header: list[str] = []
+    absent: list[str] = []  # columns that this file is older than
     before = 0
     try:
         for cells in reader:
@@ -146,7 +147,8 @@ def read_rows(table: Table, text: str) -> tuple[list[str], list[Row], list[str]]
             if not header:
                 header = cells
                 problems += _read_header(table, header)
-                if sorted(header) != sorted(table.header):
+                absent = [c.name for c in table.columns if c.later and c.name not in header]
+                if sorted([*header, *absent]) != sorted(table.header):
                     return header, [], problems
             elif not any(cells):
                 problems.append(at(table.file, line, "a blank line; delete it"))
@@ -160,7 +162,7 @@ def read_rows(table: Table, text: str) -> tuple[list[str], list[Row], list[str]]
                     )
                 )
             else:
-                rows.append((line, cells))
+                rows.append((line, cells + [""] * len(absent)))
     except csv.Error as error:
         problems.append(
             at(
@@ -169,7 +171,7 @@ def read_rows(table: Table, text: str) -> tuple[list[str], list[Row], list[str]]
                 f"broken quoting from here on ({error}); close the quotes, double inner ones",
             )
         )
-    return header, rows, problems
+    return [*header, *absent], rows, problems
 
 
 def read_table(table: Table, folder: Path) -> tuple[list[Record], list[str]]:

@@ -94,6 +94,14 @@ def _check_questions(records: Sequence[Record], evidence: set[str] | None) -> li
             problems.append(
                 at("questions.csv", line, "outcome and resolved go together; fill both or neither")
             )
+        if (r["person"] is None) != (r["person_probability"] is None):
+            problems.append(
+                at(
+                    "questions.csv",
+                    line,
+                    "person and person_probability go together; fill both or neither",
+                )
+            )
         row = r["resolution_row"]
         if row is not None and evidence is not None and row not in evidence:
             problems.append(

@@ -97,6 +97,17 @@ def read_choice(*options: str) -> Callable[[str], str]:
     return read
 
 
+OUTCOMES = ("yes", "no", "annulled", "ambiguous")
+
+
+def read_outcome(cell: str) -> str:
+    """How a question was resolved; 1 and 0 stand for yes and no."""
+    told = {"1": "yes", "0": "no"}.get(cell, cell)
+    if told not in OUTCOMES:
+        raise ValueError(f"{cell!r} is no outcome; write 1, 0, {' or '.join(OUTCOMES[2:])}")
+    return told
+
+
 def read_flag(cell: str) -> int:
     if cell not in ("0", "1"):
         raise ValueError(f"{cell!r} is neither 0 nor 1; write 1 for yes, 0 for no")
@@ -108,11 +119,15 @@ def read_flag(cell: str) -> int:
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its name, how a cell is read, and whether a blank is refused."""
+    """A column: its name, how a cell is read, and whether a blank is refused.
+
+    A ``later`` column was added to the table when files without it were kept: there its cells are blank.
+    """
 
     name: str
     read: Callable[[str], Cell]
     required: bool = True
+    later: bool = False
 
 
 @dataclass(frozen=True)
@@ -132,12 +147,15 @@ class Table:
         return [column.name for column in self.columns]
 
 
+LATER = "later"
+
+
 def _table(name: str, key: Sequence[str], /, **columns: Callable[[str], Cell] | tuple) -> Table:
-    """A table; a reader in a one-tuple marks a column that may be blank."""
+    """A table; a reader in a tuple marks a column that may be blank, with ``LATER`` one that may be absent."""
     return Table(
         name,
         tuple(
-            Column(column, read[0], required=False)
+            Column(column, read[0], required=False, later=LATER in read)
             if isinstance(read, tuple)
             else Column(column, read)
             for column, read in columns.items()
@@ -272,7 +290,7 @@ TABLES: dict[str, Table] = {
             closes=read_date,
             resolution_source=read_text,
             fine_print=read_text,
-            outcome=(read_flag,),
+            outcome=(read_outcome,),
             resolved=(read_date,),
             resolution_row=(read_identifier,),
             event=(read_text,),
@@ -281,6 +299,9 @@ TABLES: dict[str, Table] = {
             base_rate=(read_fraction,),
             base_rate_source=(read_text,),
             note=(read_text,),
+            outcome_source=(read_text, LATER),
+            person=(read_text, LATER),
+            person_probability=(read_fraction, LATER),
         ),
     )
 }

@@ -15,6 +15,7 @@ from valuation.schema import CI_PROB, date_after
 if TYPE_CHECKING:
     import xarray as xr
 
+    from valuation.questions import Answer, Question
     from valuation.study.case import Study
 
 SCHEMA = 1
@@ -83,6 +84,7 @@ def results_of(study: Study) -> dict[str, Any]:
         "evidence_counts": _counts(study),
         "shrinkage": shrinkage(study),
         "outside_view": outside_view(study),
+        "questions": open_questions(study, noise),
         "diagnostics": diagnostics(study),
     }
 
@@ -466,6 +468,42 @@ def _quantities(study: Study, weight: np.ndarray, noise: float) -> list[dict[str
         estimate = decision.mean(draws, weight, inflation=noise)
         out.append({**vars(quantity), "value": estimate.value, "mcse": estimate.mcse})
     return out
+
+
+def open_questions(study: Study, noise: float = 1.0) -> list[dict[str, Any]]:
+    """Every open question with its probability from the study's draws."""
+    from valuation import questions
+    from valuation.forecast import asked
+
+    register = questions.questions_of(study.ledger.questions)
+    drivers = asked(
+        study.drivers,
+        study.under(study.prior_set, study.deal),
+        study.beliefs.parameters,
+        random_seed=study.random_seed,
+    )
+    weight = study.drivers["weight"].to_numpy()
+    return [
+        told_question(q, questions.answer(drivers, weight, q, inflation=noise))
+        for q in register
+        if q.is_open
+    ]
+
+
+def told_question(question: Question, answer: Answer) -> dict[str, Any]:
+    """A question and its answer as plain values."""
+    return {
+        "id": question.id,
+        "question": question.question,
+        "opens": str(question.opens),
+        "closes": str(question.closes),
+        "driver": question.driver,
+        "base_rate": question.base_rate,
+        "probability": answer.probability,
+        "mcse": answer.mcse,
+        "by": answer.by,
+        "why": answer.why,
+    }
 
 
 def _band(

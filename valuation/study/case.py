@@ -143,7 +143,7 @@ class Study:
         deal = self.base_deal.model_dump(mode="json")
         return posterior.key_of(
             {
-                "ledger": self.ledger.digest,
+                "ledger": self.ledger.learnt_digest,
                 "priors": self.book.digest(prior_set),
                 "reference": self.book.digest(HOUSE),
                 # Only the terms that enter a likelihood: a new discount rate needs no new posterior.

@@ -542,6 +542,7 @@ class Change:
         return {
             **self.answer,
             "drivers": self._drivers(),
+            "questions": self.pool.answers(self.new),
             "history": read_history(
                 self.new.root, self.new.base_deal.name, self.new.scenario.scenario
             ),

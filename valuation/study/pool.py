@@ -301,6 +301,42 @@ class Pool:
         together = parts[0] if len(parts) == 1 else xr.concat(parts, dim="draw")
         return together, self.at(study).weight
 
+    def answers(self, study: Study) -> list[dict[str, Any]]:
+        """The open questions of a state with their probabilities, as :func:`answers.open_questions` tells them."""
+        import xarray as xr
+
+        from valuation import questions
+        from valuation.forecast import asked
+        from valuation.study.answers import told_question
+
+        evidence = evidence_of(study)
+        parts = [
+            asked(
+                _forecast(study, evidence, s),
+                evidence,
+                parameters_of(s, evidence),
+                random_seed=s.seed,
+            )
+            for s in self.sources
+        ]
+        # What has no draws is the same in each part.
+        together = (
+            parts[0]
+            if len(parts) == 1
+            else xr.concat(parts, dim="draw", data_vars="minimal", coords="minimal")
+        )
+        weight = self.at(study).weight
+        starts = np.arange(0, len(weight), BATCH)
+
+        def error(pull: np.ndarray) -> float:
+            return float(error_of(np.add.reduceat(pull, starts)))
+
+        return [
+            told_question(q, questions.answer(together, weight, q, error=error))
+            for q in questions.questions_of(study.ledger.questions)
+            if q.is_open
+        ]
+
     def _log_target(
         self, study: Study, source: Source, evidence: Evidence | None = None
     ) -> np.ndarray:

@@ -1,0 +1,424 @@
+"""Dated questions are answered by the share of draws in which they come true."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import small_world as world
+import xarray as xr
+
+from valuation.errors import LedgerError, ModelError
+from valuation.forecast import asked, forecast
+from valuation.ledger import load_ledger
+from valuation.models import KINDS, joint
+from valuation.models.joint import Evidence
+from valuation.questions import (
+    DRIVER_OF,
+    EVENTS,
+    NUMBERED,
+    Question,
+    answer,
+    happens,
+    questions_of,
+    revenue_year,
+)
+from valuation.schema import months_between
+from valuation.study import Study, open_study
+from valuation.study.answers import open_questions
+from valuation.study.case import log_target, stacked
+from valuation.study.pool import Pool, Source
+
+SEED, DRAWS = 5, 3000
+
+
+def of(evidence: Evidence, *, draws: int = DRAWS) -> xr.Dataset:
+    parameters = world.prior_draws(evidence, draws=draws)
+    drivers = forecast(evidence, parameters, random_seed=SEED)
+    return asked(drivers, evidence, parameters, random_seed=SEED)
+
+
+@pytest.fixture(scope="module")
+def certain() -> xr.Dataset:
+    """A world in which every row is true."""
+    return of(world.bound())
+
+
+@pytest.fixture(scope="module")
+def doubted() -> xr.Dataset:
+    return of(world.bound(credibility=world.DOUBTED))
+
+
+def ask(event: str | None, subject: str = "", threshold: str = "", **changes: Any) -> Question:
+    given = Question(
+        "Q1",
+        "An invented question?",
+        dt.date(2025, 6, 12),
+        dt.date(2027, 12, 31),
+        event,
+        subject or None,
+        threshold or None,
+    )
+    return replace(given, **changes)
+
+
+# One question of each event that neither has happened nor is excluded.
+OPEN: dict[str, Question] = {
+    "in_post": ask("in_post", world.FOUNDER),
+    "person_exit": ask("person_exit", world.FOUNDER),
+    "exits_at_least": ask("exits_at_least", "movers", "6"),
+    "customer_end": ask("customer_end", world.MINISTRY),
+    "customer_return": ask("customer_return", world.LAB),
+    "customer_active": ask("customer_active", world.MINISTRY),
+    "revenue_at_least": ask("revenue_at_least", "Maker", "1.0"),
+    "purchases_at_least": ask("purchases_at_least", "Maker", "0.6"),
+    "lab_rank_at_most": ask("lab_rank_at_most", "Buyer", "4"),
+    "index_gap_at_most": ask("index_gap_at_most", "Buyer", "0"),
+    "milestone": ask("milestone", "Buyer"),
+    "impairment": ask("impairment", "Maker"),
+    "regulatory_action": ask("regulatory_action", "Authority"),
+}
+
+
+def share(drivers: xr.Dataset, question: Question) -> float:
+    return float(happens(drivers, question).mean())
+
+
+# --- the registry ---------------------------------------------------------------------------------
+
+
+def test_every_event_is_tried_here_and_hangs_on_a_driver():
+    assert set(OPEN) == set(EVENTS) == set(DRIVER_OF)
+    assert set(EVENTS) >= NUMBERED
+
+
+@pytest.mark.parametrize("name", sorted(EVENTS))
+def test_an_event_is_true_or_false_in_each_draw_and_says_how_sure_it_is(name, doubted):
+    held = happens(doubted, OPEN[name])
+    assert (held.dtype, held.shape) == (bool, (DRAWS,))
+    told = answer(doubted, doubted["weight"].to_numpy(), OPEN[name])
+    assert told.by == "model"
+    assert told.probability == pytest.approx(held.mean())
+    assert 0.0 < told.probability < 1.0
+    assert 0.0 < told.mcse < 0.02
+
+
+@pytest.mark.parametrize("name", sorted(set(EVENTS) - {"in_post", "customer_active", "milestone"}))
+def test_what_may_happen_by_a_day_may_happen_by_a_later_one(name, doubted):
+    later = replace(OPEN[name], closes=dt.date(2028, 12, 31))
+    if name in ("revenue_at_least", "lab_rank_at_most"):
+        return  # asked of one year, or of one day
+    early, late = happens(doubted, OPEN[name]), happens(doubted, later)
+    assert (late >= early).all()
+    assert late.sum() > early.sum()
+
+
+@pytest.mark.parametrize("name", sorted(NUMBERED))
+def test_a_bar_that_is_harder_to_reach_is_reached_in_no_further_draw(name, doubted):
+    question = OPEN[name]
+    harder = question.number + (1 if name.endswith("least") else -1)
+    more = replace(question, threshold=str(harder))
+    assert (happens(doubted, more) <= happens(doubted, question)).all()
+
+
+@pytest.mark.parametrize("name", sorted(EVENTS))
+def test_weights_decide_which_draws_count(name, doubted):
+    held = happens(doubted, OPEN[name])
+    told = answer(doubted, held / held.sum(), OPEN[name])
+    assert told.probability == 1.0
+    assert told.mcse > 0.0
+
+
+def test_an_unknown_event_lists_the_known_ones(doubted):
+    with pytest.raises(LedgerError, match="unknown event 'moon_landing'") as caught:
+        happens(doubted, ask("moon_landing"))
+    assert all(name in str(caught.value) for name in EVENTS)
+
+
+@pytest.mark.parametrize("name", sorted(NUMBERED))
+def test_an_event_with_a_bar_needs_a_number(name, doubted):
+    with pytest.raises(LedgerError, match="needs a number as its threshold, not '125-145'"):
+        happens(doubted, replace(OPEN[name], threshold="125-145"))
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in sorted(EVENTS) if n.startswith(("in_", "person", "exits", "customer"))]
+)
+def test_a_subject_that_nobody_knows_is_told_with_those_there_are(name, doubted):
+    question = replace(OPEN[name], subject="Nobody")
+    with pytest.raises(ModelError, match=r"Q1.*Nobody"):
+        happens(doubted, question)
+    told = answer(doubted, doubted["weight"].to_numpy(), question)
+    assert (told.probability, told.by) == (None, "")
+    assert "Nobody" in told.why
+
+
+def test_a_question_beyond_the_horizon_is_refused(doubted):
+    with pytest.raises(ModelError, match="after the forecast's 96 months; lengthen"):
+        happens(doubted, ask("impairment", closes=dt.date(2040, 1, 1)))
+
+
+# --- what is known --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("question", "outcome"),
+    [
+        (ask("person_exit", world.STAR), 1.0),
+        (ask("person_exit", world.STAR, closes=dt.date(2025, 10, 20)), 1.0),  # on that very day
+        (ask("person_exit", world.STAR, closes=dt.date(2025, 10, 19)), 0.0),
+        (ask("in_post", world.STAR), 0.0),
+        (ask("in_post", world.STAR, closes=dt.date(2025, 10, 19)), 1.0),
+        (ask("in_post", world.FOUNDER, closes=dt.date(2025, 12, 1)), 1.0),  # seen then
+        (ask("person_exit", world.FOUNDER, closes=dt.date(2025, 12, 1)), 0.0),
+        (ask("exits_at_least", "stars", "1"), 1.0),
+        (ask("exits_at_least", "movers", "4"), 1.0),  # Ben, and three of the group
+        (ask("exits_at_least", "Movers", "3"), 1.0),
+        (ask("exits_at_least", "Movers", "1", closes=dt.date(2025, 9, 29)), None),
+        (ask("exits_at_least", "Movers", "2", closes=dt.date(2025, 9, 30)), 0.0),
+        (ask("customer_end", world.LAB), 1.0),
+        (ask("customer_end", world.LAB, closes=dt.date(2025, 10, 1)), None),  # a window of a month
+        (ask("customer_end", world.LAB, closes=dt.date(2025, 9, 11)), 0.0),
+        (ask("customer_return", world.RIVAL, closes=dt.date(2026, 2, 1)), 1.0),
+        (ask("customer_active", world.RIVAL, closes=dt.date(2026, 2, 1)), 1.0),
+        (ask("customer_active", world.LAB, closes=dt.date(2025, 9, 11)), 1.0),
+        (ask("impairment", closes=dt.date(2025, 12, 31)), 0.0),
+        (ask("regulatory_action", closes=dt.date(2026, 2, 9)), 0.0),
+        (ask("milestone", "Buyer", closes=dt.date(2025, 12, 31)), 0.0),
+        (ask("milestone", "Buyer", closes=dt.date(2026, 2, 20)), 1.0),
+    ],
+)
+def test_what_has_happened_is_certain_and_what_is_excluded_impossible(question, outcome, certain):
+    told = share(certain, question)
+    if outcome is None:
+        assert 0.0 < told < 1.0
+    else:
+        assert told == outcome
+
+
+def test_a_doubted_report_leaves_as_much_doubt_as_its_grade(doubted):
+    known = share(doubted, ask("person_exit", world.STAR, closes=dt.date(2025, 10, 20)))
+    assert 0.95 < known < 1.0
+
+
+def test_in_post_and_gone_share_the_draws_between_them(doubted):
+    stays = happens(doubted, OPEN["in_post"])
+    assert (stays != happens(doubted, OPEN["person_exit"])).all()
+
+
+def test_of_several_subjects_one_suffices_to_leave_and_all_must_stay(doubted):
+    both = f"{world.FOUNDER}; {world.LEGACY}"
+    one, other = (happens(doubted, ask("person_exit", s)) for s in both.split("; "))
+    assert (happens(doubted, ask("person_exit", both)) == (one | other)).all()
+    assert (happens(doubted, ask("in_post", both)) == ~(one | other)).all()
+
+
+def test_exits_of_a_cohort_are_those_of_its_people_and_groups(doubted):
+    cohort = happens(doubted, ask("exits_at_least", "movers", "6"))
+    parts = happens(doubted, ask("exits_at_least", f"{world.MOVER}; Movers", "6"))
+    assert (cohort == parts).all()
+    assert happens(doubted, ask("exits_at_least", "Movers", "6")).sum() < cohort.sum()
+
+
+def test_a_group_has_no_more_reported_exits_than_members_and_fewer_than_real_ones(certain):
+    group = certain["member_group"] == "Stars"
+    reported = (certain["reported_exit"].isel(member=group.to_numpy()) < 90.0).sum("member")
+    assert int(group.sum()) == 20
+    assert int(reported.max()) <= 20
+    assert float(reported.mean()) < 20.0 * (1.0 - float(certain["stars_retained"][:, 90].mean()))
+
+
+def test_the_dice_of_a_forecast_are_not_touched_by_what_is_asked():
+    evidence = world.bound(draws=100)
+    parameters = world.prior_draws(evidence, draws=50)
+    drivers = forecast(evidence, parameters, random_seed=SEED)
+    more = asked(drivers, evidence, parameters, random_seed=SEED)
+    new = [name for name in more.coords if name not in drivers.coords]
+    plain = more[list(drivers.data_vars)].drop_vars(new, errors="ignore")
+    xr.testing.assert_identical(plain, drivers)
+    again = asked(drivers, evidence, parameters, random_seed=SEED)
+    xr.testing.assert_identical(more, again)
+
+
+# --- arithmetic on known paths --------------------------------------------------------------------
+
+
+def test_revenue_is_asked_of_the_last_year_that_is_over_and_is_its_mean_rate(certain):
+    question = ask("revenue_at_least", "Maker", "1.5", closes=dt.date(2027, 4, 30))
+    assert revenue_year(question) == 2026
+    flat = certain.copy()
+    flat["revenue"] = xr.full_like(certain["revenue"], 1.5)
+    flat["revenue_past"] = xr.full_like(certain["revenue_past"], 0.1)
+    assert share(flat, question) == 1.0
+    assert share(flat, replace(question, threshold="1.501")) == 0.0
+    # In 2025 the rate was 0.1 up to the close in June and 1.5 after it; months are joined by straight lines.
+    mixed = replace(question, closes=dt.date(2026, 12, 31))
+    closed = months_between(dt.date(2025, 6, 12), dt.date(2026, 1, 1)) / 12.0
+    expected = 1.5 * closed + 0.1 * (1.0 - closed)
+    assert share(flat, replace(mixed, threshold=str(expected - 0.08))) == 1.0
+    assert share(flat, replace(mixed, threshold=str(expected + 0.08))) == 0.0
+
+
+def test_purchases_are_those_of_any_twelve_months(certain):
+    path = certain["purchases"].copy()
+    path[:] = 0.2
+    path[:, 6:18] = 0.5
+    told = certain.assign(purchases=path)
+    question = ask("purchases_at_least", "Maker", "0.5")
+    assert share(told, question) == 1.0
+    assert share(told, replace(question, threshold="0.51")) == 0.0
+    assert share(told, replace(question, closes=dt.date(2026, 10, 1))) == 0.0  # a month too early
+    assert share(told, replace(question, closes=dt.date(2026, 1, 1))) == 0.0  # no year is over
+
+
+def test_the_gap_is_looked_at_from_the_opening_on_and_the_rank_on_the_closing_day(certain):
+    path = certain["capability_gap"].copy()
+    path[:] = 10.0
+    path[:, 12] = -1.0
+    told = certain.assign(capability_gap=path)
+    question = ask("index_gap_at_most", "Buyer", "0", closes=dt.date(2026, 12, 31))
+    assert share(told, question) == 1.0
+    assert share(told, replace(question, opens=dt.date(2026, 8, 1))) == 0.0
+    rank = 1.0 + 10.0 / told["rank_spacing"].to_numpy()
+    asked_rank = ask("lab_rank_at_most", "Buyer", "3", closes=dt.date(2026, 12, 31))
+    assert share(told, asked_rank) == pytest.approx((rank < 3.5).mean())
+
+
+# --- the register ---------------------------------------------------------------------------------
+
+
+def test_a_question_without_an_event_has_a_persons_probability_or_none(doubted):
+    weight = doubted["weight"].to_numpy()
+    told = answer(doubted, weight, ask(None))
+    assert (told.probability, told.mcse, told.by) == (None, None, "")
+    said = answer(doubted, weight, ask(None, person="Ann Example", person_probability=0.3))
+    assert (said.probability, said.mcse, said.by) == (0.3, None, "Ann Example")
+
+
+def test_every_question_of_the_project_can_be_asked(root):
+    found = questions_of(load_ledger(root / "seeds", kinds=KINDS).questions)
+    assert len(found) >= 30
+    assert sum(q.event is not None for q in found) >= 20
+
+
+def test_a_register_with_an_unknown_event_is_refused_with_the_question_named():
+    frame = pd.DataFrame([vars(ask("in_post", "A")), vars(ask("jump", id="Q2"))])
+    with pytest.raises(LedgerError, match="Q2: unknown event 'jump'"):
+        questions_of(frame)
+
+
+def test_a_register_from_before_persons_could_answer_is_read_all_the_same(tmp_path):
+    table = world.SEEDS["questions"] + (
+        "\nQ1,Does Ada stay?,2025-06-12,2026-06-12,press,Any report.,,,,in_post,Ada Founder,,0.7,,"
+    )
+    (found,) = questions_of(
+        load_ledger(world.write_seeds(tmp_path, questions=table), kinds=KINDS).questions
+    )
+    assert (found.person, found.person_probability, found.base_rate) == (None, None, 0.7)
+
+
+def test_a_person_without_a_probability_is_a_fault_of_the_register(tmp_path):
+    header = world.SEEDS["questions"] + ",outcome_source,person,person_probability"
+    row = "Q1,Does it rain?,2025-06-12,2026-06-12,press,Any report.,,,,,,,,,,,Ann Example,"
+    folder = world.write_seeds(tmp_path, questions=f"{header}\n{row}")
+    with pytest.raises(LedgerError, match="person and person_probability go together"):
+        load_ledger(folder, kinds=KINDS)
+
+
+def test_a_question_may_be_annulled_or_ambiguous_and_an_outcome_is_one_of_four(tmp_path):
+    def outcome(cell: str) -> str | None:
+        row = f"Q1,Does it rain?,2025-06-12,2026-06-12,p,Any.,{cell},2025-07-01,,,,,,,"
+        table = f"{world.SEEDS['questions']}\n{row}"
+        folder = world.write_seeds(tmp_path / cell, questions=table)
+        return questions_of(load_ledger(folder, kinds=KINDS).questions)[0].outcome
+
+    told = {cell: outcome(cell) for cell in ("1", "0", "annulled", "ambiguous")}
+    assert list(told.values()) == ["yes", "no", "annulled", "ambiguous"]
+    with pytest.raises(LedgerError, match="'perhaps' is no outcome"):
+        outcome("perhaps")
+
+
+def test_asking_or_resolving_a_question_needs_no_new_fit(tmp_path):
+    row = "Q1,Does it rain?,2025-06-12,2026-06-12,p,Any.,,,,,,,,,"
+    plain = load_ledger(world.write_seeds(tmp_path / "a"), kinds=KINDS)
+    table = f"{world.SEEDS['questions']}\n{row}"
+    more = load_ledger(world.write_seeds(tmp_path / "b", questions=table), kinds=KINDS)
+    assert more.learnt_digest == plain.learnt_digest
+    assert more.digest != plain.digest
+    assert np.unique([plain.learnt_digest, plain.digest]).size == 2
+
+
+# --- in a study -----------------------------------------------------------------------------------
+
+REGISTER = (
+    world.SEEDS["questions"]
+    + """
+    Q1,Does Ada stay?,2025-06-12,2026-12-31,press,Any report.,,,,in_post,Ada Founder,,0.7,,
+    Q2,Did Cat leave?,2025-06-12,2025-12-31,press,Any report.,1,2025-10-21,E06,person_exit,Cat Star,,,,
+    Q3,Does it rain?,2025-06-12,2026-12-31,press,Any report.,,,,,,,,,
+    Q4,Do ten leave?,2025-06-12,2026-12-31,press,Any report.,,,,exits_at_least,movers,10,,,
+    Q5,Does it open?,2026-03-15,2026-12-31,press,Any report.,,,,regulatory_action,,,,,
+"""
+)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
+    """A study of the small world on a stand-in for its posterior."""
+    home = world.project(tmp_path_factory.mktemp("asked") / "project", questions=REGISTER)
+    fits: dict[str, Any] = {}
+
+    def fitted(study: Study, prior_set: str) -> Any:
+        if prior_set not in fits:
+            fits[prior_set] = world.stand_in(study.under(prior_set), random_seed=study.random_seed)
+        return fits[prior_set]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Study, "_fitted", fitted)
+        patch.setattr(joint, "bind", partial(joint.bind, draws=300))
+        yield open_study("test_deal", root=home, cache=home / "cache")
+
+
+def test_a_study_answers_the_questions_that_are_open_on_its_date(study):
+    told = {row["id"]: row for row in open_questions(study)}
+    assert list(told) == ["Q1", "Q3", "Q4"]  # Q2 is resolved, Q5 not yet asked
+    assert told["Q1"]["by"] == "model"
+    assert 0.0 < told["Q1"]["probability"] < 1.0
+    assert (told["Q3"]["probability"], told["Q3"]["why"]) == (None, "no model answers it")
+    assert (told["Q1"]["driver"], told["Q3"]["driver"]) == ("people", "no model")
+
+
+def test_a_pool_of_the_same_draws_answers_alike(study):
+    fit = stacked(study.posterior)
+    density = log_target(study.evidence, fit, seed=study.random_seed)
+    labels = joint.innovations(study.evidence.context, study.models)
+    source = Source(
+        "fit",
+        {name: values for name, values in fit.items() if values.ndim == 1},
+        {
+            name: {
+                str(label): values[:, j]
+                for j, label in enumerate(labels[name][1][: values.shape[1]])
+            }
+            for name, values in fit.items()
+            if values.ndim == 2
+        },
+        density,
+        study.random_seed,
+        owner=study,
+    )
+    alone = {row["id"]: row for row in open_questions(study)}
+    pooled = {row["id"]: row for row in Pool([source], study).answers(study)}
+    assert list(pooled) == list(alone)
+    for name in ("Q1", "Q4"):
+        assert pooled[name]["probability"] == pytest.approx(alone[name]["probability"], abs=1e-9)
+        assert pooled[name]["mcse"] > 0.0
+    twice = Pool([source, replace(source, key="other", seed=source.seed + 1)], study)
+    both = {row["id"]: row for row in twice.answers(study)}
+    assert both["Q1"]["probability"] == pytest.approx(pooled["Q1"]["probability"], abs=0.05)

@@ -1,0 +1,396 @@
+"""Dated questions put to a forecast: the share of draws in which what is asked comes true.
+
+``seeds/questions.csv`` gives a question's event, subject, threshold and dates; :data:`EVENTS` holds a function for
+each event. What is known is part of the draws, so what has happened comes out as 1 and what cannot happen any more
+as 0, as far as the evidence is believed. A question counts what happens up to and on the day it closes.
+
+Probabilities are of a forecast without interventions: ``sets`` overrule drivers, not people and customers.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from valuation import decision
+from valuation.errors import LedgerError, ModelError
+from valuation.models.joint import keyed_rng
+from valuation.schema import CUSTOMER, DRAW, MONTH, PERSON, months_between
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+    from numpy.typing import NDArray
+
+ROUNDING = 1e-6  # months: three seconds
+SEVERAL = ";"  # between subjects of which any one suffices
+
+
+@dataclass(frozen=True)
+class Question:
+    """One row of ``questions.csv``, blanks None.
+
+    Attributes
+    ----------
+    outcome
+        ``yes``, ``no``, ``annulled`` or ``ambiguous``; None while it is open.
+    person, person_probability
+        Who said how likely it is, for a question that no model answers.
+    """
+
+    id: str
+    question: str
+    opens: dt.date
+    closes: dt.date
+    event: str | None = None
+    subject: str | None = None
+    threshold: str | None = None
+    base_rate: float | None = None
+    outcome: str | None = None
+    resolved: dt.date | None = None
+    person: str | None = None
+    person_probability: float | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.outcome is None
+
+    @property
+    def driver(self) -> str:
+        """What it hangs on: questions about one driver are not independent."""
+        return DRIVER_OF.get(self.event or "", "no model")
+
+    @property
+    def number(self) -> float:
+        """The threshold; :class:`LedgerError` if it is not a number."""
+        try:
+            return float(self.threshold or "")
+        except ValueError:
+            raise LedgerError(
+                f"questions.csv: {self.id}: {self.event} needs a number as its threshold, not "
+                f"{self.threshold!r}; write digits"
+            ) from None
+
+
+_FIELDS = tuple(Question.__dataclass_fields__)
+
+
+def questions_of(frame: pd.DataFrame) -> tuple[Question, ...]:
+    """The questions of a ledger, in the order of their ids.
+
+    Raises
+    ------
+    LedgerError
+        If an event is not among :data:`EVENTS`, or a threshold that it needs is no number.
+    """
+    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    found = tuple(Question(**{name: row.get(name) for name in _FIELDS}) for row in rows)
+    problems = [problem for q in found if (problem := problem_of(q))]
+    if problems:
+        raise LedgerError(problems)
+    return tuple(sorted(found, key=lambda q: q.id))
+
+
+def problem_of(question: Question) -> str:
+    """Why a model cannot be asked a question that names an event, in words; empty if it can."""
+    event = question.event
+    if event is None:
+        return ""
+    if event not in EVENTS:
+        return (
+            f"questions.csv: {question.id}: unknown event {event!r}; leave it blank or use one of "
+            f"{', '.join(EVENTS)}"
+        )
+    if event in NUMBERED:
+        try:
+            question.number  # noqa: B018
+        except LedgerError as error:
+            return str(error)
+    return ""
+
+
+# --- what each event asks -------------------------------------------------------------------------
+# Each function takes drivers as of :func:`valuation.forecast.asked` and the question, and returns whether it comes
+# true in each draw, shape ``(draw,)``.
+
+Event = Callable[["xr.Dataset", Question], "NDArray[Any]"]
+
+
+def _end_of(drivers: xr.Dataset, day: dt.date) -> float:
+    """Months from the close to a day, with what is dated that very day before it."""
+    closed = dt.date.fromisoformat(str(drivers.attrs["closed"]))
+    return months_between(closed, day) + ROUNDING
+
+
+def _within(drivers: xr.Dataset, question: Question) -> float:
+    """The closing day; :class:`ModelError` if the forecast does not reach it."""
+    month = _end_of(drivers, question.closes)
+    last = float(drivers[MONTH][-1])
+    if month > last + 1.0:
+        raise ModelError(
+            f"question {question.id} closes on {question.closes}, after the forecast's {last:g} months; "
+            "lengthen the deal's horizon or close it earlier"
+        )
+    return month
+
+
+def _subjects(drivers: xr.Dataset, question: Question, dim: str) -> list[str]:
+    """The subjects asked about; :class:`ModelError` lists those there are."""
+    named = [s.strip() for s in (question.subject or "").split(SEVERAL) if s.strip()]
+    known = [str(s) for s in drivers[dim].to_numpy()]
+    missing = [s for s in named if s not in known]
+    if missing or not named:
+        told = ", ".join(map(repr, missing)) or "no subject"
+        raise ModelError(
+            f"question {question.id}: {told} among those of this date; {dim}s: {', '.join(known)}"
+        )
+    return named
+
+
+def _times(drivers: xr.Dataset, question: Question, name: str, dim: str) -> NDArray[Any]:
+    """Event times of the subjects asked about, months since the close, ``(draw, subject)``."""
+    subjects = _subjects(drivers, question, dim)
+    return drivers[name].sel({dim: subjects}).transpose(DRAW, dim).to_numpy()
+
+
+def _person_exit(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
+    times = _times(drivers, question, "person_exit", PERSON)
+    return (times < _within(drivers, question)).any(axis=1)
+
+
+def _in_post(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
+    times = _times(drivers, question, "person_exit", PERSON)
+    return (times >= _within(drivers, question)).all(axis=1)
+
+
+def _exits_at_least(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
+    """Exits of a cohort, or of people and groups by name: those named, and those reported of groups."""
+    until = _within(drivers, question)
+    named = [s.strip() for s in (question.subject or "").split(SEVERAL)]
+    people = drivers["person_cohort"].isin(named) | drivers[PERSON].isin(named)
+    members = drivers["member_cohort"].isin(named) | drivers["member_group"].isin(named)
+    if not people.any() and not members.any():
+        known = sorted({str(c) for c in drivers["person_cohort"].to_numpy()})
+        raise ModelError(
+            f"question {question.id}: nobody of {question.subject!r} is known on this date; "
+            f"name a cohort ({', '.join(known)}), or people and groups with {SEVERAL!r} between"
+        )
+    out = (drivers["person_exit"].isel({PERSON: people.to_numpy()}) < until).sum(PERSON)
+    out = out + (drivers["reported_exit"].isel(member=members.to_numpy()) < until).sum("member")
+    return (out >= question.number).to_numpy()
+
+
+def _customer_end(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
+    times = _times(drivers, question, "customer_end", CUSTOMER)
+    return (times < _within(drivers, question)).any(axis=1)
+
+
+def _customer_return(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
+    times = _times(drivers, question, "customer_return", CUSTOMER)
+    return (times < _within(drivers, question)).any(axis=1)
+
+
+def _customer_active(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
+    until = _within(drivers, question)
+    ends = _times(drivers, question, "customer_end", CUSTOMER)
+    returns = _times(drivers, question, "customer_return", CUSTOMER)
+    return ((ends >= until) | (returns < until)).all(axis=1)
+
+
+def _path(drivers: xr.Dataset, name: str) -> NDArray[Any]:
+    return drivers[name].transpose(DRAW, MONTH).to_numpy()
+
+
+def revenue_year(question: Question) -> int:
+    """The calendar year whose revenue is asked for: the last that is over before the day it closes."""
+    return question.closes.year - 1
+
+
+def _revenue_at_least(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
+    """The mean run rate of the year's twelve mid-months, which is the revenue in USD bn."""
+    _within(drivers, question)
+    closed = dt.date.fromisoformat(str(drivers.attrs["closed"]))
+    start = months_between(closed, dt.date(revenue_year(question), 1, 1))
+    points = start + np.arange(12) + 0.5
+    grid = np.concatenate([drivers["past_month"].to_numpy(), drivers[MONTH].to_numpy()])
+    if points[0] < grid[0]:
+        raise ModelError(
+            f"question {question.id} asks for revenue of {revenue_year(question)}, before the model's "
+            "months; close it in a later year"
+        )
+    past = drivers["revenue_past"].transpose(DRAW, "past_month").to_numpy()
+    rate = np.concatenate([past, _path(drivers, "revenue")], axis=1)
+    left = np.clip(np.floor(points - grid[0]).astype(int), 0, len(grid) - 2)
+    part = np.minimum(points - grid[left], 1.0)
+    year = (rate[:, left] * (1.0 - part) + rate[:, left + 1] * part).mean(axis=1)
+    return np.asarray(year >= question.number)
+
+
+def _purchases_at_least(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
+    """In any twelve months of the contract that are over when it closes; USD bn."""
+    last = int(_within(drivers, question))
+    spent = _path(drivers, "purchases")[:, : last + 1]
+    if spent.shape[1] < 12:
+        return np.zeros(len(spent), dtype=bool)
+    total = np.cumsum(np.pad(spent, ((0, 0), (1, 0))), axis=1)
+    return np.asarray((total[:, 12:] - total[:, :-12]).max(axis=1) / 12.0 >= question.number)
+
+
+def _gap_at(drivers: xr.Dataset, month: float) -> NDArray[Any]:
+    """The gap to the frontier on a day, index points, ``(draw,)``."""
+    path = _path(drivers, "capability_gap")
+    left = int(np.clip(np.floor(month), 0, path.shape[1] - 2))
+    part = float(np.clip(month - left, 0.0, 1.0))
+    return np.asarray(path[:, left] * (1.0 - part) + path[:, left + 1] * part)
+
+
+def _lab_rank_at_most(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
+    """The rank that the gap implies on the day it closes, to the nearest whole."""
+    gap = _gap_at(drivers, _within(drivers, question))
+    rank = 1.0 + np.maximum(gap, 0.0) / drivers["rank_spacing"].to_numpy()
+    return np.asarray(rank < question.number + 0.5)
+
+
+def _index_gap_at_most(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
+    """On some day from its opening on."""
+    start, end = _end_of(drivers, question.opens), _within(drivers, question)
+    inner = np.arange(np.ceil(max(start, 0.0)), np.floor(end) + 1.0).astype(int)
+    gap = np.stack([_gap_at(drivers, max(start, 0.0)), _gap_at(drivers, end)], axis=1)
+    inner = inner[inner < drivers.sizes[MONTH]]
+    whole = _path(drivers, "capability_gap")[:, inner]
+    least = np.concatenate([gap, whole], axis=1).min(axis=1)
+    return np.asarray(least <= question.number)
+
+
+def _milestone(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
+    """A model date is met; what was reported of the day it closes stands as far as it is believed."""
+    draws = drivers.sizes[DRAW]
+    rng = keyed_rng(int(drivers.attrs["random_seed"]), f"milestone {question.id}")
+    met = rng.random(draws) < drivers["milestone_chance"].to_numpy()
+    days = drivers["announced"].to_numpy().astype("datetime64[D]")
+    for i in np.flatnonzero(days == np.datetime64(question.closes)):
+        believed = rng.random(draws) < float(drivers["truth"][i])
+        met = np.where(believed, float(drivers["milestone_met"][i]) > 0.5, met)
+    return np.asarray(met)
+
+
+def _impairment(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
+    """In accounts of a day up to its closing; accounts are tested at year ends."""
+    last = int(_within(drivers, question))
+    return np.asarray((_path(drivers, "impairment")[:, : last + 1] > 0.5).any(axis=1))
+
+
+def _regulatory_action(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
+    return np.asarray(drivers["action_opened"].to_numpy() < _within(drivers, question))
+
+
+EVENTS: Mapping[str, Event] = {
+    "in_post": _in_post,
+    "person_exit": _person_exit,
+    "exits_at_least": _exits_at_least,
+    "customer_end": _customer_end,
+    "customer_return": _customer_return,
+    "customer_active": _customer_active,
+    "revenue_at_least": _revenue_at_least,
+    "purchases_at_least": _purchases_at_least,
+    "lab_rank_at_most": _lab_rank_at_most,
+    "index_gap_at_most": _index_gap_at_most,
+    "milestone": _milestone,
+    "impairment": _impairment,
+    "regulatory_action": _regulatory_action,
+}
+
+# Events that compare with a number.
+NUMBERED = frozenset(name for name in EVENTS if name.endswith(("_at_least", "_at_most")))
+
+DRIVER_OF: Mapping[str, str] = {
+    "in_post": "people",
+    "person_exit": "people",
+    "exits_at_least": "people",
+    "customer_end": "customers",
+    "customer_return": "customers",
+    "customer_active": "customers",
+    "revenue_at_least": "revenue",
+    "purchases_at_least": "purchases",
+    "lab_rank_at_most": "capability",
+    "index_gap_at_most": "capability",
+    "milestone": "capability",
+    "impairment": "stake",
+    "regulatory_action": "regulation",
+}
+
+
+# --- asking ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How likely a question is.
+
+    Attributes
+    ----------
+    probability
+        None if nobody says.
+    mcse
+        Monte Carlo error; None where a person said it.
+    by
+        ``model``, a person's name, or empty.
+    why
+        Why there is no probability; else empty.
+    """
+
+    id: str
+    probability: float | None
+    mcse: float | None
+    by: str
+    why: str = ""
+
+
+def happens(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
+    """Whether the question's event comes true in each draw, bool, shape ``(draw,)``.
+
+    Raises
+    ------
+    LedgerError
+        If its event is not known; lists the known ones.
+    ModelError
+        If the forecast does not reach its closing day, or lacks its subject.
+    """
+    if question.event is None:
+        raise ModelError(f"question {question.id} names no event; no model answers it")
+    if problem := problem_of(question):
+        raise LedgerError(problem)
+    return np.asarray(EVENTS[question.event](drivers, question), dtype=bool)
+
+
+def answer(
+    drivers: xr.Dataset,
+    weight: NDArray[Any],
+    question: Question,
+    *,
+    inflation: float = 1.0,
+    error: Callable[[NDArray[Any]], float] | None = None,
+) -> Answer:
+    """The probability of a question from drivers (see :func:`valuation.forecast.asked`) and weights ``(draw,)``.
+
+    ``inflation`` is draws over effective draws of the chain; ``error`` is another way to a Monte Carlo error, from each
+    draw's pull on the probability. A question that is about somebody or something that was
+    not there yet has no probability, and ``why`` says so.
+    """
+    if question.event is None:
+        if question.person_probability is None:
+            return Answer(question.id, None, None, "", "no model answers it")
+        return Answer(question.id, question.person_probability, None, question.person or "")
+    try:
+        event = happens(drivers, question)
+    except ModelError as error:
+        return Answer(question.id, None, None, "", str(error))
+    told = decision.probability(event, weight, inflation=inflation)
+    mcse = told.mcse
+    if error is not None and 0.0 < told.value < 1.0:
+        mcse = error(weight * (event - told.value))
+    return Answer(question.id, told.value, mcse, "model")
