@@ -23,7 +23,9 @@ no rule earns more than choosing with the draw in sight: that is EVPI. Who knows
 part: a group is worth at least what the rule of a part of it earned, where that part was fitted too.
 
 The standard error is that of what the rule earned, together with the fit's own doubt about which
-option is better. Numbers count in the payoffs' units.
+option is better. Where options are about as good as each other on average, the one that leads in
+these draws looks better than it is, by less than one such error, and news, like EVPI, looks worth
+that much less. Numbers count in the payoffs' units.
 """
 
 from __future__ import annotations
