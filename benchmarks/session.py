@@ -1,4 +1,4 @@
-"""One running session: how soon the answer follows a row that was added. Prints seconds as JSON: by the clock and of CPU.
+"""One running session: how soon the answer follows an added row. Prints seconds as JSON, by the clock and of CPU.
 
 python -m benchmarks.session DAY SOURCE FOUNDER: compares with what was public on DAY and adds rows after it.
 """
