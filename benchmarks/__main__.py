@@ -107,7 +107,7 @@ def update_in_a_session(folder: Path, repeats: int) -> Outcome:
         for row, seconds in enumerate(json.loads(said)):
             if row == len(times):
                 times.append(Times(f"session, row {row + 1} added"))
-            times[row].runs.append(Spent(seconds, seconds))
+            times[row].runs.append(Spent(*seconds))
     return Outcome(tuple(times), (Limit("session, one row added, s", times[0].wall, 0.3),))
 
 

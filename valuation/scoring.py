@@ -156,7 +156,7 @@ def crps_ensemble(
     order = np.argsort(points, axis=-1, kind="stable")
     points = np.take_along_axis(points, order, axis=-1)
     mass = np.take_along_axis(np.concatenate([w, np.zeros_like(y)], axis=-1), order, axis=-1)
-    below = np.minimum(np.cumsum(mass, axis=-1), 1.0)[..., :-1]
+    below = np.cumsum(mass, axis=-1)[..., :-1]
     reached = np.cumsum(order == x.shape[-1], axis=-1)[..., :-1]
     gap = np.diff(points, axis=-1)
     score = ((below - reached) ** 2 * gap).sum(axis=-1)
