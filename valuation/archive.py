@@ -195,7 +195,7 @@ def _present_inputs(root: Path, deal: str, scenario: str | Path) -> dict[str, by
     )  # fmt: skip
     places = {name: root / name for name in settings}
     places[f"params/scenarios/{source.stem}.yaml"] = source
-    for file in publish.files_below(root / terms.seeds):
+    for file in publish.inputs_below(root / terms.seeds):
         places[file.relative_to(root).as_posix()] = file
     try:
         return {name: places[name].read_bytes() for name in sorted(places)}

@@ -22,6 +22,7 @@ RESULTS = "results.json"
 PAGE = "index.html"
 NOTEBOOK = "notebook.ipynb"
 FAILURE = "FAILED.html"
+RECORD = "forecasts.csv"  # beside the ledger: what runs said, which no run reads
 _SCRATCH = ".tmp-"
 _RUN_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
 
@@ -35,6 +36,11 @@ def files_below(path: Path) -> Iterator[Path]:
             hidden = any(part.startswith((".", "__")) for part in file.relative_to(path).parts[:-1])
             if file.is_file() and not hidden and not file.name.startswith("."):
                 yield file
+
+
+def inputs_below(path: Path) -> Iterator[Path]:
+    """As :func:`files_below`, without the record: publishing a run must not make its report older."""
+    return (file for file in files_below(path) if file.name != RECORD)
 
 
 def run_folder(base: Path, *names: str) -> Path:

@@ -23,6 +23,7 @@ from valuation.cli.options import (
     talk,
     with_options,
 )
+from valuation.publish import RECORD
 
 scenario_option = click.option(
     "--scenario",
@@ -168,7 +169,8 @@ def watch(
 
 def _stamps(root: Path) -> tuple[tuple[str, int, int], ...]:
     """What tells that a file of ``seeds/`` or ``params/`` was saved."""
-    files = [*root.glob("seeds/**/*.csv"), *root.glob("params/**/*.yaml")]
+    seeds = (file for file in root.glob("seeds/**/*.csv") if file.name != RECORD)
+    files = [*seeds, *root.glob("params/**/*.yaml")]
     told = []
     for file in sorted(files):
         try:

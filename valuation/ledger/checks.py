@@ -82,7 +82,7 @@ def check_ledger(folder: str | Path, *, kinds: Kinds, today: dt.date) -> list[Ch
 def _check_append_only(folder: Path) -> Check:
     """Compare ``evidence.csv`` with the last commit: rows may be added, not changed or removed."""
     name = "no evidence row edited or deleted"
-    committed = _git(folder, "show", "HEAD:./evidence.csv")
+    committed = git_says(folder, "show", "HEAD:./evidence.csv")
     try:
         present = (folder / "evidence.csv").read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError):
@@ -111,20 +111,20 @@ def _check_history(folder: Path) -> Check:
     a merge, so the cost is that of the ledger's growth and not of its length times its commits.
     """
     name = "no evidence row of an earlier commit lost"
-    begun = _git(
+    begun = git_says(
         folder, "log", "--full-history", "--diff-filter=A", "--format=%H", "--", f"./{CHAIN_FILE}"
     )
     first = (begun or "").split()
     if not first:
         return Check(name, True, f"not compared: no commit holds {CHAIN_FILE} yet")
-    old = _git(folder, "show", f"{first[-1]}:./evidence.csv")
-    grown = _git(
+    old = git_says(folder, "show", f"{first[-1]}:./evidence.csv")
+    grown = git_says(
         folder,
         *("log", "--full-history", "-m", "-p", "-U0", "--no-color", "--no-ext-diff"),
         *("--no-textconv", "--no-renames", "--format=commit %h", f"{first[-1]}..HEAD"),
         *("--", "./evidence.csv"),
     )
-    last = _git(folder, "show", "HEAD:./evidence.csv")
+    last = git_says(folder, "show", "HEAD:./evidence.csv")
     if old is None or grown is None or last is None:
         return Check(name, True, "not compared: git does not hold the whole history")
     try:
@@ -166,7 +166,7 @@ def _check_seals(folder: Path) -> Check:
     name = "sealed rows unchanged"
     # The chain first: a row is written before its seal, so a row added meanwhile is only unsealed.
     seals, problems = read_chain(folder)
-    in_git = _git(folder, "ls-tree", "--name-only", "HEAD", f"./{CHAIN_FILE}")
+    in_git = git_says(folder, "ls-tree", "--name-only", "HEAD", f"./{CHAIN_FILE}")
     if in_git and in_git.strip() and not (folder / CHAIN_FILE).is_file():
         problems = [
             at(CHAIN_FILE, 1, f"is in git and is gone; restore it: `git checkout -- {CHAIN_FILE}`")
@@ -191,7 +191,7 @@ def _rows(folder: Path) -> tuple[list[str], list[Row]]:
     return header, rows
 
 
-def _git(folder: Path, *words: str) -> str | None:
+def git_says(folder: Path, *words: str) -> str | None:
     """What git says in that folder; None if it cannot say, or there is no git."""
     try:
         done = subprocess.run(

@@ -39,6 +39,7 @@ def check_project(root: Path, *, deal: str, today: dt.date) -> list[Result]:
     return [
         *_settings(root, deal),
         *_ledger(root, deal, today),
+        *_record(root, deal),
         _priors_used(root, deal),
         *_notebooks(root, deal),
         *_published(root, deal),
@@ -97,6 +98,43 @@ def _ledger(root: Path, deal: str, today: dt.date) -> Iterator[Result]:
         return
     for found in check_ledger(folder, kinds=KINDS, today=today):
         yield Result(found.name, found.passed, found.detail)
+
+
+def _record(root: Path, deal: str) -> Iterator[Result]:
+    """The register names known events; what was forecast is as it was, and all that was published is there."""
+    from valuation import record
+    from valuation.ledger import load_ledger
+    from valuation.models import KINDS
+    from valuation.params import load_deal
+    from valuation.questions import questions_of
+
+    name = "questions: every event is one that can be asked"
+    try:
+        folder = root / load_deal(deal, root).seeds
+    except ValuationError:
+        return  # the ledger's check has said so
+    try:
+        asked = questions_of(load_ledger(folder, kinds=KINDS).questions)
+        answered = sum(q.event is not None for q in asked)
+        yield Result(name, True, f"{len(asked)} questions, {answered} of them with an event")
+    except ValuationError as error:
+        told = [line for line in str(error).splitlines() if line.startswith("questions.csv")]
+        yield Result(name, not told, "\n".join(told) or "not checked: the ledger first")
+    for found in record.check_record(folder):
+        yield Result(found.name, found.passed, found.detail)
+    name = "forecasts: every published run is on record"
+    try:
+        kept = archive.list_runs(root, deal=deal, scenario=runs.BASE)
+        present = {r.id: r.created for r in kept if not r.problem and r.as_of_given is False}
+        missing = record.unrecorded(record.read(folder), present)
+    except (OSError, ValuationError):
+        yield Result(name, False, "not checked: a file above cannot be read")
+        return
+    lines = [
+        f"run {run} is not; restore {record.RECORD}, or record it with `valuation report base --force`"
+        for run in missing
+    ]
+    yield Result(name, not lines, "\n".join(lines) or f"{len(present)} runs are kept here")
 
 
 def _priors_used(root: Path, deal: str) -> Result:

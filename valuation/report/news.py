@@ -80,4 +80,5 @@ def publish_update(
         inputs=inputs,
         parent=None if change.run is None else change.run.id,
     )
+    runs.freeze(root, kept)
     return kept.page, kept.id

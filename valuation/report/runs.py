@@ -16,13 +16,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
 
-from valuation import __version__, archive, publish
+from valuation import __version__, archive, publish, record
 from valuation.errors import GateError, ParameterError, RunError, ValuationError
 from valuation.report import kernel, parameters
 from valuation.sections.sentinel import digest_of
 
 DEFAULT_DEAL = archive.DEFAULT_DEAL
 SCENARIOS = "scenarios"
+BASE = "base"
 SCENARIO_NOTEBOOK = "scenario_report"
 NEWS_NOTEBOOK = "news_update"
 # Run by other commands: they need a scenario, or a run to compare with.
@@ -163,7 +164,7 @@ def inputs_digest(task: Task) -> str:
     digest = hashlib.sha256(_environment_digest().encode())
     digest.update(json.dumps(dict(task.values), sort_keys=True).encode())
     for path in (task.notebook, *task.reads):
-        for file in publish.files_below(path):
+        for file in publish.inputs_below(path):
             digest.update(os.path.relpath(file, task.root).encode())
             digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()
@@ -340,9 +341,26 @@ def _keep_run(
             inputs=inputs,
             as_of_given=bool(task.values.get("as_of")),
         )
+        freeze(task.root, run)
     except (OSError, ValuationError) as error:
         return None, _not_kept(task, str(error))
     return run.folder, ""
+
+
+def freeze(root: Path, run: archive.Run) -> int:
+    """Put what a run said on record, once; the number of rows. Only the base scenario's present is forecast."""
+    if run.scenario != BASE or run.as_of_given:
+        return 0
+    from valuation.params import load_deal
+
+    return record.freeze(
+        root / load_deal(run.deal, root).seeds,
+        run=run.id,
+        deal=run.deal,
+        scenario=run.scenario,
+        as_of=run.as_of,
+        said=record.said_of(run.results),
+    )
 
 
 async def _run(task: Task, inputs: str, on_cell: kernel.OnCell | None) -> str:
