@@ -163,6 +163,7 @@ def test_whole_weights_are_copies_of_draws(pairs, outcome):
 
 
 @given(DRAWS, VALUE, st.floats(1e-3, 1e300))
+@example([1.0, 2.0, 4.0], 3.0, 1.7e308)  # whose sum is infinite
 def test_equal_weights_of_any_size_and_draws_of_weight_zero_change_nothing(draws, outcome, size):
     for fair in (False, True):
         plain = scoring.crps_ensemble(draws, outcome, fair=fair)
@@ -320,7 +321,7 @@ def test_what_was_said_before_the_opening_stands_from_it():
     st.randoms(),
 )
 def test_a_life_is_the_mean_of_its_days(forecasts, before, random):
-    opened, resolved = 0, 30
+    opened, resolved = 4, 30
     daily = []
     for day in range(opened, resolved):
         said = [score for time, score in sorted(forecasts) if time <= day]
@@ -331,8 +332,10 @@ def test_a_life_is_the_mean_of_its_days(forecasts, before, random):
     found = scoring.time_weighted(t, s, opened=opened, resolved=resolved, before=before)
     assert found.score == pytest.approx(np.mean(daily), abs=1e-12)
     assert found.scored == len(daily)
+    stood = sum(any(time <= day for time in t) for day in range(opened, resolved))
+    assert found.covered == pytest.approx(stood / 26)
     # A forecast that repeats the one before it, or another unit of time, changes nothing.
-    unit = scoring.time_weighted(np.array(t) * 24.0, s, opened=0, resolved=720, before=before)
+    unit = scoring.time_weighted(np.array(t) * 24.0, s, opened=96, resolved=720, before=before)
     assert unit.score == pytest.approx(found.score, abs=1e-12)
     assert unit.covered == pytest.approx(found.covered)
 

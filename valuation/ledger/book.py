@@ -129,11 +129,6 @@ class Ledger:
         """SHA-256 of the content; equal content in another order has the same digest."""
         return _digest({name: getattr(self, name) for name in TABLES})
 
-    @cached_property
-    def learnt_digest(self) -> str:
-        """As ``digest``, without the questions: asking or resolving one teaches the models nothing."""
-        return _digest({name: getattr(self, name) for name in TABLES if name != "questions"})
-
     def cut(self, as_of: dt.date | str) -> Ledger:
         """What was visible on ``as_of``: rows published, questions opened and resolved by then.
 

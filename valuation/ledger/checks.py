@@ -178,7 +178,7 @@ def _check_seals(folder: Path) -> Check:
     problems += found.problems
     said = f"{found.sealed} of {len(rows)}"
     if found.unsealed:
-        few = ", ".join(found.unsealed[:5]) + (", ..." if len(found.unsealed) > 5 else "")
+        few = ", ".join(sorted(found.unsealed)[:5]) + (", ..." if len(found.unsealed) > 5 else "")
         said += f"; {len(found.unsealed)} not sealed ({few}): `valuation news seal` does it"
     if (folder / NOTE).is_file():
         said += "; an addition was cut off, which `valuation news seal` completes"

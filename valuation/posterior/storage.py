@@ -139,24 +139,38 @@ def read_variables(
     folder: str | os.PathLike[str], key: str, *, group: str = POSTERIOR
 ) -> dict[str, Variable]:
     """:func:`read_draws` with each vector's labels, spelled as text; none for a scalar."""
+    groups = read_groups(folder, key)
+    if group not in groups:
+        raise ArtifactError(
+            f"{_paths(folder, key)[1]}: has no group {group!r}; it has {', '.join(sorted(groups))}"
+        )
+    return groups[group]
+
+
+def read_groups(folder: str | os.PathLike[str], key: str) -> dict[str, dict[str, Variable]]:
+    """Every group of an artifact as :func:`read_variables` gives one, read and verified once.
+
+    Raises
+    ------
+    ArtifactError
+        If the artifact is absent or damaged.
+    """
     stored = _read(folder, key)
     if stored is None:
         raise ArtifactError(
             f"{_paths(folder, key)[1]}: no such artifact; run `valuation report` once to make it"
         )
     arrays, body = stored
-    if group not in body["groups"]:
-        raise ArtifactError(
-            f"{_paths(folder, key)[1]}: has no group {group!r}; it has "
-            f"{', '.join(sorted(body['groups']))}"
-        )
-    found = {}
-    for name, entry in body["groups"][group]["variables"].items():
-        values = arrays[f"{group}/{name}"]
-        coords = body["groups"][group]["coords"]
-        last = entry["dims"][-1] if len(entry["dims"]) > 2 else None
-        labels = tuple(str(v) for v in coords[last]["values"]) if last in coords else ()
-        found[name] = Variable(values.reshape(-1, *values.shape[2:]), labels)
+    found: dict[str, dict[str, Variable]] = {}
+    for group, described in body["groups"].items():
+        found[group] = {}
+        for name, entry in described["variables"].items():
+            values = arrays[f"{group}/{name}"]
+            last = entry["dims"][-1] if len(entry["dims"]) > 2 else None
+            known = described["coords"].get(last)
+            labels = tuple(str(v) for v in known["values"]) if known else ()
+            flat = values if values.ndim < 2 else values.reshape(-1, *values.shape[2:])
+            found[group][name] = Variable(flat, labels)
     return found
 
 

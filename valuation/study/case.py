@@ -143,7 +143,7 @@ class Study:
         deal = self.base_deal.model_dump(mode="json")
         return posterior.key_of(
             {
-                "ledger": self.ledger.learnt_digest,
+                "ledger": self._scored_digest,
                 "priors": self.book.digest(prior_set),
                 "reference": self.book.digest(HOUSE),
                 # Only the terms that enter a likelihood: a new discount rate needs no new posterior.
@@ -157,6 +157,21 @@ class Study:
                 "draws": f"{CHAINS}x{DRAWS}",
                 "code": _sampling_code(),
                 "versions": str(sorted(posterior.versions().items())),
+            }
+        )
+
+    @cached_property
+    def _scored_digest(self) -> str:
+        """Digest of what a likelihood reads of the ledger; context, wording and sources ask for no new fit."""
+        rows = self.ledger.scored()
+        context = joint.context_of(self.ledger, self.base_deal, {}, self.credibility)
+        read = ["id", "event_date", "credibility", "kind", "subject", "value", "sd"]
+        rosters = {n: getattr(context, n) for n in ("people", "customers", "vendors", "entities")}
+        told = {n: frame.drop(columns="note", errors="ignore") for n, frame in rosters.items()}
+        return digest_of(
+            {
+                n: sorted(map(repr, frame.to_numpy(dtype=object).tolist()))
+                for n, frame in (*told.items(), ("rows", rows[read]))
             }
         )
 

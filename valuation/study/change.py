@@ -148,7 +148,7 @@ class Change:
         sources: list[Source] = []
         for key, owner in self.keys:
             state = None if owner is None else _sampled_under(owner, key)
-            found = read_source(self.new, key, first=not sources, owner=state)
+            found = self._source(key, first=not sources, owner=state)
             if (
                 found is not None
                 and (not sources or (owner is not None and sources[0].owner is not None))
@@ -167,13 +167,16 @@ class Change:
                 sources = []  # draws whose own state is lost cannot be pooled
             if key not in {s.key for s in sources}:
                 state = _sampled_under(study, key)
-                again = read_source(self.new, key, first=not sources, owner=state)
+                again = self._source(key, first=not sources, owner=state)
                 if again is None:
                     raise ArtifactError(f"the fit {key} has gone; run the update again")
                 sources.append(again)
             pool = Pool(sources, self.new, self.memory)
         assert pool is not None  # either there were draws, or a fit was made
         return pool, why
+
+    def _source(self, key: str, *, first: bool, owner: Study | None) -> Source | None:
+        return read_source(self.new, key, first=first, owner=owner, memory=self.memory)
 
     def _fit(self, study: Study, why: str) -> str:
         from valuation.posterior import diagnose

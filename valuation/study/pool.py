@@ -22,6 +22,7 @@ from valuation.models import MODELS, joint
 from valuation.models.joint import keyed_rng
 from valuation.models.memory import content
 from valuation.params.reading import digest_of
+from valuation.posterior.sampling import POSTERIOR
 from valuation.update import Weights, importance_weights, mixture_log_density, overlap
 
 if TYPE_CHECKING:
@@ -145,25 +146,33 @@ def trouble(weights: Weights, limits: Gate) -> str | None:
     return None
 
 
-def read_source(study: Study, key: str, *, first: bool, owner: Study | None) -> Source | None:
-    """The stored draws under ``key``; None if they are not stored any more."""
-    from valuation.posterior.storage import DENSITY, read_variables
+def read_source(
+    study: Study, key: str, *, first: bool, owner: Study | None, memory: Memory | None = None
+) -> Source | None:
+    """The stored draws under ``key``; None if they are not stored any more. Read and verified once a memory."""
+    from valuation.posterior.storage import DENSITY, read_groups
 
-    folder = study.posteriors
-    if not (folder / f"{key}.json").is_file():
+    seed = study.random_seed
+    if not first:  # other dice than the first source's: pooled draws must not repeat them
+        seed = int(keyed_rng(study.random_seed, f"pool {key}").integers(2**31))
+    known = None if memory is None else memory.sources.get((key, seed))
+    if known is not None:
+        return replace(known, owner=owner)
+    if not (study.posteriors / f"{key}.json").is_file():
         return None
-    drawn = read_variables(folder, key)
+    groups = read_groups(study.posteriors, key)
+    drawn = groups[POSTERIOR]
     scalars = {n: v.values for n, v in drawn.items() if v.values.ndim == 1}
     vectors = {
         n: {label: v.values[:, j] for j, label in enumerate(v.labels)}
         for n, v in drawn.items()
         if v.values.ndim == 2
     }
-    seed = study.random_seed
-    if not first:  # other dice than the first source's: pooled draws must not repeat them
-        seed = int(keyed_rng(study.random_seed, f"pool {key}").integers(2**31))
-    density = read_variables(folder, key, group=DENSITY)["log_density"].values
-    return Source(key, scalars, vectors, density, seed, owner)
+    density = groups[DENSITY]["log_density"].values
+    found = Source(key, scalars, vectors, density, seed, owner)
+    if memory is not None:
+        memory.sources[(key, seed)] = found
+    return found
 
 
 @dataclass(frozen=True)
@@ -180,6 +189,7 @@ class Memory:
     """Pure results of pools by digest of their inputs, oldest out first."""
 
     simulations: OrderedDict[str, Simulated] = field(default_factory=OrderedDict)
+    sources: dict[tuple[str, int], Source] = field(default_factory=dict)
 
 
 class Pool:
