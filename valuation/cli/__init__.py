@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import click
 
 from valuation import __version__
-from valuation.cli import news, prior, replay, reports, runs, update
+from valuation.cli import news, prior, questions, replay, reports, runs, update
 from valuation.cli.options import (
     EXIT_CODES,
     FAILED,
@@ -81,5 +81,8 @@ for _command in (
     update.compare,
     update.watch,
     replay.replay,
+    questions.questions,
+    questions.resolve,
+    questions.score,
 ):
     cli.add_command(_command)

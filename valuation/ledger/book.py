@@ -345,7 +345,7 @@ def load_ledger(folder: str | Path, *, kinds: Kinds, as_of: dt.date | str | None
         Evidence kinds by name, with what their rows must look like.
     as_of
         Only rows published by this day are kept. Default (None or empty): the latest ``published``
-        in the file, never today's date.
+        in the file, never today's date; the questions are then as they are in the file.
 
     Raises
     ------
@@ -370,7 +370,10 @@ def assemble(
     evidence = _evidence_frame(tables["evidence"])
     latest = max(evidence["published"])
     whole = Ledger(evidence=evidence, **frames, as_of=latest, kinds=kinds)
-    return whole.cut(as_of if as_of else latest)
+    if as_of:
+        return whole.cut(as_of)
+    # The present: a question may be resolved after the newest row, and is not open any more then.
+    return replace(whole.cut(latest), questions=frames["questions"])
 
 
 def _in_order(table: Table, records: Sequence[Record]) -> list[Record]:

@@ -13,7 +13,7 @@ import hashlib
 import json
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -229,6 +229,32 @@ def replay(
             "versions": _versions(),
         },
     }
+
+
+def pools(
+    study: Study,
+    days: Sequence[dt.date],
+    *,
+    told: Told = lambda text: None,
+    fit: Fit = fit_at,
+) -> Iterator[tuple[dt.date, Study, Pool]]:
+    """Each day that can be valued, its state, and draws that serve it: weighed forward, fitted where they do not reach.
+
+    Raises
+    ------
+    GateError
+        If a fit is refused; names the day.
+    """
+    pool: Pool | None = None
+    for day in days:
+        state = state_at(study, day)
+        if state.ledger.scored().empty:
+            continue
+        why = "the first date with rows that count" if pool is None else _trouble(pool, state)
+        if pool is None or why:
+            told(f"As of {day}: {why}; {_to_do(state)}.")
+            pool = Pool([_fitted(state, day, fit)], state)
+        yield day, state, pool
 
 
 def _known(study: Study) -> tuple[tuple[str, ...], ...]:

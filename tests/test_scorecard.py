@@ -1,0 +1,490 @@
+"""Forecasts are held against outcomes: late ones do not count, and few outcomes are said to be few."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import small_world as world
+
+from valuation import cli, record
+from valuation.cli.questions import table
+from valuation.errors import LedgerError, ParameterError
+from valuation.ledger import load_ledger
+from valuation.models import KINDS, joint
+from valuation.questions import Question, questions_of
+from valuation.record import Forecast
+from valuation.register import FILE, overdue, resolve
+from valuation.scorecard import card, hold, too_late
+from valuation.study import Study, open_study
+from valuation.study.backtest import asked_then, backtest
+from valuation.study.case import log_target, stacked
+from valuation.study.pool import Source
+
+OPENS, CLOSES, KNOWN = dt.date(2025, 7, 1), dt.date(2025, 12, 31), dt.date(2025, 10, 9)
+
+
+def question(name: str = "Q1", outcome: str | None = "yes", **changes: Any) -> Question:
+    given = Question(
+        name, "An invented question?", OPENS, CLOSES, "in_post", "Ada Founder", None, 0.5,
+        outcome, KNOWN if outcome else None,
+    )  # fmt: skip
+    return replace(given, **changes)
+
+
+def said(
+    day: str, probability: float, name: str = "Q1", *, run: str = "run", hour: int = 0
+) -> Forecast:
+    made = dt.datetime.fromisoformat(day).replace(hour=hour, tzinfo=dt.UTC)
+    return Forecast(made, run, "d", "base", made.date(), name, probability, 0.01)
+
+
+# --- which forecasts count ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("day", "late"),
+    [
+        ("2025-06-01", False),
+        ("2025-10-08", False),
+        ("2025-10-09", False),
+        ("2025-10-10", True),
+        ("2026-02-01", True),
+    ],
+)
+def test_a_forecast_made_after_the_day_of_the_outcome_is_late(day, late):
+    why = too_late(said(day, 0.5), question())
+    assert bool(why) == late
+    assert ("the outcome was public on 2025-10-09" in why) == late
+
+
+def test_a_forecast_made_after_the_question_closed_is_late_however_late_it_resolves():
+    slow = question(resolved=dt.date(2026, 3, 1))
+    assert too_late(said("2025-12-31", 0.5), slow) == ""
+    assert too_late(said("2026-01-01", 0.5), slow) == "the question closed on 2025-12-31"
+
+
+def test_late_forecasts_are_listed_and_change_no_score():
+    timely = [said("2025-07-01", 0.6), said("2025-09-01", 0.8)]
+    late = said("2025-11-01", 1.0, run="late")
+    before, after = hold([question()], timely), hold([question()], [*timely, late])
+    assert after.scored == before.scored
+    assert [(item.run, item.probability) for item in after.late] == [("late", 1.0)]
+    only = hold([question()], [late])
+    assert (only.scored, only.left_out) == ((), (("Q1", "only late forecasts"),))
+
+
+@pytest.mark.parametrize("outcome", ["annulled", "ambiguous"])
+def test_an_annulled_or_ambiguous_question_is_not_scored(outcome):
+    found = hold([question(outcome=outcome)], [said("2025-07-01", 0.6)])
+    assert (found.scored, found.left_out) == ((), (("Q1", outcome),))
+
+
+def test_an_open_question_is_not_scored_and_not_missed():
+    found = hold([question(outcome=None)], [said("2025-07-01", 0.6)])
+    assert (found.scored, found.late, found.left_out) == ((), (), ())
+
+
+def test_a_resolved_question_that_nobody_forecast_is_named():
+    assert hold([question()], []).left_out == (("Q1", "never forecast"),)
+
+
+# --- scores ---------------------------------------------------------------------------------------
+
+
+def test_the_last_timely_forecast_is_scored_and_the_mean_over_time():
+    (row,) = hold([question()], [said("2025-07-01", 0.6), said("2025-09-01", 0.8)]).scored
+    assert (row.probability, row.forecasts) == (0.8, 2)
+    assert row.brier == pytest.approx(0.04)
+    assert row.log == pytest.approx(-math.log(0.8))
+    # 62 days at 0.6, then 39 at 0.8 up to the end of the day of the outcome.
+    assert row.standing == pytest.approx((62 * 0.16 + 39 * 0.04) / 101)
+    assert row.covered == pytest.approx(1.0)
+    assert (row.base_brier, row.base_log) == (pytest.approx(0.25), pytest.approx(math.log(2)))
+
+
+def test_a_question_resolved_on_the_day_it_opened_is_scored():
+    (row,) = hold([question(resolved=OPENS)], [said("2025-07-01", 0.6)]).scored
+    assert row.standing == pytest.approx(0.16)
+
+
+def test_of_two_forecasts_at_one_moment_one_stands():
+    twice = [said("2025-07-01", 0.6, run="a"), said("2025-07-01", 0.7, run="b")]
+    assert hold([question()], twice).scored == hold([question()], twice[::-1]).scored
+
+
+def test_the_order_of_rows_changes_nothing():
+    names = [f"Q{i}" for i in range(6)]
+    asked = [question(n, "yes" if i % 2 else "no") for i, n in enumerate(names)]
+    made = [
+        said(f"2025-0{7 + i}-01", 0.1 + 0.1 * j, n) for i in range(3) for j, n in enumerate(names)
+    ]
+    told = card(asked, made)
+    random.Random(3).shuffle(asked)
+    random.Random(4).shuffle(made)
+    assert card(asked, made) == told
+
+
+def test_a_card_is_plain_values_that_json_can_hold_even_where_a_score_is_infinite():
+    told = card([question()], [said("2025-07-01", 0.0)])
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+    assert told["log"] == {"mean": None, "standard_error": None, "infinite": 1}
+    assert told["questions"][0]["log"] is None
+    assert any("inf (1 called impossible what happened)" in line for line in table(told))
+
+
+def test_skill_is_against_the_base_rates_of_the_questions_that_have_one():
+    asked = [question("Q1"), question("Q2", event="impairment"), question("Q3", base_rate=None)]
+    made = [said("2025-07-01", p, n) for p, n in ((0.9, "Q1"), (0.7, "Q2"), (0.1, "Q3"))]
+    base = card(asked, made)["base"]
+    assert (base["n"], base["clusters"]) == (2, 2)
+    assert base["brier"]["mean"] == pytest.approx(0.25)
+    assert base["skill"]["brier"]["skill"] == pytest.approx(1 - (0.01 + 0.09) / 0.5)
+    assert base["skill"]["log"]["skill"] == pytest.approx(
+        1 + (math.log(0.9) + math.log(0.7)) / (2 * math.log(2))
+    )
+
+
+def test_without_base_rates_there_is_no_skill():
+    assert card([question(base_rate=None)], [said("2025-07-01", 0.5)])["base"] is None
+    # Nor against one that was never wrong.
+    assert card([question(base_rate=1.0)], [said("2025-07-01", 0.5)])["base"] is None
+
+
+def test_scores_by_driver_are_of_its_questions():
+    asked = [question("Q1"), question("Q2"), question("Q3", event="impairment")]
+    made = [said("2025-07-01", p, n) for p, n in ((0.9, "Q1"), (0.7, "Q2"), (0.6, "Q3"))]
+    told = {row["driver"]: row for row in card(asked, made)["by_driver"]}
+    assert (told["people"]["n"], told["stake"]["n"]) == (2, 1)
+    assert told["people"]["brier"] == pytest.approx(0.05)
+    assert told["stake"]["brier"] == pytest.approx(0.16)
+
+
+def test_many_questions_about_one_driver_are_one_outcome_and_the_card_says_so():
+    names = [f"Q{i}" for i in range(30)]
+    told = card([question(n) for n in names], [said("2025-07-01", 0.6, n) for n in names])
+    assert (told["n"], told["clusters"], told["independent"]) == (30, 1, pytest.approx(1.0))
+    assert told["brier"]["standard_error"] is None
+    assert told["statement"].startswith("30 questions on 1 driver: at most 1 independent outcome.")
+    assert "neither skill nor the lack of it" in told["statement"]
+    assert all(b["too_few"] for b in told["calibration"])
+
+
+def test_an_empty_record_says_what_it_waits_for():
+    told = card([question()], [])
+    assert (told["n"], told["brier"]) == (0, None)
+    assert any("No question has been scored" in line for line in table(told))
+
+
+def test_a_table_has_eighty_columns_and_names_what_was_left_out():
+    asked = [
+        question(f"Q{i}", event=e) for i, e in enumerate(("in_post", "milestone", "impairment"))
+    ]
+    made = [said("2025-07-01", 0.3 + 0.2 * i, f"Q{i}") for i in range(3)]
+    made.append(said("2025-11-01", 1.0, "Q0"))
+    lines = table(card([*asked, question("Q9", "annulled")], made))
+    assert max(map(len, lines)) <= 80
+    text = "\n".join(lines)
+    assert "3 questions on 3 drivers: at most 3 independent outcomes." in text
+    assert "Late and not scored: 1 forecasts of Q0." in text
+    assert "Q9 (annulled)" in text
+
+
+def test_an_honest_forecaster_has_no_skill_against_their_own_base_rate():
+    names = [f"Q{i}" for i in range(40)]
+    events = ["in_post", "impairment", "milestone", "customer_end"]
+    asked = [
+        question(n, "yes" if i % 2 else "no", event=events[i % 4]) for i, n in enumerate(names)
+    ]
+    told = card(asked, [said("2025-07-01", 0.5, n) for n in names])
+    assert told["base"]["skill"]["brier"]["skill"] == pytest.approx(0.0)
+
+
+# --- resolving ------------------------------------------------------------------------------------
+
+TODAY = dt.date(2026, 3, 1)
+REGISTER = (
+    world.SEEDS["questions"]
+    + """
+    Q1,"Does Ada stay, all year?",2025-06-12,2025-11-30,press,Any report.,,,,in_post,Ada Founder,,0.7,,A note
+    Q2,Does Cat leave?,2025-06-12,2025-12-31,press,Any report.,1,2025-10-21,E06,person_exit,Cat Star,,0.4,,
+    Q3,Does it open?,2025-08-15,2026-12-31,press,Any report.,,,,regulatory_action,,,,,
+    Q4,Does the lab go?,2025-06-12,2026-06-30,press,Any.,1,2025-10-13,E32,customer_end,Second Lab,,0.3,,
+    Q5,Do ten leave?,2026-02-01,2026-12-31,press,Any.,,,,exits_at_least,movers,10,,,
+"""
+)
+
+
+@pytest.fixture
+def seeds(tmp_path: Path) -> Path:
+    return world.write_seeds(tmp_path / "seeds", questions=REGISTER)
+
+
+def written(seeds: Path, name: str = "Q1", **given: Any) -> Any:
+    options = {"outcome": "no", "source": "The Paper", "kinds": KINDS, "today": TODAY} | given
+    return resolve(seeds, name, **options)
+
+
+def register(seeds: Path) -> dict[str, Question]:
+    return {q.id: q for q in questions_of(load_ledger(seeds, kinds=KINDS).questions)}
+
+
+@pytest.mark.parametrize("outcome", ["yes", "no", "annulled", "ambiguous"])
+def test_an_outcome_is_written_with_its_day_and_source(seeds, outcome):
+    before = (seeds / FILE).read_text().splitlines()
+    told = written(seeds, outcome=outcome, date=dt.date(2025, 12, 1), note="By mail")
+    assert (told.id, told.outcome, told.was) == ("Q1", outcome, "")
+    assert (register(seeds)["Q1"].outcome, register(seeds)["Q1"].resolved) == (outcome, told.date)
+    row = load_ledger(seeds, kinds=KINDS).questions.set_index("id").loc["Q1"]
+    assert (row["outcome_source"], row["note"]) == ("The Paper", "A note; By mail")
+    # No other row says anything else.
+    after = (seeds / FILE).read_text().splitlines()
+    assert [a for a in after if a.startswith(("Q2", "Q3"))] == [
+        f"{b},,," for b in before if b.startswith(("Q2", "Q3"))
+    ]
+    assert len(after) == len(before)
+
+
+def test_todays_date_stands_where_none_is_given(seeds):
+    assert written(seeds).date == TODAY
+
+
+def test_an_evidence_row_as_the_source_is_the_row_that_resolves(seeds):
+    written(seeds, source="E03")
+    row = load_ledger(seeds, kinds=KINDS).questions.set_index("id").loc["Q1"]
+    assert (row["resolution_row"], row["outcome_source"]) == ("E03", "E03")
+
+
+def test_a_resolution_after_the_newest_row_of_evidence_is_seen_at_once(seeds):
+    assert max(load_ledger(seeds, kinds=KINDS).evidence["published"]) < TODAY
+    written(seeds)
+    assert not register(seeds)["Q1"].is_open
+    # A replay to a day before it does not know it.
+    then = load_ledger(seeds, kinds=KINDS, as_of="2026-02-20")
+    assert {q.id: q for q in questions_of(then.questions)}["Q1"].is_open
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "problem", "kind"),
+    [
+        ("Q11", {}, "no question 'Q11'; close: Q1", ParameterError),
+        ("Z", {}, "see `valuation questions --all`", ParameterError),
+        ("Q1", {"date": dt.date(2026, 3, 2)}, "in the future", ParameterError),
+        ("Q1", {"date": dt.date(2025, 6, 11)}, "opened on 2025-06-12", ParameterError),
+        ("Q1", {"source": "  "}, "the source is blank", ParameterError),
+        ("Q1", {"outcome": "maybe"}, "is no outcome; it is yes, no", ParameterError),
+        ("Q1", {"correct": "Typo"}, "nothing to correct", ParameterError),
+        ("Q2", {}, "was resolved as yes on 2025-10-21; give --correct", LedgerError),
+    ],
+)
+def test_what_cannot_be_resolved_is_refused_and_nothing_is_written(
+    seeds, name, given, problem, kind
+):
+    before = (seeds / FILE).read_bytes()
+    with pytest.raises(kind, match=problem):
+        written(seeds, name, **given)
+    assert (seeds / FILE).read_bytes() == before
+
+
+def test_a_correction_says_what_stood_there_and_why_it_went(seeds):
+    told = written(seeds, "Q2", correct="She came back", date=dt.date(2026, 1, 5))
+    assert told.was == "yes"
+    row = load_ledger(seeds, kinds=KINDS).questions.set_index("id").loc["Q2"]
+    assert (row["outcome"], row["resolved"]) == ("no", dt.date(2026, 1, 5))
+    assert row["note"] == "Corrected on 2026-03-01 from yes of 2025-10-21: She came back"
+
+
+def test_text_that_a_spreadsheet_would_run_is_written_as_text(seeds):
+    written(seeds, source="=HYPERLINK()", note="+1")
+    assert ",'=HYPERLINK()" in (seeds / FILE).read_text()
+    assert not register(seeds)["Q1"].is_open
+
+
+def test_a_line_break_in_a_source_is_refused(seeds):
+    before = (seeds / FILE).read_bytes()
+    with pytest.raises(LedgerError, match="line break"):
+        written(seeds, source="The\nPaper")
+    assert (seeds / FILE).read_bytes() == before
+
+
+def test_two_who_resolve_at_once_both_are_kept(seeds, root):
+    code = (
+        "import sys, datetime as dt\nfrom valuation.register import resolve\n"
+        "from valuation.models import KINDS\n"
+        "resolve(sys.argv[1], sys.argv[2], outcome='yes', source='x', kinds=KINDS,\n"
+        "        today=dt.date(2026, 3, 1))\n"
+    )
+    both = [
+        subprocess.Popen([sys.executable, "-c", code, str(seeds), name], cwd=root)
+        for name in ("Q1", "Q3")
+    ]
+    assert [p.wait(timeout=120) for p in both] == [0, 0]
+    assert {q.id for q in register(seeds).values() if q.is_open} == {"Q5"}
+
+
+def test_a_question_is_overdue_once_its_grace_is_over(seeds):
+    asked = list(register(seeds).values())
+    assert overdue(asked, dt.date(2025, 12, 30), 30) == ()
+    assert [q.id for q in overdue(asked, dt.date(2025, 12, 31), 30)] == ["Q1"]
+    assert [q.id for q in overdue(asked, dt.date(2027, 6, 1), 30)] == ["Q1", "Q3", "Q5"]
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Run:
+    home = world.project(tmp_path / "project", questions=REGISTER)
+    monkeypatch.setenv("VALUATION_HOME", str(home))
+
+    def run(*words: str) -> tuple[int, str, str]:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            cli.main([words[0], "--deal", "test_deal", *words[1:]])
+        out, err = capfd.readouterr()
+        return int(str(stopped.value.code)), out, err
+
+    return run
+
+
+def test_open_questions_are_listed_by_closing_day_with_their_base_rate(run):
+    code, out, err = run("questions")
+    assert code == cli.OK
+    assert [line.split()[0] for line in out.splitlines() if line[0] == "Q"] == ["Q1", "Q3", "Q5"]
+    assert "70%" in out
+    assert "no run yet" in err
+    assert run("questions", "--open")[1] == out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_all_questions_are_listed_with_their_outcomes(run):
+    told = json.loads(run("questions", "--all", "--json")[1])
+    assert {row["id"]: row["outcome"] for row in told} == {
+        "Q1": None, "Q2": "yes", "Q3": None, "Q4": "yes", "Q5": None,
+    }  # fmt: skip
+    assert {"closes", "base_rate", "probability", "driver", "closed"} <= set(told[0])
+    assert run("questions", "--all", "--open")[0] == cli.USAGE
+
+
+def test_the_last_run_says_how_likely_each_is(run, monkeypatch):
+    class Kept:
+        id = "run-a"
+        results: dict[str, Any] = {  # noqa: RUF012
+            "questions": [
+                {"id": "Q3", "probability": 0.031, "mcse": 0.002, "by": "model", "why": ""}
+            ]
+        }
+
+    monkeypatch.setattr("valuation.archive.latest_run", lambda root, deal: Kept())
+    _, out, err = run("questions")
+    assert next(line for line in out.splitlines() if line.startswith("Q3")).split()[2] == "3%"
+    assert "as of run run-a" in err
+
+
+def test_resolving_and_scoring_from_the_command(run, tmp_path):
+    folder = tmp_path / "project" / "seeds"
+    record.freeze(
+        folder, run="run-a", deal="test_deal", scenario="base", as_of="2025-09-01",
+        said={"Q1": (0.8, 0.004), "Q2": (0.3, 0.004), "pays_off:npv": (0.2, 0.01)},
+        now=dt.datetime(2025, 9, 1, 12, tzinfo=dt.UTC),
+    )  # fmt: skip
+    words = ("resolve", "Q1", "--outcome", "yes", "--source", "The Paper", "--date", "2025-12-05")
+    code, out, _ = run(*words)
+    assert code == cli.OK
+    assert "yes, public on 2025-12-05" in out
+    code, _, err = run(*words)
+    assert code == cli.REFUSED
+    assert "give --correct" in err
+    assert run(*words, "--correct", "Misread", "--json")[0] == cli.OK
+    code, out, _ = run("score")
+    assert code == cli.OK
+    assert "2 questions on 1 driver" in out
+    assert "Q4 (never forecast)" in out
+    told = json.loads(run("score", "--json")[1])
+    assert {q["id"]: q["brier"] for q in told["questions"]} == {
+        "Q1": pytest.approx(0.04), "Q2": pytest.approx(0.49),
+    }  # fmt: skip
+
+
+def test_a_question_that_is_not_there_is_a_usage_error(run):
+    code, _, err = run("resolve", "Q7", "--outcome", "yes", "--source", "x")
+    assert code == cli.USAGE
+    assert "no question 'Q7'" in err
+    assert run("resolve", "Q1", "--outcome", "perhaps", "--source", "x")[0] == cli.USAGE
+    assert run("resolve", "Q1", "--outcome", "yes")[0] == cli.USAGE
+
+
+# --- the backtest ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
+    home = world.project(tmp_path_factory.mktemp("backtest") / "project", questions=REGISTER)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(joint, "bind", partial(joint.bind, draws=300))
+        yield open_study("test_deal", root=home, cache=home / "cache")
+
+
+def fitted(study: Study) -> Source:
+    """Stand-ins for draws; their density is taken to be that of the state."""
+    tree = world.stand_in(study.evidence, random_seed=study.random_seed, draws=150)
+    fit = stacked(tree)
+    labels = joint.innovations(study.evidence.context, study.models)
+    vectors = {
+        name: {str(w): v[:, j] for j, w in enumerate(labels[name][1][: v.shape[1]])}
+        for name, v in fit.items()
+        if v.ndim == 2
+    }
+    density = log_target(study.evidence, fit, seed=study.random_seed)
+    scalars = {name: v for name, v in fit.items() if v.ndim == 1}
+    return Source(f"fit {study.as_of}", scalars, vectors, density, study.random_seed, owner=study)
+
+
+@pytest.fixture(scope="module")
+def then(study: Study) -> tuple[Forecast, ...]:
+    return asked_then(study, fit=fitted)
+
+
+def test_a_backtest_asks_at_each_months_end_what_was_open_then(then):
+    days = {f.as_of for f in then}
+    assert {dt.date(2025, 7, 31), dt.date(2025, 9, 30), dt.date(2026, 1, 31)} <= days
+    asked = {
+        name: [f.as_of for f in then if f.question == name] for name in ("Q1", "Q2", "Q3", "Q5")
+    }
+    assert max(asked["Q2"]) == dt.date(2025, 9, 30)  # resolved in October
+    assert min(asked["Q3"]) == dt.date(2025, 8, 31)  # opened in August
+    assert max(asked["Q1"]) == dt.date(2025, 11, 30)  # closed, though not resolved
+    assert min(asked["Q5"]) > dt.date(2026, 2, 1)
+
+
+def test_a_backtest_knows_nothing_from_after_its_day(then):
+    before = [f.probability for f in then if f.question == "Q2"]
+    assert np.max(before) < 0.9  # Cat left on 20 October
+    assert all(f.made.date() == f.as_of for f in then)
+
+
+def test_a_backtest_scores_what_is_known_by_now_and_is_kept(study, then):
+    told = backtest(study, fit=fitted)
+    assert {q["id"] for q in told["questions"]} == {"Q2", "Q4"}
+    assert len(told["forecasts"]) == len(then)
+    assert told["dates"] == sorted({str(f.as_of) for f in then})
+
+    def refuse(study: Study) -> Source:
+        raise AssertionError("it is stored")
+
+    assert backtest(study, fit=refuse) == told

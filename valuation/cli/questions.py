@@ -1,0 +1,328 @@
+"""Commands of the forecaster: ``questions``, ``resolve``, ``score``."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from valuation.cli.options import (
+    EXIT_CODES,
+    OK,
+    day,
+    deal_option,
+    debug_option,
+    json_option,
+    print_json,
+    project_root,
+    quiet_option,
+    seed_option,
+    talk,
+    with_options,
+)
+
+WIDTH = 80
+OUTCOMES = ("yes", "no", "annulled", "ambiguous")
+
+# questions
+
+
+@click.command(epilog=EXIT_CODES)
+@click.option("--open", "only_open", is_flag=True, help="Those without an outcome; the default.")
+@click.option("--all", "everything", is_flag=True, help="Resolved ones too.")
+@with_options(deal_option, json_option, debug_option)
+def questions(only_open: bool, everything: bool, deal: str, as_json: bool, debug: bool) -> int:
+    """List the dated questions, with what the last published run said.
+
+    Probability now and base rate are in per cent; a blank says that nobody answers. What closed and has
+    no outcome is marked: `valuation resolve` gives it one.
+
+    \b
+    Examples:
+      valuation questions --open
+      valuation questions --all --json
+    """
+    if only_open and everything:
+        raise click.UsageError("give --open or --all, not both")
+    rows, run = _register(project_root(), deal)
+    shown = [row for row in rows if everything or row["outcome"] is None]
+    if as_json:
+        print_json(shown)
+        return OK
+    for row in shown:
+        click.echo("\n".join(_told(row)))
+    source = f"as of run {run}" if run else "no run yet: `valuation report base` makes one"
+    talk(f"{len(shown)} questions; probabilities {source}.")
+    return OK
+
+
+def _register(root: Path, deal: str) -> tuple[list[dict[str, Any]], str]:
+    """Every question with the probability of the last published run of the base; the run's id."""
+    from valuation import archive
+    from valuation.ledger import load_ledger
+    from valuation.models import KINDS
+    from valuation.params import load_deal
+    from valuation.questions import questions_of
+
+    ledger = load_ledger(root / load_deal(deal, root).seeds, kinds=KINDS)
+    run = archive.latest_run(root, deal)
+    said = {} if run is None else {q["id"]: q for q in run.results.get("questions") or ()}
+    today = dt.date.today()
+    rows = []
+    for question in sorted(questions_of(ledger.questions), key=lambda q: (q.closes, q.id)):
+        told = said.get(question.id, {}) if question.is_open else {}
+        row = {
+            name: value.isoformat() if isinstance(value, dt.date) else value
+            for name, value in vars(question).items()
+        }
+        row |= {
+            "driver": question.driver,
+            "closed": question.is_open and question.closes < today,
+            **{name: told.get(name) for name in ("probability", "mcse", "by", "why")},
+        }
+        rows.append(row)
+    return rows, "" if run is None else run.id
+
+
+def _told(row: Mapping[str, Any]) -> list[str]:
+    now, base = (_percent(row[name]) for name in ("probability", "base_rate"))
+    if row["outcome"] is not None:
+        now = str(row["outcome"])
+    head = f"{row['id']:<5} {row['closes']}  {now:>9}  {base:>4}  "
+    text = str(row["question"])
+    if row["closed"]:
+        text += " [closed, not resolved]"
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=head, subsequent_indent=" " * len(head), break_on_hyphens=False
+    )
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.0f}%"
+
+
+# resolve
+
+
+@click.command(epilog=EXIT_CODES)
+@click.argument("question", metavar="QUESTION")
+@click.option("--outcome", required=True, type=click.Choice(OUTCOMES), help="What came of it.")
+@click.option(
+    "--source", required=True, metavar="TEXT", help="Who reported it, or the id of an evidence row."
+)
+@click.option(
+    "--date", "on", callback=day, metavar="DATE", help="When it was public; today by default."
+)
+@click.option("--note", default="", metavar="TEXT", help="What else to know.")
+@click.option("--correct", default="", metavar="REASON", help="Replace an outcome, and say why.")
+@with_options(deal_option, json_option, debug_option)
+def resolve(
+    question: str,
+    outcome: str,
+    source: str,
+    on: str,
+    note: str,
+    correct: str,
+    deal: str,
+    as_json: bool,
+    debug: bool,
+) -> int:
+    """Write the outcome of QUESTION into the register.
+
+    Forecasts from that day on are late and are not scored. An annulled or ambiguous question is not scored
+    at all.
+
+    \b
+    Examples:
+      valuation resolve Q02 --outcome yes --source "Meta, press release"
+      valuation resolve Q02 --outcome no --source B130 --correct "Misread"
+    """
+    from valuation.models import KINDS
+    from valuation.params import load_deal
+    from valuation.register import resolve as written
+
+    root = project_root()
+    told = written(
+        root / load_deal(deal, root).seeds,
+        question,
+        outcome=outcome,
+        source=source,
+        kinds=KINDS,
+        today=dt.date.today(),
+        date=dt.date.fromisoformat(on) if on else None,
+        note=note,
+        correct=correct,
+    )
+    if as_json:
+        print_json(
+            {
+                "id": told.id,
+                "question": told.question,
+                "outcome": told.outcome,
+                "resolved": str(told.date),
+                "was": told.was or None,
+            }
+        )
+        return OK
+    click.echo(f"{told.id}  {told.question}")
+    before = f", no longer {told.was}" if told.was and told.was != told.outcome else ""
+    click.echo(f"{told.outcome}, public on {told.date}{before}")
+    talk("`valuation score` holds the forecasts against it.")
+    return OK
+
+
+# score
+
+
+@click.command(epilog=EXIT_CODES)
+@click.option("--backtest", is_flag=True, help="Of what would have been said at each month's end.")
+@with_options(deal_option, seed_option, json_option, quiet_option, debug_option)
+def score(
+    backtest: bool, deal: str, seed: int | None, as_json: bool, quiet: bool, debug: bool
+) -> int:
+    """Hold what was forecast against what happened.
+
+    Brier and log scores (0 is perfect, smaller is better) of each resolved question's last forecast, and the
+    Brier score over the time that its forecasts stood; skill against the base rate, 1 perfect and 0 no
+    better. Late forecasts are listed and not scored.
+
+    With --backtest, the ledger is replayed to each month's end and asked every question that was open
+    then. Fits are kept, so that a second backtest is quick.
+
+    \b
+    Examples:
+      valuation score
+      valuation score --backtest --json
+    """
+    root = project_root()
+    if backtest:
+        from valuation.study import open_study
+        from valuation.study.backtest import backtest as replayed
+
+        seeded: dict[str, Any] = {} if seed is None else {"random_seed": seed}
+        study = open_study(deal, root=root, **seeded)
+        card = replayed(study, told=(lambda text: None) if quiet else talk)
+    else:
+        card = _recorded(root, deal)
+    if as_json:
+        print_json(card)
+        return OK
+    for line in table(card):
+        click.echo(line)
+    if backtest and not quiet:
+        talk(
+            f"Replayed to {len(card['dates'])} dates up to {card['as_of']}, under the present priors: "
+            "not free of hindsight."
+        )
+    return OK
+
+
+def _recorded(root: Path, deal: str) -> dict[str, Any]:
+    from valuation import record
+    from valuation.ledger import load_ledger
+    from valuation.models import KINDS
+    from valuation.params import load_deal
+    from valuation.questions import questions_of
+    from valuation.scorecard import card
+
+    folder = root / load_deal(deal, root).seeds
+    ledger = load_ledger(folder, kinds=KINDS)
+    forecasts = [f for f in record.read(folder) if f.deal == deal]
+    return card(questions_of(ledger.questions), forecasts)
+
+
+_COLUMNS = "{:<6} {:<12} {:>3} {:>4} {:>6} {:>7} {:>7} {:>8} {:>6} {:>7}"
+_HEADS = (
+    "id", "driver", "out", "fore", "last", "Brier", "log", "standing", "base", "base Br",
+)  # fmt: skip
+
+
+def table(card: Mapping[str, Any]) -> list[str]:
+    """A scorecard in 80 columns."""
+    lines = []
+    if card["questions"]:
+        lines.append(_COLUMNS.format(*_HEADS).rstrip())
+    for row in card["questions"]:
+        lines.append(
+            _COLUMNS.format(
+                row["id"],
+                row["driver"],
+                "yes" if row["outcome"] else "no",
+                row["forecasts"],
+                _percent(row["probability"]),
+                _digits(row["brier"]),
+                _digits(row["log"]),
+                _digits(row["standing"]),
+                _percent(row["base_rate"]),
+                "" if row["base_brier"] is None else _digits(row["base_brier"]),
+            ).rstrip()
+        )
+    if card["questions"]:
+        lines.append("")
+    for name, label in (
+        ("brier", "Brier score"),
+        ("log", "Log score, nats"),
+        ("standing", "Brier score over time"),
+    ):
+        if card[name] is not None:
+            lines.append(f"{label:<22} {_with_error(card[name])}")
+    lines += _skills(card["base"])
+    lines += ["By driver:"] if card["by_driver"] else []
+    for row in card["by_driver"]:
+        lines.append(
+            f"  {row['driver']:<20} Brier {_digits(row['brier'])}, log {_digits(row['log'])}, "
+            f"n {row['n']}"
+        )
+    if card["by_driver"]:
+        lines.append("")
+    lines += textwrap.wrap(str(card["statement"]), WIDTH)
+    if card["late"]:
+        named = sorted({item["question"] for item in card["late"]})
+        lines += textwrap.wrap(
+            f"Late and not scored: {len(card['late'])} forecasts of {', '.join(named)}.", WIDTH
+        )
+    if card["left_out"]:
+        told = "; ".join(f"{item['id']} ({item['why']})" for item in card["left_out"])
+        lines += textwrap.wrap(f"Resolved and not scored: {told}.", WIDTH)
+    return lines
+
+
+def _digits(value: float | None) -> str:
+    """Three digits; what is infinite is told as such."""
+    return "inf" if value is None else f"{value:.3f}"
+
+
+def _with_error(told: Mapping[str, Any]) -> str:
+    error = told["standard_error"]
+    if told["infinite"]:
+        return f"inf ({told['infinite']} called impossible what happened)"
+    if error is None:
+        return f"{_digits(told['mean'])}, error not known from one driver"
+    return f"{_digits(told['mean'])} ± {error:.3f}"
+
+
+def _skills(base: Mapping[str, Any] | None) -> Sequence[str]:
+    if base is None:
+        return []
+    lines = [
+        f"Against the base rate, where there is one (n {base['n']}, {base['clusters']} drivers):"
+    ]
+    for name, label in (("brier", "Brier"), ("log", "log"), ("standing", "over time")):
+        told = base["skill"][name]
+        if told is None or told["skill"] is None:
+            lines.append(f"  skill, {label:<13} not defined: a score is infinite")
+            continue
+        text = f"  skill, {label:<13} {told['skill']:+.3f}"
+        if told["standard_error"] is not None and math.isfinite(told["standard_error"]):
+            text += f" ± {told['standard_error']:.3f}"
+            low = "-inf" if told["lower"] is None else f"{told['lower']:.2f}"
+            text += f", {100 * base['ci_prob']:.0f}% of resamples {low} to {told['upper']:.2f}"
+        else:
+            text += ", which one driver cannot tell from chance"
+        lines.append(text)
+    return lines

@@ -1,0 +1,141 @@
+"""The register of questions, ``seeds/questions.csv``: resolving one, and which are overdue."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import difflib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from valuation.errors import LedgerError, ParameterError
+from valuation.ledger.keeping import sound
+from valuation.ledger.reading import read_record
+from valuation.ledger.tables import FORMULA, OUTCOMES, TABLES, Record
+from valuation.ledger.writing import Style, put, style_of, writing
+from valuation.questions import Question
+from valuation.schema import Kinds
+
+FILE = TABLES["questions"].file
+_CELLS = {"yes": "1", "no": "0"}
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """What was written of a question; ``was`` is the outcome that it corrects, else empty."""
+
+    id: str
+    question: str
+    outcome: str
+    date: dt.date
+    was: str = ""
+
+
+def resolve(
+    folder: str | Path,
+    question: str,
+    *,
+    outcome: str,
+    source: str,
+    kinds: Kinds,
+    today: dt.date,
+    date: dt.date | None = None,
+    note: str = "",
+    correct: str = "",
+) -> Resolution:
+    """Write the outcome of a question, in one step; every other row stays as it is.
+
+    Parameters
+    ----------
+    outcome
+        ``yes``, ``no``, ``annulled`` or ``ambiguous``.
+    source
+        Who reported it, or the id of the evidence row that does.
+    date
+        The day on which the outcome was public: forecasts from then on are late. Default: today.
+    correct
+        Why an outcome that was written before is replaced; the old one stays in the note.
+
+    Raises
+    ------
+    ParameterError
+        For an unknown question or outcome, a blank source, or a date before it opened or in the future.
+    LedgerError
+        If it is resolved and no reason to correct that is given, or the ledger cannot be read or written.
+    """
+    folder, source = Path(folder), source.strip()
+    if outcome not in OUTCOMES:
+        raise ParameterError(f"{outcome!r} is no outcome; it is {', '.join(OUTCOMES)}")
+    if not source:
+        raise ParameterError("the source is blank; say who reported it, or give an evidence id")
+    with writing(folder):
+        tables = sound(folder, kinds)
+        old = _found(tables["questions"], question)
+        day = today if date is None else date
+        if day > today:
+            raise ParameterError(f"{day} is in the future; a question resolves when it is known")
+        if day < old["opens"]:
+            raise ParameterError(
+                f"{question} opened on {old['opens']}; it cannot have been resolved on {day}"
+            )
+        if old["outcome"] is not None and not correct.strip():
+            raise LedgerError(
+                f"{FILE}:{old['line']}: {question} was resolved as {old['outcome']} on "
+                f"{old['resolved']}; give --correct and a reason to replace that"
+            )
+        if old["outcome"] is None and correct.strip():
+            raise ParameterError(f"{question} is open: there is nothing to correct; leave it out")
+        was = old["outcome"] or ""
+        notes = [old["note"] or "", _safe(note.strip())]
+        if was:
+            notes.append(f"Corrected on {today} from {was} of {old['resolved']}: {correct.strip()}")
+        cells = {
+            "outcome": _CELLS.get(outcome, outcome),
+            "resolved": day.isoformat(),
+            "resolution_row": source if source in {r["id"] for r in tables["evidence"]} else "",
+            "outcome_source": _safe(source),
+            "note": "; ".join(part.removesuffix(".") for part in notes if part),
+        }
+        put(folder, {FILE: _rewritten(folder, question, cells)})
+    return Resolution(question, str(old["question"]), outcome, day, was)
+
+
+def _found(records: Sequence[Record], question: str) -> Record:
+    for record in records:
+        if record["id"] == question:
+            return record
+    known = [str(record["id"]) for record in records]
+    close = difflib.get_close_matches(question, known, n=3)
+    hint = f"close: {', '.join(close)}" if close else "see `valuation questions --all`"
+    raise ParameterError(f"no question {question!r}; {hint}")
+
+
+def _safe(text: str) -> str:
+    """Text that a spreadsheet would run as a formula gets an apostrophe before it."""
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+def _rewritten(folder: Path, question: str, cells: dict[str, str]) -> str:
+    """The file's text with other cells in one row; :class:`LedgerError` if one of them cannot be read."""
+    table, style = TABLES["questions"], style_of(folder, "questions")
+    text = (folder / FILE).read_bytes().decode("utf-8-sig")
+    header = [*style.header, *(name for name in table.header if name not in style.header)]
+    rows = []
+    for line, row in enumerate(csv.DictReader(io.StringIO(text, newline="")), start=2):
+        whole = {name: row.get(name) or "" for name in header}
+        if whole["id"] == question:
+            whole |= cells
+            _, problems = read_record(table, whole, line, FILE)
+            if problems:
+                raise LedgerError(problems)
+        rows.append(whole)
+    style = Style(tuple(header), style.newline, style.quoting)
+    return style.lines([{name: name for name in header}, *rows])
+
+
+def overdue(questions: Sequence[Question], day: dt.date, grace_days: int) -> tuple[Question, ...]:
+    """Questions that closed more than ``grace_days`` before ``day`` and have no outcome, the oldest first."""
+    late = [q for q in questions if q.is_open and (day - q.closes).days > grace_days]
+    return tuple(sorted(late, key=lambda q: (q.closes, q.id)))
