@@ -26,6 +26,7 @@ from valuation.gate import (
     khat_limit,
     ledger_lint,
     notebook,
+    overdue,
     page,
     prior_range,
     reweighting,
@@ -101,6 +102,30 @@ def test_a_diagnosis_and_the_gate_agree() -> None:
         verdict = gate(from_table(diagnosis.table))
         assert verdict.passed == diagnosis.passed
         assert verdict.failures == diagnosis.failures
+
+
+# Questions ----------------------------------------------------------------------------------------
+
+
+def test_a_question_may_wait_for_its_outcome_as_long_as_the_limit_says() -> None:
+    check = overdue({"Q1": 30.0, "Q2": -200.0}, 30)
+    assert (check.passed, check.value, check.limit) == (True, 30.0, 30.0)
+    assert overdue({}, 30).passed
+    assert overdue({"Q2": -200.0}, 0).value == 0.0
+
+
+def test_overdue_questions_are_named_the_oldest_first_with_the_remedy() -> None:
+    check = overdue({"Q1": 31.0, "Q2": 400.0, "Q3": 5.0}, 30)
+    assert not check.passed
+    assert check.value == 400.0
+    assert "Q2 (400 days), Q1 (31 days), at most 30 allowed" in check.sentence
+    assert "valuation resolve Q2 --outcome" in check.sentence
+    assert "Q3" not in check.sentence
+    assert not gate([GOOD, check]).publish
+
+
+def test_a_question_whose_days_cannot_be_counted_is_overdue() -> None:
+    assert not overdue({"Q1": math.nan}, 30).passed
 
 
 # Ledger and priors --------------------------------------------------------------------------------

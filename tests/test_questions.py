@@ -18,6 +18,7 @@ from valuation.forecast import asked, forecast
 from valuation.ledger import load_ledger
 from valuation.models import KINDS, joint
 from valuation.models.joint import Evidence
+from valuation.params import load_gate
 from valuation.questions import (
     DRIVER_OF,
     EVENTS,
@@ -376,7 +377,9 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
 
 def test_a_study_answers_the_questions_that_are_open_on_its_date(study):
     told = {row["id"]: row for row in open_questions(study)}
-    assert list(told) == ["Q1", "Q3", "Q4"]  # Q2 is resolved, Q5 not yet asked
+    assert list(told) == ["Q1", "Q3", "Q4", "Q5"]  # Q2 is resolved
+    then = replace(study, ledger=study.ledger.cut(study.as_of))
+    assert [row["id"] for row in open_questions(then)] == ["Q1", "Q3", "Q4"]  # Q5 opens later
     assert told["Q1"]["by"] == "model"
     assert 0.0 < told["Q1"]["probability"] < 1.0
     assert (told["Q3"]["probability"], told["Q3"]["why"]) == (None, "no model answers it")
@@ -418,3 +421,24 @@ def test_a_pool_of_the_same_draws_answers_alike(study):
     twice = Pool([source, replace(source, key="other", seed=source.seed + 1)], study)
     both = {row["id"]: row for row in twice.answers(study)}
     assert both["Q1"]["probability"] == pytest.approx(pooled["Q1"]["probability"], abs=0.05)
+
+
+def test_a_report_of_the_present_is_refused_while_a_question_waits_too_long(study):
+    limits = study.limits.model_copy(update={"overdue_days_max": 30})
+    late = replace(study, limits=limits, ledger=replace(study.ledger, as_of=dt.date(2027, 1, 31)))
+    (check,) = late.overdue()
+    assert not check.passed
+    assert "Q1 (31 days)" in check.sentence
+    assert check in late.gate().checks
+    assert not late.gate().publish
+    # A day earlier it may still wait; a replay cannot be told what was not known then.
+    (check,) = replace(late, ledger=replace(late.ledger, as_of=dt.date(2027, 1, 30))).overdue()
+    assert check.passed
+    assert replace(late, as_of_given=True).overdue() == []
+
+
+def test_the_limit_of_the_project_is_in_its_gate_and_kept_runs_from_before_it_had_none(root):
+    limits = load_gate(root / "params" / "gate.yaml")
+    assert 30 <= limits.overdue_days_max <= 366
+    old = limits.model_dump(exclude={"overdue_days_max"})
+    assert type(limits).model_validate(old).overdue_days_max > 10_000

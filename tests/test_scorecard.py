@@ -23,9 +23,9 @@ from valuation.cli.questions import table
 from valuation.errors import LedgerError, ParameterError
 from valuation.ledger import load_ledger
 from valuation.models import KINDS, joint
-from valuation.questions import Question, questions_of
+from valuation.questions import Question, questions_of, waiting
 from valuation.record import Forecast
-from valuation.register import FILE, overdue, resolve
+from valuation.register import FILE, resolve
 from valuation.scorecard import card, hold, too_late
 from valuation.study import Study, open_study
 from valuation.study.backtest import asked_then, backtest
@@ -333,11 +333,9 @@ def test_two_who_resolve_at_once_both_are_kept(seeds, root):
     assert {q.id for q in register(seeds).values() if q.is_open} == {"Q5"}
 
 
-def test_a_question_is_overdue_once_its_grace_is_over(seeds):
-    asked = list(register(seeds).values())
-    assert overdue(asked, dt.date(2025, 12, 30), 30) == ()
-    assert [q.id for q in overdue(asked, dt.date(2025, 12, 31), 30)] == ["Q1"]
-    assert [q.id for q in overdue(asked, dt.date(2027, 6, 1), 30)] == ["Q1", "Q3", "Q5"]
+def test_a_question_waits_from_its_close_to_its_outcome(seeds):
+    frame = load_ledger(seeds, kinds=KINDS).questions
+    assert waiting(frame, dt.date(2025, 12, 31)) == {"Q1": 31.0, "Q3": -365.0, "Q5": -365.0}
 
 
 # --- the command ----------------------------------------------------------------------------------
@@ -346,9 +344,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Run:
+def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     home = world.project(tmp_path / "project", questions=REGISTER)
     monkeypatch.setenv("VALUATION_HOME", str(home))
 

@@ -154,6 +154,24 @@ def evidence_age(days: float, limit: float) -> Check:
     return Check(name, _number(days), _number(limit), passed, f"{sentence}.")
 
 
+def overdue(closed: Mapping[str, float], limit: float) -> Check:
+    """Days since each unresolved question closed, by its id, up to the as-of date; at most ``limit``.
+
+    Questions that are still open have negative days. A record whose questions stay unresolved once the answer is
+    unwelcome scores better than its forecaster.
+    """
+    name = "overdue questions"
+    late = sorted((q for q, days in closed.items() if not days <= limit), key=lambda q: -closed[q])
+    worst = max([0.0, *map(float, closed.values())])
+    if not late:
+        sentence = f"{name}: none; {_text(limit)} days are allowed after a question's close"
+        return Check(name, _number(worst), _number(limit), True, f"{sentence}.")
+    told = ", ".join(f"{q} ({_text(closed[q])} days)" for q in late)
+    sentence = f"{name}: {told}, at most {_text(limit)} allowed; "
+    sentence += f"say what came of it: `valuation resolve {late[0]} --outcome ... --source ...`"
+    return Check(name, _number(worst), _number(limit), False, f"{sentence}.")
+
+
 def prior_range(
     intervals: Mapping[str, tuple[float, float]], bounds: Mapping[str, Any]
 ) -> tuple[Check, ...]:

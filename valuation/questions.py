@@ -95,6 +95,11 @@ def questions_of(frame: pd.DataFrame) -> tuple[Question, ...]:
     return tuple(sorted(found, key=lambda q: q.id))
 
 
+def waiting(frame: pd.DataFrame, day: dt.date) -> dict[str, float]:
+    """Days from the close of each question without an outcome to ``day``, by id; negative while it is open."""
+    return {q.id: float((day - q.closes).days) for q in questions_of(frame) if q.is_open}
+
+
 def problem_of(question: Question) -> str:
     """Why a model cannot be asked a question that names an event, in words; empty if it can."""
     event = question.event

@@ -1,4 +1,4 @@
-"""The register of questions, ``seeds/questions.csv``: resolving one, and which are overdue."""
+"""The register of questions, ``seeds/questions.csv``: resolving one of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from valuation.ledger.keeping import sound
 from valuation.ledger.reading import read_record
 from valuation.ledger.tables import FORMULA, OUTCOMES, TABLES, Record
 from valuation.ledger.writing import Style, put, style_of, writing
-from valuation.questions import Question
 from valuation.schema import Kinds
 
 FILE = TABLES["questions"].file
@@ -133,9 +132,3 @@ def _rewritten(folder: Path, question: str, cells: dict[str, str]) -> str:
         rows.append(whole)
     style = Style(tuple(header), style.newline, style.quoting)
     return style.lines([{name: name for name in header}, *rows])
-
-
-def overdue(questions: Sequence[Question], day: dt.date, grace_days: int) -> tuple[Question, ...]:
-    """Questions that closed more than ``grace_days`` before ``day`` and have no outcome, the oldest first."""
-    late = [q for q in questions if q.is_open and (day - q.closes).days > grace_days]
-    return tuple(sorted(late, key=lambda q: (q.closes, q.id)))

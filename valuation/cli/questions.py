@@ -111,7 +111,13 @@ def _percent(value: float | None) -> str:
 
 @click.command(epilog=EXIT_CODES)
 @click.argument("question", metavar="QUESTION")
-@click.option("--outcome", required=True, type=click.Choice(OUTCOMES), help="What came of it.")
+@click.option(
+    "--outcome",
+    required=True,
+    type=click.Choice(OUTCOMES),
+    metavar="WORD",
+    help=f"What came of it: {', '.join(OUTCOMES)}.",
+)
 @click.option(
     "--source", required=True, metavar="TEXT", help="Who reported it, or the id of an evidence row."
 )

@@ -90,6 +90,8 @@ class Gate(Record):
         By driver: where the central 90% of the prior predictive must lie, in every month.
     evidence_age_days_max
         Days between the as-of date and the newest evidence.
+    overdue_days_max
+        Days that a closed question may wait for its outcome, up to the as-of date.
     """
 
     rhat_max: Annotated[float, Within(1, 1.1, "R-hat: 1.01 is usual", open_low=True)]
@@ -103,6 +105,8 @@ class Gate(Record):
     scenario_draws_min: Annotated[float, Within(1, 1e6, "effective draws: 100 is usual")]
     prior_range: dict[str, Range]
     evidence_age_days_max: Annotated[int, Within(1, 36_500, "days: 400 is usual", whole=True)]
+    # Kept runs are read with the settings they had, and the first had no such limit.
+    overdue_days_max: Annotated[int, Within(0, 36_500, "days: 180 is usual", whole=True)] = 36_500
 
 
 def load_credibility(path: str | Path | None = None) -> dict[str, float]:

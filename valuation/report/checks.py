@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from valuation import archive, publish
-from valuation.errors import ArtifactError, ValuationError
+from valuation import archive, gate, publish
+from valuation.errors import ArtifactError, ParameterError, ValuationError
 from valuation.report import parameters, runs, standing
 
 FINISH = "finish("
@@ -105,8 +105,8 @@ def _record(root: Path, deal: str) -> Iterator[Result]:
     from valuation import record
     from valuation.ledger import load_ledger
     from valuation.models import KINDS
-    from valuation.params import load_deal
-    from valuation.questions import questions_of
+    from valuation.params import load_deal, load_gate
+    from valuation.questions import questions_of, waiting
 
     name = "questions: every event is one that can be asked"
     try:
@@ -114,14 +114,20 @@ def _record(root: Path, deal: str) -> Iterator[Result]:
     except ValuationError:
         return  # the ledger's check has said so
     try:
-        asked = questions_of(load_ledger(folder, kinds=KINDS).questions)
+        ledger = load_ledger(folder, kinds=KINDS)
+        asked = questions_of(ledger.questions)
         answered = sum(q.event is not None for q in asked)
         yield Result(name, True, f"{len(asked)} questions, {answered} of them with an event")
+        limits = load_gate(root / "params" / "gate.yaml")
+        found = gate.overdue(waiting(ledger.questions, ledger.as_of), limits.overdue_days_max)
+        yield Result("questions: none overdue", found.passed, found.sentence)
+    except ParameterError:
+        pass  # params/gate.yaml has said so
     except ValuationError as error:
-        told = [line for line in str(error).splitlines() if line.startswith("questions.csv")]
-        yield Result(name, not told, "\n".join(told) or "not checked: the ledger first")
-    for found in record.check_record(folder):
-        yield Result(found.name, found.passed, found.detail)
+        lines = [line for line in str(error).splitlines() if line.startswith("questions.csv")]
+        yield Result(name, not lines, "\n".join(lines) or "not checked: the ledger first")
+    for told in record.check_record(folder):
+        yield Result(told.name, told.passed, told.detail)
     name = "forecasts: every published run is on record"
     try:
         kept = archive.list_runs(root, deal=deal, scenario=runs.BASE)

@@ -388,6 +388,7 @@ class Study:
                 (self.as_of - max(self.ledger.evidence["published"])).days,
                 self.limits.evidence_age_days_max,
             ),
+            *self.overdue(),
         ]
         if self.models == tuple(MODELS):
             checks += gates.prior_range(self._prior_intervals(), self.limits.prior_range)
@@ -409,6 +410,15 @@ class Study:
                     name=self.prior_set,
                 )
         return gates.gate(checks, self.override)
+
+    def overdue(self) -> list[gates.Check]:
+        """That no question waits too long for its outcome; not asked of the past, which cannot be resolved now."""
+        if self.as_of_given:
+            return []
+        from valuation.questions import waiting
+
+        days = waiting(self.ledger.questions, self.as_of)
+        return [gates.overdue(days, self.limits.overdue_days_max)]
 
     def _conditional_error(self) -> gates.Check:
         """Monte Carlo error of the conditional NPV over its spread: few draws mean few digits."""

@@ -580,7 +580,7 @@ class Change:
                 self.new.limits.evidence_age_days_max,
             )
         )
-        return checks
+        return [*checks, *self.new.overdue()]
 
     def _provenance(self, verdict: gates.Verdict) -> dict[str, Any]:
         from valuation.posterior import versions
