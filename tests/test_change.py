@@ -634,6 +634,11 @@ def test_what_was_published_and_is_not_found_again_is_noise_or_code(old, same, p
     still(answer, but=(place,))
     assert list(bucket(answer, place).values()) == pytest.approx([-0.25] * len(said))
     assert answer["was"]["run"] == run.id
+    # Told from other draws than these, it has their error twice: once as published, once as found again.
+    errors = next(b["mcse"] for b in answer["buckets"] if b["bucket"] == place)
+    for name, row in table(answer).items():
+        assert errors[name] == pytest.approx(math.sqrt(2.0) * row["mcse_is"])
+        assert row["mcse"] == pytest.approx(errors[name])
 
 
 def test_noise_is_zero_where_nothing_but_news_differs(base, old):
@@ -947,7 +952,7 @@ def test_draws_that_are_stored_no_more_are_made_again(base, monkeypatch):
     answer = Change(old, new, None, {}, ((old.posterior_key(), old),), memory=MEMORY).answer
     add_up(answer)
     assert fitted == [new.posterior_key()]
-    assert answer["is"]["why"] == "no draws of the old state are stored any more"
+    assert answer["is"]["why"] == "no draws of the old state are stored"
 
 
 def test_draws_of_an_unknown_state_are_never_pooled(base, old):

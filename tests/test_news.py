@@ -721,7 +721,7 @@ def test_rows_typed_by_hand_pass_and_are_counted_until_they_are_sealed(
     edited(seeds, lambda lines: [*lines[:3], typed.format(2, 2, 2), *lines[3:]])
     passed, detail = check(seeds)
     assert passed
-    assert detail == "38 of 40; 2 not sealed (X2, X1): `valuation news seal` does it"
+    assert detail == "38 of 40; 2 not sealed (X1, X2): `valuation news seal` does it"
     assert seal(seeds, kinds=KINDS).sealed == ("X2", "X1")
     assert check(seeds) == (True, "40 of 40")
     assert seal(seeds, kinds=KINDS).sealed == ()

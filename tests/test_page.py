@@ -22,6 +22,7 @@ from example_results import (
     example_model_results,
     example_results,
 )
+from example_update import example_update
 from test_notebooks_static import NOTEBOOKS
 from test_sections import COMPARISON, MODEL, PAYLOADS, REPORT
 
@@ -289,6 +290,7 @@ def example_module():
     module.open_study = lambda **asked: ExampleStudy()
     module.model_results = lambda study, name: example_model_results() | {"model": name}
     module.compare = lambda **asked: example_comparison()
+    module.open_change = lambda **asked: types.SimpleNamespace(results=example_update())
     return module
 
 

@@ -89,21 +89,21 @@ def update(
         return OK
     from valuation.report.news import publish_update
 
-    page, run = publish_update(change, root=root, inputs=kept, seed=seed)
+    page, run = publish_update(change, root=root, inputs=kept)
     if not quiet:
         talk(f"Open {short_path(page)}  (kept as run {run})", bold=True)
     return OK
 
 
 def _fitting(why: str) -> None:
-    talk(f"Fitting again, since {why}; this takes about a minute ...")
+    talk(f"Fitting again, since {why}; a fit takes a minute or two ...")
 
 
 def _print(answer: dict[str, Any], seconds: float) -> None:
     from valuation.report.summary import update_summary
 
     click.echo(update_summary(answer))
-    talk(f"Answered in {seconds:.2g} s.")
+    talk(f"Answered in {seconds:.1f} s.")
 
 
 @click.command(epilog=EXIT_CODES)

@@ -11,7 +11,7 @@ their values must look like, comes in as ``kinds``.
 """
 
 from valuation.ledger.book import Ledger, load_ledger
-from valuation.ledger.checks import Check, check_ledger
+from valuation.ledger.checks import Check, check_ledger, check_seals
 from valuation.ledger.tables import GRADES, TABLES, Column, Table
 
 __all__ = [
@@ -22,5 +22,6 @@ __all__ = [
     "Ledger",
     "Table",
     "check_ledger",
+    "check_seals",
     "load_ledger",
 ]

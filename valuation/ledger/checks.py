@@ -62,7 +62,7 @@ def check_ledger(folder: str | Path, *, kinds: Kinds, today: dt.date) -> list[Ch
     )
     checks.append(_check_append_only(folder))
     checks.append(_check_history(folder))
-    checks.append(_check_seals(folder))
+    checks.append(check_seals(folder))
     if not problems:
         ledger = assemble(tables, kinds=kinds)
         scored, dropped = ledger.scored(), ledger.dropped()
@@ -161,9 +161,9 @@ def _lost(old: str, grown: str, kept: set[str], first: str) -> dict[str, str]:
     return lost
 
 
-def _check_seals(folder: Path) -> Check:
+def check_seals(folder: str | Path) -> Check:
     """Every sealed row is there, unchanged and in its place; the others are counted."""
-    name = "sealed rows unchanged"
+    folder, name = Path(folder), "sealed rows unchanged"
     # The chain first: a row is written before its seal, so a row added meanwhile is only unsealed.
     seals, problems = read_chain(folder)
     in_git = git_says(folder, "ls-tree", "--name-only", "HEAD", f"./{CHAIN_FILE}")

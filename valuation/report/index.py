@@ -160,6 +160,10 @@ def build(base: Path, held: Shelf | None = None) -> str:
         sections.definitions_table(together),
         section("reports", "All reports", _links(titles)),
     ]
+    moved = sorted(path.parent.name for path in base.glob(f"news/*/{publish.PAGE}"))
+    if moved:
+        titles = {f"What moved the answer: {name}": f"news/{name}/{publish.PAGE}" for name in moved}
+        blocks.append(section("moved", "The last update", _links(titles)))
     others = sorted(path.parent.name for path in base.glob(f"models/*/{publish.PAGE}"))
     others = [name for name in others if ("models", name) not in held.hidden]
     if others:

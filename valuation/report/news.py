@@ -7,16 +7,15 @@ from typing import Any
 
 from valuation import archive, publish
 from valuation.errors import ParameterError, RunError
-from valuation.report import parameters, runs
+from valuation.report import index, parameters, runs
+from valuation.report.standing import standings
 from valuation.sections.sentinel import digest_of
 from valuation.study import Change
 
 GROUP = "news"
 
 
-def publish_update(
-    change: Change, *, root: Path, inputs: str, seed: int | None = None
-) -> tuple[Path, str]:
+def publish_update(change: Change, *, root: Path, inputs: str) -> tuple[Path, str]:
     """Render ``change`` and keep it; the page and the id of the run.
 
     Parameters
@@ -81,4 +80,7 @@ def publish_update(
         parent=None if change.run is None else change.run.id,
     )
     runs.freeze(root, kept)
+    held = index.shelf(runs.report_base(root, deal=deal), standings(root, deal=deal), deal=deal)
+    if held.scenarios:  # it dates its rows and links this update
+        index.write(runs.report_base(root, deal=deal), held)
     return kept.page, kept.id

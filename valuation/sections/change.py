@@ -223,6 +223,9 @@ def _cancelling(results: Results) -> str:
     down = next((item for item in sure if item["shapley"][name] < 0), None)
     if up is None or down is None:
         return ""
+    sizes = sorted(abs(float(item["shapley"][name])) for item in (up, down))
+    if sizes[0] < 0.5 * sizes[1]:
+        return ""  # one of them is too small to explain why so little is left
     told = [
         f"{quoted(item['title'], 48)} "
         f"({shift(item['shapley'][name], row['unit'], error_of(item, name), named=False)})"

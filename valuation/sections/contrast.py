@@ -64,6 +64,8 @@ def scenario_figure(comparison: Comparison) -> Section:
     reading = (
         f"“{best['scenario']['title']}” is the best for the deal: {best['headline']['natural']} "
         f"pay off. “{worst['scenario']['title']}” is the worst: {worst['headline']['natural']}."
+        if len(rows) > 1
+        else f"“{best['scenario']['title']}” alone is current: {best['headline']['natural']} pay off."
     )
     titles = [row["scenario"]["title"] for row in rows]
     mass = f"{heads[0]['ci_prob']:.0%}"

@@ -155,7 +155,7 @@ class Change:
                 and key not in {s.key for s in sources}
             ):
                 sources.append(found)
-        why = "" if sources else "no draws of the old state are stored any more"
+        why = "" if sources else "no draws of the old state are stored"
         pool = Pool(sources, self.new, self.memory) if sources else None
         for study, which in ((self.new, "the new state"), (self.old, "the old state")):
             fault = why if pool is None else trouble(pool.at(study).weights, self.new.limits)
@@ -317,7 +317,10 @@ class Change:
     @cached_property
     def checks(self) -> tuple[gates.Check, ...]:
         """What must hold before the change is told: both ends rest on enough draws."""
-        found: list[gates.Check] = []
+        from valuation.ledger import check_seals
+
+        folder = self.new.root / self.new.base_deal.seeds
+        found: list[gates.Check] = [*gates.ledger_lint([check_seals(folder)])]
         for name, position in (("update, before", self.was), ("update, now", self.now)):
             w = position.weights
             found += gates.reweighting(
@@ -344,7 +347,7 @@ class Change:
         later = self.until_published or {}
         now = np.array([later.get(n, v) for n, v in zip(names, self.now.values, strict=True)])
         buckets = self._buckets(was, now)
-        error = error_of(self.now.scatter - self.was.scatter)
+        error = np.hypot(error_of(self.now.scatter - self.was.scatter), self._redrawn)
 
         def told(values: np.ndarray) -> dict[str, float]:
             return {n: float(v) for n, v in zip(names, values, strict=True)}
@@ -434,10 +437,26 @@ class Change:
         other = self.run is not None and _code(self.run) != (
             _code(self.until) if self.until is not None else package_digest()
         )
-        found[CODE if other else NOISE] = (again, nothing)
-        found.setdefault(NOISE, (nothing, nothing))
-        found[NOISE] = (found[NOISE][0], nothing)
+        found[CODE if other else NOISE] = (again, self._redrawn)
+        if other:
+            found[NOISE] = (nothing, nothing)
         return found
+
+    @cached_property
+    def _redrawn(self) -> np.ndarray:
+        """Error of what was published and is told from other draws here; 0 where it comes out the same."""
+        squared = np.zeros(len(self.quantities))
+        ends = (
+            (self.run, self.published, self.was),
+            (self.until, self.until_published or {}, self.now),
+        )
+        for run, published, position in ends:
+            errors, own = errors_of(run), error_of(position.scatter)
+            for j, quantity in enumerate(self.quantities):
+                said = published.get(quantity.name, position.values[j])
+                if abs(said - position.values[j]) > SAME_NUMBER:
+                    squared[j] += errors.get(quantity.name, own[j]) ** 2 + own[j] ** 2
+        return np.sqrt(squared)
 
     def _items(self, names: Sequence[str], told: Any) -> list[dict[str, Any]]:
         shares, out = self.shares, []
@@ -590,7 +609,11 @@ class Change:
             "created": dt.datetime.now(dt.UTC).replace(microsecond=0).isoformat(),
             "digests": self.new.digests,
             "versions": versions(),
-            "sampler": "stored draws, weighed again",
+            "sampler": (
+                "a new fit and stored draws, weighed together"
+                if self.method == REFITTED
+                else "stored draws, weighed again"
+            ),
             "posterior": " ".join(s.key for s in self.pool.sources),
             "override": self.new.override if not verdict.passed else "",
         }
@@ -751,6 +774,12 @@ def state_of(run: Run, *, cache: Path) -> Study:
         root=run.inputs,
         cache=cache,
     )
+
+
+def errors_of(run: Run | None) -> dict[str, float]:
+    """Monte Carlo errors of what a run published, ``{quantity: error}``."""
+    rows = () if run is None or not run.files else run.results.get("quantities", ())
+    return {r["name"]: float(r["mcse_is"] if "is" in r else r["mcse"]) for r in rows}
 
 
 def published_by(run: Run) -> dict[str, float]:

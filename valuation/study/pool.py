@@ -155,11 +155,14 @@ def read_source(
     seed = study.random_seed
     if not first:  # other dice than the first source's: pooled draws must not repeat them
         seed = int(keyed_rng(study.random_seed, f"pool {key}").integers(2**31))
-    known = None if memory is None else memory.sources.get((key, seed))
+    files = [study.posteriors / f"{key}{ending}" for ending in (".json", ".npz")]
+    if not files[0].is_file():
+        return None
+    stamp = tuple(file.stat().st_mtime_ns if file.is_file() else 0 for file in files)
+    place: tuple[str | int, ...] = (str(files[0]), seed, *stamp)  # written again, it is read again
+    known = None if memory is None else memory.sources.get(place)
     if known is not None:
         return replace(known, owner=owner)
-    if not (study.posteriors / f"{key}.json").is_file():
-        return None
     groups = read_groups(study.posteriors, key)
     drawn = groups[POSTERIOR]
     scalars = {n: v.values for n, v in drawn.items() if v.values.ndim == 1}
@@ -171,7 +174,7 @@ def read_source(
     density = groups[DENSITY]["log_density"].values
     found = Source(key, scalars, vectors, density, seed, owner)
     if memory is not None:
-        memory.sources[(key, seed)] = found
+        memory.sources[place] = found
     return found
 
 
@@ -189,7 +192,7 @@ class Memory:
     """Pure results of pools by digest of their inputs, oldest out first."""
 
     simulations: OrderedDict[str, Simulated] = field(default_factory=OrderedDict)
-    sources: dict[tuple[str, int], Source] = field(default_factory=dict)
+    sources: dict[tuple[str | int, ...], Source] = field(default_factory=dict)
 
 
 class Pool:
