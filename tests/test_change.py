@@ -23,18 +23,19 @@ import small_world as world
 import xarray as xr
 from scipy import stats
 
-from valuation import decision, posterior
+from valuation import archive, decision, posterior
 from valuation.archive import Run
-from valuation.errors import ArtifactError, LedgerError, ModelError, ValuationError
+from valuation.errors import LedgerError, ModelError, ParameterError, ValuationError
 from valuation.models import joint
-from valuation.params import Prior
+from valuation.params import Prior, cache_folder
 from valuation.schema import CHAINS
 from valuation.study import Study, open_study, stored
 from valuation.study import change as changes
 from valuation.study import pool as pools
 from valuation.study.case import log_target
-from valuation.study.change import BUCKETS, Change
-from valuation.study.pool import Memory, Pool, Quantity, read_source
+from valuation.study.change import BUCKETS, Change, open_change
+from valuation.study.items import items_of, mixed
+from valuation.study.pool import Memory, Pool, Quantity, error_of, read_source
 
 PER_CHAIN = 500
 DRAWS = CHAINS * PER_CHAIN
@@ -490,7 +491,7 @@ def test_on_its_own_draws_a_deal_term_has_no_k_hat_and_loses_no_draw(base):
     )
     answer = Change(old, dearer, None, {}, ((old.posterior_key(), old),), memory=MEMORY).answer
     assert (answer["is"]["khat"], answer["is"]["effective_draws"]) == (0.0, DRAWS)
-    assert answer["is"]["method"] == "reweighted"
+    assert answer["is"]["method"] == "revalued"
     still(answer, but=("deal_terms",))
 
 
@@ -661,6 +662,27 @@ def test_what_is_no_item_is_not_kept_quiet(milder, monkeypatch):
     assert bucket(answer, "noise")["talent_pool_usd_bn"] != 0.0
 
 
+def test_what_other_draws_explain_is_not_laid_to_the_code(base, old):
+    """A comment was edited, and the draws are others: what is within their errors is noise."""
+    pool = moved(old, old).pool
+    found, errors = pool.at(old).values, error_of(pool.at(old).scatter)
+    names = [q.name for q in pool.at(old).quantities]
+    said = {n: float(v + e) for n, v, e in zip(names, found, errors, strict=True)}
+    run = replace(published(old, said, "other"), posterior="drawn-elsewhere")
+    answer = Change(old, old, run, said, ((keep(old), old),), memory=MEMORY).answer
+    add_up(answer)
+    still(answer, "code")
+    far = {n: float(v + 4.0 * e + 1e-6) for n, v, e in zip(names, found, errors, strict=True)}
+    answer = Change(old, old, run, far, ((keep(old), old),), memory=MEMORY).answer
+    add_up(answer)
+    still(answer, "noise")
+    # On the very same draws nothing but the code can have done it.
+    same = replace(run, posterior=keep(old))
+    answer = Change(old, old, same, said, ((keep(old), old),), memory=MEMORY).answer
+    add_up(answer)
+    still(answer, "noise")
+
+
 # --- items that cannot stand alone ----------------------------------------------------------------
 
 MORE = MOVED | {"id": "E09", "value": 3, "event_date": "2025-12-31", "published": "2026-01-01",
@@ -680,6 +702,89 @@ def test_two_counts_restated_together_are_attributed_though_one_alone_cannot_sta
     add_up(answer)
     assert [i["item"] for i in answer["items"]] == ["R1", "R2"]
     assert bucket(answer, "revisions")["talent_retained"] < 0.0
+
+
+def test_terms_that_must_agree_are_attributed_though_one_alone_cannot_stand(old):
+    """A longer horizon, and integration over all of it: that alone goes beyond the shorter horizon."""
+    years = old.base_deal.horizon_years + 1
+    longer = old.base_deal.integration.model_copy(update={"years": years})
+    new = with_deal(old, horizon_years=years, integration=longer)
+    alone = [i for i, item in enumerate(items_of(old, new)) if item.id == "term integration"]
+    with pytest.raises(ParameterError):
+        mixed(old, new, items_of(old, new), alone)
+    answer = moved(old, new).answer
+    add_up(answer)
+    assert {i["item"] for i in answer["items"]} == {"term horizon_years", "term integration"}
+
+
+def test_progress_is_told_for_every_combination(base, old):
+    seen: list[tuple[int, int]] = []
+    new = state(base, (*KNOWN, GOOD, CASE))
+    moved(old, new, step=lambda done, of: seen.append((done, of))).answer
+    assert seen == [(i, 4) for i in range(4)]
+
+
+# --- runs that were kept --------------------------------------------------------------------------
+
+
+def kept(study: Study, kind: str, posterior: str, **told: Any) -> Run:
+    """A run of the study as it stands."""
+    return archive.keep_run(
+        study.root, deal="test_deal", scenario="base", kind=kind, files={"index.html": b"<p></p>"},
+        results={"as_of": str(study.as_of), "run": {"posterior": posterior} | told},
+        inputs=archive.keep_inputs(study.root, "test_deal", "base"),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def home(base, tmp_path) -> Study:
+    """The small world as files of its own, with few rows."""
+    few = ("E01,", "E02,", "E20,")
+    header, *rows = (line.strip() for line in world.SEEDS["evidence"].strip().splitlines())
+    table = "\n".join([header, *(row for row in rows if row.startswith(few))])
+    root = world.project(tmp_path / "project", evidence=table)
+    return open_study("test_deal", root=root, cache=cache_folder(root))
+
+
+def test_a_run_owns_the_fits_that_it_says_it_made(home):
+    report = kept(home, "report", "first")
+    update = kept(home, "update", "first second", owners={"first": report.id, "second": ""})
+    found, owners = changes._keys_of(update, home.root, home.cache)
+    assert owners == {"first": report.id, "second": update.id}
+    assert [key for key, _ in found] == ["first", "second"]
+    roots = [state.root for _, state in found]
+    assert roots == [report.inputs, update.inputs]
+    # The next update knows both again from what this one tells.
+    later = kept(home, "update", "first second", owners=owners)
+    assert changes._keys_of(later, home.root, home.cache)[1] == owners
+
+
+def test_fits_of_a_run_that_does_not_say_whose_they_are_are_looked_for_among_reports(home):
+    report = kept(home, "report", "first")
+    update = kept(home, "update", "first lost")
+    found, owners = changes._keys_of(update, home.root, home.cache)
+    assert owners == {"first": report.id}
+    assert [state is None for _, state in found] == [False, True]
+
+
+def test_after_a_new_fit_the_next_update_goes_on_from_both(home, monkeypatch):
+    """Once fitted, always fitted again, was a fault: owners of fits were looked for among reports only."""
+    key = keep(home)
+    report = kept(home, "report", key)
+    fitted = refit_by(monkeypatch, {key: {"seed": 3}})
+    change = open_change("test_deal", root=home.root)
+    assert change.pool.sources[0].key == key
+    assert change._owners == {key: report.id} | {k: "" for k, _ in changes._fits_of(change.new)}
+    posterior.save(stored_draws(home, seed=5), home.posteriors, "second")
+    update = kept(home, "update", f"{key} second", owners={key: report.id, "second": ""})
+    change = open_change("test_deal", root=home.root)
+    assert [s.key for s in change.pool.sources] == [key, "second"]
+    assert change.method == "unchanged"
+    # A session that goes on from a change knows what it knew.
+    again = open_change("test_deal", root=home.root, like=change)
+    assert again.run == change.run == update
+    assert (again.keys, again.owners) == (change.keys, change.owners)
+    assert fitted == []
 
 
 def test_a_figure_revised_twice_counts_once_in_every_combination(base, old):
@@ -970,13 +1075,46 @@ def test_draws_of_an_unknown_state_are_never_pooled(base, old):
         Pool([first, second], new).at(new)
 
 
-def test_draws_that_are_damaged_are_an_error(base):
+def test_draws_that_are_damaged_are_made_again_and_that_is_said(base, monkeypatch):
     study = state(gamma_world(base), (CLOSE, quiet(4)))
     key = keep(study)
     path = study.posteriors / f"{key}.npz"
     path.write_bytes(path.read_bytes()[:-7])
-    with pytest.raises(ArtifactError, match="does not match its checksum"):
-        Change(study, study, None, {}, ((key, study),)).answer
+    said: list[str] = []
+    law = stats.gamma(SHAPE, scale=1.0 / (RATE + months_of(quiet(4))))
+    exact = {"seed": 3, "action_hazard": law.rvs(DRAWS, random_state=np.random.default_rng(3))}
+    fitted = refit_by(monkeypatch, {key: exact})
+    answer = Change(study, study, None, {}, ((key, study),), told=said.append).answer
+    assert fitted == [key]
+    assert "does not match its checksum" in said[0]
+    assert answer["is"]["method"] == "refitted"
+    assert answer["is"]["draws"] == DRAWS
+
+
+def test_a_prior_beyond_the_stored_draws_is_fitted(base, monkeypatch):
+    """No stored draw is possible any more: that is a reason to sample, not an error."""
+    sure = gamma_world(base)
+    old, rows = state(sure, (CLOSE, quiet(6))), (CLOSE, quiet(6))
+    keep_exact(old, [6])
+    prior = sure.book.get()["talent_pool_usd_bn"]
+    worth = np.exp(np.random.default_rng(4).normal(prior.parameters["mu"], 0.1, DRAWS)) + 500.0
+    bounds = {"lower": 400.0, "upper": 10_000.0}
+    new = with_priors(state(sure, rows), talent_pool_usd_bn={"uniform": bounds})
+    exact = {"seed": 4, "talent_pool_usd_bn": worth}
+    fitted = refit_by(monkeypatch, {new.posterior_key(): exact})
+    answer = moved(old, new).answer
+    add_up(answer)
+    assert fitted == [new.posterior_key()]
+    assert "no stored draw is possible" in answer["is"]["why"]
+    assert table(answer)["talent_pool_usd_bn"]["is"] > 400.0
+
+
+def test_what_lies_in_the_cache_changes_no_answer(base, old, monkeypatch):
+    """A fit of the new state, made by a report meanwhile, is used where the draws behind the run do not reach only."""
+    new = state(base, (*KNOWN, GOOD, CASE))
+    before = moved(old, new, memory=Memory()).answer
+    keep(new, seed=12)
+    assert moved(old, new, memory=Memory()).answer == before
 
 
 # --- several fits ---------------------------------------------------------------------------------

@@ -302,8 +302,9 @@ def test_changes_by_order_of_arrival_add_up_to_the_step_of_the_headline(history)
 
 
 def test_the_largest_change_comes_first_and_at_most_three_are_named(study, monkeypatch):
-    monkeypatch.setitem(replays.EVERY, "month", lambda s: (s.deal.closed, dt.date(2025, 12, 31)))
-    (_, point) = replay(study, fit=from_prior)["points"]
+    days = (dt.date(2025, 12, 31), dt.date(2026, 1, 31))
+    monkeypatch.setitem(replays.EVERY, "month", lambda s: (s.deal.closed, *days))
+    (_, point, _) = replay(study, fit=from_prior)["points"]
     sizes = [abs(step["change"]) for step in point["moved"]]
     assert len(sizes) == 3
     assert sizes == sorted(sizes, reverse=True)
@@ -408,13 +409,16 @@ def test_a_date_on_which_a_scenarios_conditions_are_too_rare_is_left_out(home, m
     said: list[str] = []
     study = open_study("test_deal", what_if, root=home)
     monkeypatch.setitem(
-        replays.EVERY, "month", lambda s: (s.deal.closed, *(state_dates("2025-08-31")))
+        replays.EVERY,
+        "month",
+        lambda s: (s.deal.closed, *state_dates("2025-08-31", "2025-09-30")),
     )
     with pytest.raises(ModelError, match="replay another scenario"):
         replay(study, told=said.append, fit=from_prior)
     assert any("left out" in text for text in said)
-    # Conditions say nothing about how far draws reach: one fit was enough.
-    assert sum("fitting" in text for text in said) == 1
+    # Conditions say nothing about how far draws reach: but for the newest date one fit was enough.
+    fitted = [text for text in said if "fitting" in text]
+    assert [text[:16] for text in fitted] == ["As of 2025-06-12", "As of 2025-09-30"]
 
 
 def state_dates(*days: str) -> list[dt.date]:
@@ -538,7 +542,7 @@ def test_the_command_shows_a_line_a_date_in_eighty_columns(capfd, project, monke
         assert f"{point['values']['npv']:.1%} ± " in line
         assert f"{point['values']['npv_mean']:.2f} ± " in line
         assert ("fitted" in line) == (point["method"] == "fitted")
-        if point["moved"]:
+        if abs(point["moved"][0]["change"] if point["moved"] else 0.0) > 2 * point["mcse"]["npv"]:
             below = lines[lines.index(line) + 1]
             assert point["moved"][0]["item"] in below
             assert f"{100 * point['moved'][0]['change']:+.1f}" in below

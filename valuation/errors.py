@@ -34,6 +34,10 @@ class ModelError(_Listed, ValueError):
     """A model was asked for something it cannot give."""
 
 
+class OutOfReach(ModelError):
+    """No stored draw is possible at a state: it must be sampled."""
+
+
 class ArtifactError(_Listed, OSError):
     """A stored artifact is missing, damaged or of another version."""
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from valuation import pareto
-from valuation.errors import ModelError
+from valuation.errors import ModelError, OutOfReach
 
 SAME = 1e-9  # log ratios within this are equal
 
@@ -42,7 +42,9 @@ def importance_weights(log_ratio: ArrayLike) -> Weights:
     Raises
     ------
     ModelError
-        If a ratio is NaN or plus infinity, or no draw has a positive weight.
+        If a ratio is NaN or plus infinity.
+    OutOfReach
+        If no draw has a positive weight: the new density must be sampled.
     """
     ratio = np.asarray(log_ratio, dtype=float)
     if ratio.ndim != 1 or np.isnan(ratio).any() or np.isposinf(ratio).any():
@@ -50,7 +52,7 @@ def importance_weights(log_ratio: ArrayLike) -> Weights:
             "importance ratios must be one finite number a draw; check the likelihoods and priors that changed"
         )
     if np.isneginf(ratio).all():
-        raise ModelError("no stored draw is possible under the change; fit again")
+        raise OutOfReach("no stored draw is possible under the change")
     if np.ptp(ratio[np.isfinite(ratio)]) < SAME and np.isfinite(ratio).all():
         # Nothing to smooth: the tail of rounding errors would pass for one of weights.
         return Weights(np.full(len(ratio), 1.0 / len(ratio)), 0.0, float(len(ratio)))

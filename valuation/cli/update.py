@@ -78,7 +78,8 @@ def update(
     kept = "" if no_page else archive.keep_inputs(root, deal, scenario)
     change = open_change(
         deal, scenario, against=against, since=since, override=override, root=root,
-        told=(lambda why: None) if quiet else _fitting, **_seeded(seed),
+        told=(lambda why: None) if quiet else _fitting,
+        step=(lambda done, of: None) if quiet else Counted(), **_seeded(seed),
     )  # fmt: skip
     answer = change.answer
     if as_json:
@@ -97,6 +98,19 @@ def update(
 
 def _fitting(why: str) -> None:
     talk(f"Fitting again, since {why}; a fit takes a minute or two ...")
+
+
+class Counted:
+    """Says how far the sharing out has come, where it takes longer than some seconds."""
+
+    def __init__(self, every: float = 3.0):
+        self.every, self.last = every, time.monotonic()
+
+    def __call__(self, done: int, of: int) -> None:
+        now = time.monotonic()
+        if now - self.last >= self.every:
+            self.last = now
+            talk(f"Sharing the change out: {done:,} of {of:,} combinations of items ...")
 
 
 def _print(answer: dict[str, Any], seconds: float) -> None:

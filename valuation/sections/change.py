@@ -17,6 +17,8 @@ from valuation.sections.parts import get
 Results = Mapping[str, Any]
 
 
+ROUNDING = 1e-9  # what two equal sums may differ by
+
 # Numbers with their units: a level, and a change of it.
 
 PERCENT = ("probability", "fraction", "0 or 1")
@@ -126,14 +128,14 @@ def ranked(results: Results) -> list[Results]:
 
 
 def within_error(change: float, error: float) -> bool:
-    """Whether a change lies within two of its simulation errors."""
-    return abs(change) <= 2 * error
+    """Whether a change lies within two of its simulation errors, or of rounding."""
+    return abs(change) <= max(2 * error, ROUNDING)
 
 
 def nothing_changed(results: Results) -> bool:
     """Whether the two states are the same in all that was asked."""
     name = get(results, "headline")
-    moved = any(abs(bucket["change"][name]) > 1e-12 for bucket in get(results, "buckets"))
+    moved = any(abs(bucket["change"][name]) > ROUNDING for bucket in get(results, "buckets"))
     return not get(results, "items") and not moved
 
 
@@ -254,6 +256,7 @@ def big_words(results: Results) -> str:
 
 METHODS: Mapping[str, str] = {
     "unchanged": "Same draws",
+    "revalued": "Same draws",
     "reweighted": "Reweighted",
     "refitted": "Refitted",
 }
@@ -270,10 +273,11 @@ def method_sentence(results: Results) -> str:
             "equal ones for the present state."
         )
         return f"{said}{why}"
-    if made["method"] == "unchanged":
+    if made["method"] in ("unchanged", "revalued"):
+        again = "; only what follows from them was computed again"
         return (
             f"The {draws:,} stored draws stand as they were, since nothing changed that they "
-            f"depend on; only what follows from them was computed again.{why}"
+            f"depend on{again if made['method'] == 'revalued' else ''}.{why}"
         )
     khat = "" if made.get("khat") is None else f", k-hat {words.fixed(made['khat'], 2)}"
     return (

@@ -89,7 +89,7 @@ def _cards(results: Results) -> Html:
             "How it was computed",
             METHODS.get(made["method"], str(made["method"])),
             {
-                "unchanged": "what they depend on is the same",
+                **dict.fromkeys(("unchanged", "revalued"), "what they depend on is the same"),
                 "reweighted": "new weights on stored draws, no new fit",
                 "refitted": plots.short(words.upper_first(str(made["why"])), 70),
             }.get(made["method"], ""),

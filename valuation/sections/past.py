@@ -50,17 +50,21 @@ def _replayed(replay: Results, name: str) -> tuple[list[str], list[float], list[
 
 def _notes(replay: Results) -> list[tuple[Results, Results]]:
     """The points that moved most beyond their error with their largest item, by date."""
-    name = replay["headline"]
     found = [
-        (point, point["moved"][0])
-        for point in replay["points"]
-        if point["moved"]
-        and not within_error(
-            float(point["moved"][0]["change"]), float(point["mcse"].get(name, 0.0))
-        )
+        (point, clear[0]) for point in replay["points"] if (clear := clear_items(replay, point))
     ]
     found.sort(key=lambda pair: -abs(float(pair[1]["change"])))
     return sorted(found[:NOTES], key=lambda pair: str(pair[0]["as_of"]))
+
+
+def clear_items(replay: Results, point: Results) -> list[Results]:
+    """The items of a point that moved the headline by more than two errors, largest first."""
+    level = float(point["mcse"].get(replay["headline"], 0.0))
+    return [
+        item
+        for item in point["moved"]
+        if not within_error(float(item["change"]), float(item.get("mcse", level)))
+    ]
 
 
 def _replay_row(replay: Results) -> Results:
@@ -75,7 +79,7 @@ def _point_rows(replay: Results, row: Results) -> list[Sequence[str]]:
         moved = [
             f"{plots.short(item['title'], 90)} ({item['item']}, "
             f"{shift(float(item['change']), unit, error, named=False)})"
-            for item in point["moved"]
+            for item in clear_items(replay, point)
         ]
         lines.append(
             (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from valuation.schema import CI_PROB, date_after
 if TYPE_CHECKING:
     import xarray as xr
 
+    from valuation.gate import Check
+    from valuation.params import Deal
     from valuation.questions import Answer, Question
     from valuation.study.case import Study
 
@@ -36,19 +39,7 @@ def results_of(study: Study) -> dict[str, Any]:
     bars = decision.tornado(scalars, npv, weight)
     return {
         "schema": SCHEMA,
-        "deal": {
-            "name": deal.name,
-            "title": deal.title,
-            "acquirer": deal.acquirer,
-            "target": deal.target,
-            "outlay_usd_bn": deal.outlay.total_usd_bn,
-            "stake": deal.stake.fraction,
-            "closed": str(deal.closed),
-            "discount_per_year": deal.discount.strategic_per_year,
-            "stake_discount_per_year": deal.discount.stake_per_year,
-            "hurdle_per_year": deal.hurdle.irr_per_year,
-            "horizon_years": deal.horizon_years,
-        },
+        "deal": told_deal(deal),
         "scenario": _scenario(study),
         "as_of": str(study.as_of),
         "notes": notes_of(study),
@@ -85,7 +76,24 @@ def results_of(study: Study) -> dict[str, Any]:
         "shrinkage": shrinkage(study),
         "outside_view": outside_view(study),
         "questions": open_questions(study, noise),
-        "diagnostics": diagnostics(study),
+        "diagnostics": told_checks(study.gate().checks),
+    }
+
+
+def told_deal(deal: Deal) -> dict[str, Any]:
+    """The deal's terms in short, as every page names them."""
+    return {
+        "name": deal.name,
+        "title": deal.title,
+        "acquirer": deal.acquirer,
+        "target": deal.target,
+        "outlay_usd_bn": deal.outlay.total_usd_bn,
+        "stake": deal.stake.fraction,
+        "closed": str(deal.closed),
+        "discount_per_year": deal.discount.strategic_per_year,
+        "stake_discount_per_year": deal.discount.stake_per_year,
+        "hurdle_per_year": deal.hurdle.irr_per_year,
+        "horizon_years": deal.horizon_years,
     }
 
 
@@ -104,7 +112,7 @@ def run_of(study: Study) -> dict[str, Any]:
     }
 
 
-def diagnostics(study: Study) -> list[dict[str, Any]]:
+def told_checks(checks: Iterable[Check]) -> list[dict[str, Any]]:
     """Every check of the gate, one row each."""
     return [
         {
@@ -114,7 +122,7 @@ def diagnostics(study: Study) -> list[dict[str, Any]]:
             "passed": c.passed,
             "sentence": c.sentence,
         }
-        for c in study.gate().checks
+        for c in checks
     ]
 
 
@@ -180,17 +188,17 @@ def _scenario(study: Study) -> dict[str, Any]:
 def definition_label(name: str, deal: Any) -> str:
     """What a definition of paying off means in this deal, with its date or rate."""
     told = {
-        "moic": f"Money back by {_day(deal.hurdle.moic_by)}, undiscounted",
+        "moic": f"Money back by {told_day(deal.hurdle.moic_by)}, undiscounted",
         "irr": f"A return of at least {100 * deal.hurdle.irr_per_year:g}% a year",
         "no_impairment": (
-            f"Not written down by {_day(deal.impairment.by)} "
+            f"Not written down by {told_day(deal.impairment.by)} "
             f"(worth {100 * deal.impairment.threshold:g}% of book or more)"
         ),
     }
     return told.get(name, value.LABELS[name])
 
 
-def _day(date: dt.date) -> str:
+def told_day(date: dt.date) -> str:
     return f"{date.day} {date:%B %Y}"
 
 
@@ -218,12 +226,12 @@ def notes_of(study: Study) -> list[str]:
     late = (dt.date.today() - newest).days
     if study.as_of_given:
         notes.append(
-            f"A replay: evidence, rosters and comparable deals are those of {_day(study.as_of)}; "
+            f"A replay: evidence, rosters and comparable deals are those of {told_day(study.as_of)}; "
             "the terms of the deal and the priors are as written today."
         )
     elif late > 30:
         notes.append(
-            f"The newest evidence is of {_day(newest)}, {late} days before this was computed: what happened "
+            f"The newest evidence is of {told_day(newest)}, {late} days before this was computed: what happened "
             "since has not been read."
         )
     return notes

@@ -378,18 +378,7 @@ class Study:
 
     @cached_property
     def _verdict(self) -> gates.Verdict:
-        from valuation.ledger import check_ledger
-
-        folder = self.root / self.base_deal.seeds
-        checks = [
-            *gates.from_table(self.diagnosis.table),
-            *gates.ledger_lint(check_ledger(folder, kinds=KINDS, today=dt.date.today())),
-            gates.evidence_age(
-                (self.as_of - max(self.ledger.evidence["published"])).days,
-                self.limits.evidence_age_days_max,
-            ),
-            *self.overdue(),
-        ]
+        checks = [*gates.from_table(self.diagnosis.table), *self.ledger_checks()]
         if self.models == tuple(MODELS):
             checks += gates.prior_range(self._prior_intervals(), self.limits.prior_range)
             if self.scenario.conditions:
@@ -410,6 +399,20 @@ class Study:
                     name=self.prior_set,
                 )
         return gates.gate(checks, self.override)
+
+    def ledger_checks(self) -> list[gates.Check]:
+        """What can be said of the ledger alone: its lint, its age, questions that wait too long."""
+        from valuation.ledger import check_ledger
+
+        folder = self.root / self.base_deal.seeds
+        return [
+            *gates.ledger_lint(check_ledger(folder, kinds=KINDS, today=dt.date.today())),
+            gates.evidence_age(
+                (self.as_of - max(self.ledger.evidence["published"])).days,
+                self.limits.evidence_age_days_max,
+            ),
+            *self.overdue(),
+        ]
 
     def overdue(self) -> list[gates.Check]:
         """That no question waits too long for its outcome; not asked of the past, which cannot be resolved now."""

@@ -52,6 +52,7 @@ from valuation.study.pool import (
     Source,
     error_of,
     evidence_of,
+    finite,
     read_source,
     trouble,
 )
@@ -71,7 +72,8 @@ BUCKETS = {
     TIME: "Passing time",
     NOISE: "Monte Carlo noise",
 }
-UNCHANGED, REWEIGHTED, REFITTED = "unchanged", "reweighted", "refitted"
+# Nothing changed; the draws stand and only what follows from them was computed again; new weights; new draws.
+UNCHANGED, REVALUED, REWEIGHTED, REFITTED = "unchanged", "revalued", "reweighted", "refitted"
 SAME_NUMBER = 1e-9
 OVERLAP_MIN = 0.03  # of two fits, below which a state between them is a guess
 DECIDED = 3.0  # errors beyond which a driver is said to have moved
@@ -121,11 +123,16 @@ class Change:
     until
         The run that the new state is, where two runs are compared.
     keys
-        Stored fits that may serve, and the state each was sampled under where it is known.
+        Stored fits that serve, and the state each was sampled under where it is known. What else lies in the cache
+        is used only where these do not reach, so that one change has one answer.
+    owners
+        Id of the run whose state a fit was sampled under, by its key.
     until, until_published
         The run that the new state is, and what it published, where two runs are compared.
     told
         Called with the reason before a fit, which takes a minute.
+    step
+        Called with how many combinations of items have been valued, and of how many.
     memory
         What pools have computed: another change of the same session goes on from it.
     """
@@ -138,6 +145,8 @@ class Change:
     until: Run | None = None
     until_published: Mapping[str, float] | None = None
     told: Callable[[str], None] = field(default=lambda why: None, repr=False)
+    step: Callable[[int, int], None] = field(default=lambda done, of: None, repr=False)
+    owners: Mapping[str, str] = field(default_factory=dict, repr=False)
     memory: Memory = field(default_factory=Memory, repr=False)
 
     # --- draws ------------------------------------------------------------------------------------
@@ -146,23 +155,29 @@ class Change:
     def _pooled(self) -> tuple[Pool, str]:
         """The pool that both ends can trust, and why anything was fitted (empty if nothing was)."""
         sources: list[Source] = []
+        why = ""
         for key, owner in self.keys:
             state = None if owner is None else _sampled_under(owner, key)
-            found = self._source(key, first=not sources, owner=state)
+            try:
+                found = self._source(key, first=not sources, owner=state)
+            except ArtifactError as error:  # made again below, like draws that have gone
+                found, why = None, why or f"stored draws are damaged ({error})"
             if (
                 found is not None
                 and (not sources or (owner is not None and sources[0].owner is not None))
                 and key not in {s.key for s in sources}
             ):
                 sources.append(found)
-        why = "" if sources else "no draws of the old state are stored"
+        if not sources:
+            why = why or "no draws of the old state are stored"
         pool = Pool(sources, self.new, self.memory) if sources else None
         for study, which in ((self.new, "the new state"), (self.old, "the old state")):
-            fault = why if pool is None else trouble(pool.at(study).weights, self.new.limits)
+            fault = why if pool is None else pool.fault(study)
             if fault is None:
                 continue
-            why = why or f"{fault} at {which}"
-            key = self._fit(study, f"{fault} at {which}")
+            reason = why if pool is None else f"{fault} at {which}"
+            why = why or reason
+            key = self._fit(study, reason)
             if any(s.owner is None for s in sources):
                 sources = []  # draws whose own state is lost cannot be pooled
             if key not in {s.key for s in sources}:
@@ -240,16 +255,18 @@ class Change:
             return self.now
         if not chosen:
             return self.base
-        state = mixed(self.old, self.new, self.items, chosen)
         try:
-            return self._at(state)
-        except LedgerError:
+            state = mixed(self.old, self.new, self.items, chosen)
+            evidence_of(state)
+        except (LedgerError, ParameterError):
             return self._coalition(self._standing(chosen))
+        return self._at(state)
 
     def _standing(self, chosen: frozenset[int]) -> frozenset[int]:
         """The items that can be put in without contradiction, each as it arrives or as soon as another allows it.
 
-        A group's counts must not fall: of two that were both restated, one may not stand without the other.
+        A group's counts must not fall: of two that were both restated, one may not stand without the other. Nor may
+        one term of a deal without another that it must agree with.
         """
         kept: frozenset[int] = frozenset()
         left = sorted(chosen)
@@ -257,7 +274,7 @@ class Change:
             for i in left:
                 try:
                     evidence_of(mixed(self.old, self.new, self.items, kept | {i}))
-                except LedgerError:
+                except (LedgerError, ParameterError):
                     continue
                 kept |= {i}
                 left.remove(i)
@@ -278,7 +295,10 @@ class Change:
                 seen[chosen] = self._coalition(chosen)
             return seen[chosen]
 
-        worth = [at(c) for c in coefficients.coalitions]
+        worth = []
+        for done, coalition in enumerate(coefficients.coalitions):
+            self.step(done, len(coefficients.coalitions))
+            worth.append(at(coalition))
         values = np.array([p.values for p in worth])
         scatter = np.array([p.scatter for p in worth])
         share = coefficients.table @ values
@@ -312,7 +332,10 @@ class Change:
             abs(value - self.published.get(q.name, value)) > SAME_NUMBER
             for q, value in zip(self.quantities, self.now.values, strict=True)
         )
-        return REWEIGHTED if moved else UNCHANGED
+        if not moved:
+            return UNCHANGED
+        same = np.array_equal(self.was.weights.weight, self.now.weights.weight)
+        return REVALUED if same else REWEIGHTED
 
     @cached_property
     def checks(self) -> tuple[gates.Check, ...]:
@@ -338,6 +361,8 @@ class Change:
     @cached_property
     def answer(self) -> dict[str, Any]:
         """The change without pictures: what a terminal prints. Keys as documented in CONTRIBUTING."""
+        from valuation.study.answers import told_deal
+
         gates.gate(self.checks, self.new.override).raise_if_refused()
         meta = self.quantities
         names = [q.name for q in meta]
@@ -352,11 +377,10 @@ class Change:
         def told(values: np.ndarray) -> dict[str, float]:
             return {n: float(v) for n, v in zip(names, values, strict=True)}
 
-        weights = self.now.weights
         return {
             "schema": SCHEMA,
             "kind": "update",
-            "deal": deal_of(self.new),
+            "deal": told_deal(self.new.deal),
             "scenario": {
                 "scenario": self.new.scenario.scenario,
                 "title": self.new.scenario.title,
@@ -372,8 +396,8 @@ class Change:
                 "run": None if self.until is None else self.until.id,
                 "as_of": str(self.new.as_of),
                 "method": self.method,
-                "khat": float(weights.khat),
-                "effective_draws": float(weights.effective_draws),
+                "khat": float(self.now.weights.khat),
+                "effective_draws": self._effective,
                 "draws": self.pool.draws,
                 "why": self._pooled[1],
             },
@@ -409,9 +433,18 @@ class Change:
 
     @property
     def _label(self) -> str:
+        from valuation.study.answers import told_day
+
         if self.run is None:
-            return f"the present ledger as of {_day(self.old.as_of)}"
+            return f"the present ledger as of {told_day(self.old.as_of)}"
         return self.run.label
+
+    @property
+    def _effective(self) -> float:
+        """Equally weighted draws that the new answer is worth: of those that meet the scenario's conditions."""
+        if not self.new.scenario.conditions:
+            return float(self.now.weights.effective_draws)
+        return float(1.0 / (self.now.weight**2).sum())
 
     def _buckets(
         self, was: np.ndarray, now: np.ndarray
@@ -434,13 +467,25 @@ class Change:
         again = (self.was.values - was) + (now - self.now.values)
         # What differs between the states without being an item, if ever anything does, is not kept quiet.
         again = again + (self.now.values - self.base.values) - shares.value.sum(axis=0)
-        other = self.run is not None and _code(self.run) != (
+        beyond = self._same_draws | (np.abs(again) > 2.0 * self._redrawn)
+        by_code = self._other_code & beyond
+        for bucket, mine in ((CODE, by_code), (NOISE, ~by_code)):
+            found[bucket] = (np.where(mine, again, 0.0), np.where(mine, self._redrawn, 0.0))
+        return found
+
+    @property
+    def _other_code(self) -> bool:
+        """Whether other code may have made what was published and is not found again."""
+        return self.run is not None and _code(self.run) != (
             _code(self.until) if self.until is not None else package_digest()
         )
-        found[CODE if other else NOISE] = (again, self._redrawn)
-        if other:
-            found[NOISE] = (nothing, nothing)
-        return found
+
+    @property
+    def _same_draws(self) -> bool:
+        """Whether all that was published came from the very draws of this pool; else chance may have moved it, too."""
+        here = [s.key for s in self.pool.sources]
+        told = [run.posterior for run in (self.run, self.until) if run is not None]
+        return all((keys or "").split() == here for keys in told)
 
     @cached_property
     def _redrawn(self) -> np.ndarray:
@@ -491,7 +536,7 @@ class Change:
                     "arrival": told(shares.arrival[i]),
                     "probability": chance,
                     "bits": None if chance is None else -math.log2(max(chance, 1e-300)),
-                    "khat": _finite(shares.alone[i].khat),
+                    "khat": finite(shares.alone[i].khat),
                     "effective_draws": float(shares.alone[i].effective_draws),
                     "moved": [
                         n
@@ -522,7 +567,7 @@ class Change:
             "method": "exact" if coefficients.exact else "sampled",
             "orders": coefficients.orders or math.factorial(len(self.items)),
             "evaluations": self.pool.evaluations,
-            "worst_khat": _finite(worst.khat),
+            "worst_khat": finite(worst.khat),
             "least_draws": float(worst.effective_draws),
             "overlap": self.pool.overlap,
             "rough": trouble(worst, self.new.limits) is not None or self.pool.overlap < OVERLAP_MIN,
@@ -557,6 +602,7 @@ class Change:
         return history_path(self.new.root, self.new.base_deal.name, self.new.scenario.scenario)
 
     def _full(self) -> dict[str, Any]:
+        from valuation.study.answers import told_checks
         from valuation.study.replay import read_history  # which reads this module
 
         verdict = gates.gate(self._all_checks(), self.new.override)
@@ -568,21 +614,11 @@ class Change:
             "history": read_history(
                 self.new.root, self.new.base_deal.name, self.new.scenario.scenario
             ),
-            "diagnostics": [
-                {
-                    "check": c.name,
-                    "value": c.value,
-                    "limit": c.limit,
-                    "passed": c.passed,
-                    "sentence": c.sentence,
-                }
-                for c in verdict.checks
-            ],
+            "diagnostics": told_checks(verdict.checks),
             "run": self._provenance(verdict),
         }
 
     def _all_checks(self) -> list[gates.Check]:
-        from valuation.ledger import check_ledger
         from valuation.posterior import diagnose, load
 
         checks = [*self.checks]
@@ -591,15 +627,9 @@ class Change:
             if tree is None:
                 raise ArtifactError(f"the fit {source.key} has gone; run the update again")
             checks += gates.from_table(diagnose(tree, self.new.limits).table)
-        folder = self.new.root / self.new.base_deal.seeds
-        checks += gates.ledger_lint(check_ledger(folder, kinds=KINDS, today=dt.date.today()))
-        checks.append(
-            gates.evidence_age(
-                (self.new.as_of - max(self.new.ledger.evidence["published"])).days,
-                self.new.limits.evidence_age_days_max,
-            )
-        )
-        return [*checks, *self.new.overdue()]
+        # The seals were checked before anything was told.
+        checks += self.new.ledger_checks()
+        return list(dict.fromkeys(checks))
 
     def _provenance(self, verdict: gates.Verdict) -> dict[str, Any]:
         from valuation.posterior import versions
@@ -615,8 +645,18 @@ class Change:
                 else "stored draws, weighed again"
             ),
             "posterior": " ".join(s.key for s in self.pool.sources),
+            "owners": self._owners,
             "override": self.new.override if not verdict.passed else "",
         }
+
+    @property
+    def _owners(self) -> dict[str, str]:
+        """Whose state each fit of the pool was sampled under: the id of a run; empty for this change's new state."""
+        known = dict(self.owners)
+        if self.run is not None:
+            known.update(dict.fromkeys((key for key, _ in _fits_of(self.old)), self.run.id))
+        known.update(dict.fromkeys((key for key, _ in _fits_of(self.new)), ""))
+        return {s.key: known[s.key] for s in self.pool.sources if s.key in known}
 
     def _drivers(self) -> list[dict[str, Any]]:
         from valuation.study.answers import driver_bands
@@ -640,15 +680,6 @@ def _code(run: Run) -> str:
     return str(run.digests.get("code", ""))
 
 
-def _finite(khat: float) -> float | None:
-    """A Pareto k that JSON can hold; None where the tail could not be judged at all."""
-    return float(khat) if math.isfinite(khat) else None
-
-
-def _day(date: dt.date) -> str:
-    return f"{date.day} {date:%B %Y}"
-
-
 def _text(row: Any, column: str) -> str | None:
     value = None if row is None else row[column]
     return None if value is None or value != value else str(value)
@@ -656,24 +687,6 @@ def _text(row: Any, column: str) -> str | None:
 
 def _stamp(path: Path) -> str:
     return str(path.stat().st_mtime_ns) if path.is_file() else ""
-
-
-def deal_of(study: Study) -> dict[str, Any]:
-    """The deal's terms in short, as every page names them."""
-    deal = study.deal
-    return {
-        "name": deal.name,
-        "title": deal.title,
-        "acquirer": deal.acquirer,
-        "target": deal.target,
-        "outlay_usd_bn": deal.outlay.total_usd_bn,
-        "stake": deal.stake.fraction,
-        "closed": str(deal.closed),
-        "discount_per_year": deal.discount.strategic_per_year,
-        "stake_discount_per_year": deal.discount.stake_per_year,
-        "hurdle_per_year": deal.hurdle.irr_per_year,
-        "horizon_years": deal.horizon_years,
-    }
 
 
 # --- opening --------------------------------------------------------------------------------------
@@ -689,6 +702,7 @@ def open_change(
     override: str = "",
     root: str | Path | None = None,
     told: Callable[[str], None] = lambda why: None,
+    step: Callable[[int, int], None] = lambda done, of: None,
     like: Change | None = None,
 ) -> Change:
     """The present ledger, priors and terms against an earlier state; nothing is computed yet.
@@ -701,6 +715,8 @@ def open_change(
         Instead of a run: the present priors and terms with what was public on this day.
     told
         Called with the reason before a fit, which takes a minute.
+    step
+        Called with how many combinations of items have been valued, and of how many.
     like
         An earlier change of this session: what it has computed is used again.
 
@@ -723,8 +739,8 @@ def open_change(
         old = open_study(
             deal, scenario, as_of=since, random_seed=random_seed, root=base, cache=cache
         )
-        fits = (*_fits_of(new), *_fits_of(old))
-        return Change(old, new, None, {}, fits, told=told, memory=memory)
+        fits = ((new.posterior_key(), new),)
+        return Change(old, new, None, {}, fits, told=told, step=step, memory=memory)
     run = (
         find_run(base, against, deal=deal)
         if against
@@ -736,13 +752,21 @@ def open_change(
             "first, or give --since DATE"
         )
     if like is not None and like.run is not None and like.run.id == run.id:
-        old, behind = like.old, like.keys[: -len(_fits_of(like.new))]
+        old, behind, owners = like.old, like.keys, like.owners
     else:
-        old, behind = state_of(run, cache=cache), _keys_of(run, base, cache)
-    old = completed(old, new)
-    behind = tuple((key, s if s is None else completed(s, new)) for key, s in behind)
-    keys = (*behind, *_fits_of(new))
-    return Change(old, new, run, published_by(run), keys, told=told, memory=memory)
+        old = state_of(run, cache=cache)
+        behind, owners = _keys_of(run, base, cache)
+    return Change(
+        completed(old, new),
+        new,
+        run,
+        published_by(run),
+        tuple((key, s if s is None else completed(s, new)) for key, s in behind),
+        told=told,
+        step=step,
+        owners=owners,
+        memory=memory,
+    )
 
 
 def compare_runs(
@@ -760,8 +784,18 @@ def compare_runs(
     cache = cache_folder(base)
     one, two = (find_run(base, word, deal=deal) for word in (first, second))
     old, new = (state_of(run, cache=cache) for run in (one, two))
-    keys = (*_keys_of(one, base, cache), *_keys_of(two, base, cache))
-    return Change(old, new, one, published_by(one), keys, two, published_by(two), told)
+    (before, owners), (after, others) = (_keys_of(run, base, cache) for run in (one, two))
+    return Change(
+        old,
+        new,
+        one,
+        published_by(one),
+        (*before, *after),
+        two,
+        published_by(two),
+        told,
+        owners={**owners, **others},
+    )
 
 
 def state_of(run: Run, *, cache: Path) -> Study:
@@ -790,7 +824,9 @@ def published_by(run: Run) -> dict[str, float]:
 
 def _fits_of(state: Study) -> tuple[tuple[str, Study | None], ...]:
     """The fits that a state may have: under the house priors, and under those in use."""
-    return tuple((state.posterior_key(name), state) for name in {HOUSE: 0, state.prior_set: 0})
+    return tuple(
+        (state.posterior_key(name), state) for name in dict.fromkeys((HOUSE, state.prior_set))
+    )
 
 
 def _sampled_under(state: Study, key: str) -> Study:
@@ -800,23 +836,38 @@ def _sampled_under(state: Study, key: str) -> Study:
     return replace(state, deal=state.base_deal.model_copy(update={"prior_set": prior_set}))
 
 
-def _keys_of(run: Run, root: Path, cache: Path) -> tuple[tuple[str, Study | None], ...]:
-    """The fits behind a run, each with the state that it was sampled under where a run of that fit is kept."""
-    from valuation.archive import list_runs
+def _keys_of(
+    run: Run, root: Path, cache: Path
+) -> tuple[tuple[tuple[str, Study | None], ...], dict[str, str]]:
+    """The fits behind a run, each with the state that it was sampled under where that is known; and whose it is."""
+    from valuation.archive import find_run, list_runs
 
-    found = []
-    for key in (run.posterior or "").split():
-        owner = run if run.posterior == key and run.kind == "report" else None
-        if owner is None:
+    keys = (run.posterior or "").split()
+    owners: dict[str, str] = {}
+    if run.kind == "report":  # made from one fit, its own
+        owners = dict.fromkeys(keys, run.id)
+    elif run.files:
+        owners = {
+            key: owner or run.id
+            for key, owner in run.results["run"].get("owners", {}).items()
+            if key in keys
+        }
+    for key in keys:  # of a run that did not say whose
+        if key not in owners:
             known = [
                 r
                 for r in list_runs(root, deal=run.deal)
                 if r.kind == "report" and r.posterior == key and not r.problem
             ]
-            owner = known[-1] if known else None
-        state = None if owner is None else state_of(owner, cache=cache)
-        found.append((key, state))
-    return tuple(found)
+            if known:
+                owners[key] = known[-1].id
+    states = {
+        owner: state_of(
+            run if owner == run.id else find_run(root, owner, deal=run.deal), cache=cache
+        )
+        for owner in dict.fromkeys(owners.values())
+    }
+    return tuple((key, states.get(owners.get(key, ""))) for key in keys), owners
 
 
 __all__ = ["BUCKETS", "HOUSE", "Change", "compare_runs", "log_target", "open_change", "stacked"]

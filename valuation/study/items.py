@@ -8,6 +8,7 @@ attribution values. Context rows move nothing and are no items.
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,7 @@ NEWS, REVISIONS, PRIORS, TERMS, SCENARIO = (
 ROSTERS = ("people", "customers", "vendors", "entities")
 # Terms of a deal that no number depends on.
 WORDS = frozenset({"name", "title", "acquirer", "target", "seeds", "priors"})
-# What makes two rows say the same thing; ids, wording and where it stood do not.
+# What a row says; ids, wording and where it stood do not count. Its root does where another row shares it.
 SAME = ("event_date", "credibility", "kind", "subject", "value", "sd", "root")
 
 
@@ -132,16 +133,19 @@ def _rows(old: Study, new: Study) -> list[Item]:
     hidden = new.as_of < old.as_of
     replacing = new.ledger.evidence[new.ledger.evidence["supersedes"].notna()]
     replaces = dict(zip(replacing["id"], replacing["supersedes"], strict=True))
+    # Rows of one root count once; a root that stands alone says nothing about its row.
+    union = Counter(_root(row) for row in (before | after).values())
+    shared = {root for root, rows in union.items() if rows > 1}
     found = []
     for key, row in after.items():
         same = before.get(key)
         if same is None and key not in seen:
-            found.append(_new_row(row, before, replaces))
+            found.append(_new_row(row, before, replaces, shared))
         elif same is None or _spelled({c: row[c] for c in (*SAME, "supersedes")}) != _spelled(
             {c: same[c] for c in (*SAME, "supersedes")}
         ):
             found.append(
-                Item(key, REVISIONS, "edited", row["claim"], _content(row), row,
+                Item(key, REVISIONS, "edited", row["claim"], _content(row, shared), row,
                      frozenset({key}), frozenset({key}))
             )  # fmt: skip
     for key, row in before.items():
@@ -151,13 +155,16 @@ def _rows(old: Study, new: Study) -> list[Item]:
         what = "unpublished" if late else "edited" if key in stays else "removed"
         found.append(
             Item(key, NEWS if late else REVISIONS, what, row["claim"],
-                 f"less {_content(row)}", row, frozenset(), frozenset({key}))
+                 f"less {_content(row, shared)}", row, frozenset(), frozenset({key}))
         )  # fmt: skip
     return found
 
 
 def _new_row(
-    row: Mapping[str, Any], before: Mapping[str, Mapping[str, Any]], replaces: Mapping[str, str]
+    row: Mapping[str, Any],
+    before: Mapping[str, Mapping[str, Any]],
+    replaces: Mapping[str, str],
+    shared: Collection[tuple[Any, ...]],
 ) -> Item:
     chain: list[str] = []  # what it replaces, and what that had replaced
     place: str | None = row["supersedes"]
@@ -173,14 +180,24 @@ def _new_row(
         rest = [c for c in SAME if c not in ("credibility", "root")]
         if all(row[c] == older[c] for c in rest) and row["credibility"] != older["credibility"]:
             what = "regraded"
-    content = _content(row) if older is None else f"{older['id']} becomes {_content(row)}"
+    content = _content(row, shared)
+    if older is not None:
+        content = f"{older['id']} becomes {content}"
     # Without the row in between, nothing else would take the first one's place.
     drops = frozenset(i for i in chain[1:] if i in before)
     return Item(row["id"], bucket, what, row["claim"], content, row, frozenset({row["id"]}), drops)
 
 
-def _content(row: Mapping[str, Any]) -> str:
-    return repr([str(row[c]) for c in SAME])
+def _root(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What rows must have in common to count once."""
+    return row["root"], row["subject"], row["kind"]
+
+
+def _content(row: Mapping[str, Any], shared: Collection[tuple[Any, ...]]) -> str:
+    told = {c: str(row[c]) for c in SAME}
+    if _root(row) not in shared:
+        del told["root"]
+    return repr(told)
 
 
 def _priors(old: Study, new: Study) -> list[Item]:

@@ -7,6 +7,7 @@ sampled here and no sampler is imported.
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +18,7 @@ import numpy as np
 
 from valuation import decision
 from valuation import gate as gates
-from valuation.errors import ModelError
+from valuation.errors import ModelError, OutOfReach
 from valuation.models import MODELS, joint
 from valuation.models.joint import keyed_rng
 from valuation.models.memory import content
@@ -134,12 +135,17 @@ def error_of(scatter: np.ndarray) -> np.ndarray:
     return np.asarray(np.sqrt((centred**2).sum(axis=-1) * batches / (batches - 1)))
 
 
+def finite(khat: float) -> float | None:
+    """A Pareto k that JSON can hold; None where the tail could not be judged at all."""
+    return float(khat) if math.isfinite(khat) else None
+
+
 def trouble(weights: Weights, limits: Gate) -> str | None:
     """Why weights of stored draws cannot be trusted, in words; None if they can."""
     checks = gates.reweighting(
         weights.khat, len(weights.weight), weights.effective_draws, limits, name="stored draws"
     )
-    if weights.khat > limits.khat_max or not all(c.passed for c in checks):
+    if not all(c.passed for c in checks):
         return f"the stored draws do not reach far enough (Pareto k {weights.khat:.2f})"
     if weights.effective_draws < limits.ess_min:
         return f"the stored draws were worth only {weights.effective_draws:.0f} effective ones"
@@ -281,6 +287,19 @@ class Pool:
         found = Position(weights, weight, mean, scatter, parts[0].quantities)
         self._positions[id(study)] = (study, found)  # holding the study keeps its id its own
         return found
+
+    def fault(self, study: Study) -> str | None:
+        """Why the draws cannot be weighed for a state, in words; None if they can."""
+        try:
+            return trouble(self.at(study).weights, study.limits)
+        except OutOfReach as error:
+            return str(error)
+        except ModelError:
+            if not study.scenario.conditions:
+                raise
+        # That no draw meets the conditions says nothing about the weights.
+        free = study.scenario.model_copy(update={"conditions": ()})
+        return self.fault(replace(study, scenario=free))
 
     def row_probability(self, before: Study, after: Study, row: str) -> float:
         """How probable ``before`` made what a row of ``after`` says; at most 1.

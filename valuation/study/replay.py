@@ -11,7 +11,6 @@ import calendar
 import datetime as dt
 import hashlib
 import json
-import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,6 +32,7 @@ from valuation.study.pool import (
     Source,
     error_of,
     evidence_of,
+    finite,
     read_source,
     trouble,
 )
@@ -98,12 +98,15 @@ def state_at(study: Study, day: dt.date) -> Study:
 
 @dataclass(frozen=True)
 class _Stand:
-    """Where the walk stands: the last state that was valued, the draws of the last fit, the point they gave."""
+    """Where the walk stands: the last state that was valued, the draws of the last fit (of this state, if ``fitted``),
+    the point they gave.
+    """
 
     study: Study
     known: tuple[tuple[str, ...], ...]
     pool: Pool
     point: dict[str, Any] | None
+    fitted: bool
 
 
 def fit_at(study: Study) -> Source:
@@ -139,8 +142,9 @@ def replay(
 ) -> dict[str, Any]:
     """The history of every published quantity, keys as documented in CONTRIBUTING.
 
-    The first date with rows that count is fitted, then every date that the draws of the last fit do not reach. A date
-    on which nothing is new repeats the point before. At most three items are named at a point: what each moved the
+    The first date with rows that count is fitted, then every date that the draws of the last fit do not reach, and the
+    last one, so that the history ends in the number that a report of that state gives. A date on which nothing is new
+    repeats the point before. At most three items are named at a point: what each moved the
     headline as it arrived, in order of publication, then of id. At a date that was fitted both fits are pooled for
     that, so that two runs of the sampler are never subtracted. An item that cannot stand without a later one counts
     with it; one whose step rests on weights that cannot be trusted is left out.
@@ -172,15 +176,16 @@ def replay(
     points: list[dict[str, Any]] = []
     quantities: dict[str, Quantity] = {}
     fits: list[str] = []
-    for day in EVERY[every](study):
+    days = EVERY[every](study)
+    for day in days:
         state = state_at(study, day)
         if state.ledger.scored().empty:
             continue
-        known = _known(state)
-        if here is not None and here.known == known:
+        known, newest = _known(state), day == days[-1]
+        if here is not None and here.known == known and (here.fitted or not newest):
             points += [] if here.point is None else [_again(here, day)]
             continue
-        why = _why_fit(here, state, refit_at_each)
+        why = _why_fit(here, state, refit_at_each, newest)
         if here is None or why:
             told(f"As of {day}: {why}; {_to_do(state)}.")
             pool = Pool([_fitted(state, day, fit)], state)
@@ -190,9 +195,9 @@ def replay(
         rare = _too_rare(pool, state)
         if rare:
             told(f"As of {day}: left out, {rare}.")
-            here = _Stand(state, known, pool, None)
+            here = _Stand(state, known, pool, None, bool(why))
             continue
-        if why and (still := _trouble(pool, state)):
+        if why and (still := pool.fault(state)):
             raise GateError(
                 f"as of {day}: {still}, although the model was fitted there; "
                 "replay a scenario nearer to the priors of the fit"
@@ -203,7 +208,7 @@ def replay(
         quantities = {q.name: q for q in pool.at(state).quantities} | {
             name: q for name, q in quantities.items() if name not in point["values"]
         }
-        here = _Stand(state, known, pool, point)
+        here = _Stand(state, known, pool, point, bool(why))
     if not points:
         raise ModelError(
             "no date from the deal's close on can be valued; add typed rows to the ledger, or replay another scenario"
@@ -250,7 +255,7 @@ def pools(
         state = state_at(study, day)
         if state.ledger.scored().empty:
             continue
-        why = "the first date with rows that count" if pool is None else _trouble(pool, state)
+        why = "the first date with rows that count" if pool is None else pool.fault(state)
         if pool is None or why:
             told(f"As of {day}: {why}; {_to_do(state)}.")
             pool = Pool([_fitted(state, day, fit)], state)
@@ -264,23 +269,13 @@ def _known(study: Study) -> tuple[tuple[str, ...], ...]:
     return (tuple(sorted(evidence.ids)), *(tuple(r["subject"].astype(str)) for r in rosters))
 
 
-def _why_fit(here: _Stand | None, study: Study, at_each: bool) -> str:
+def _why_fit(here: _Stand | None, study: Study, at_each: bool, newest: bool) -> str:
     """Why a state must be fitted; empty if the draws at hand serve it."""
     if here is None:
         return "the first date with rows that count"
-    return "a fit was asked for at each date" if at_each else _trouble(here.pool, study)
-
-
-def _trouble(pool: Pool, study: Study) -> str:
-    """Why a pool's draws cannot be weighed for a state; empty if they can. The rule is that of an update."""
-    try:
-        return trouble(pool.at(study).weights, study.limits) or ""
-    except ModelError as error:
-        if not study.scenario.conditions:
-            return str(error)
-    # That no draw meets the conditions says nothing about the weights.
-    free = study.scenario.model_copy(update={"conditions": ()})
-    return _trouble(pool, replace(study, scenario=free))
+    if newest:
+        return "the newest date, which a report answers from its own fit"
+    return "a fit was asked for at each date" if at_each else here.pool.fault(study) or ""
 
 
 def _to_do(study: Study) -> str:
@@ -365,7 +360,7 @@ def _point(
         "values": told(position.values),
         "mcse": told(error_of(position.scatter)),
         "method": method,
-        "khat": None if method == FITTED else _finite(weights.khat),
+        "khat": None if method == FITTED else finite(weights.khat),
         "effective_draws": float(weights.effective_draws),
         "moved": list(moved),
     }
@@ -374,12 +369,8 @@ def _point(
 def _again(here: _Stand, day: dt.date) -> dict[str, Any]:
     """The last point on a later day: time passed, and nothing came that counts."""
     assert here.point is not None
-    khat = _finite(here.pool.at(here.study).weights.khat)
+    khat = finite(here.pool.at(here.study).weights.khat)
     return here.point | {"as_of": str(day), "method": REWEIGHTED, "khat": khat, "moved": []}
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
 
 
 def _versions() -> dict[str, str]:

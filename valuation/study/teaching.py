@@ -11,7 +11,7 @@ from valuation.errors import ModelError
 from valuation.models import MODELS, joint, retention
 from valuation.ops import numpy_ops
 from valuation.schema import CI_PROB, date_after
-from valuation.study.answers import _evidence, diagnostics, run_of
+from valuation.study.answers import _evidence, run_of, told_checks
 from valuation.study.case import stacked
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def model_results(study: Study, model: str) -> dict[str, Any]:
         "checks": _checks(study, kinds, before, after),
         "curves": _curves(study, model, before, after),
         "rows": [r for r in _evidence(study) if r["kind"] in kinds],
-        "diagnostics": diagnostics(study),
+        "diagnostics": told_checks(study.gate().checks),
         "summary": _summary(
             study, sub.scalars(evidence.context), sub.innovations(evidence.context)
         ),
