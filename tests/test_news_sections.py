@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-import json
 import math
 import re
 from functools import cache
@@ -30,6 +29,7 @@ from valuation.errors import ArtifactError
 from valuation.report import index
 from valuation.report.summary import update_summary
 from valuation.sections import change, words
+from valuation.study.replay import write_history
 
 NAMES = [
     "news_headline",
@@ -612,8 +612,8 @@ def shelf():
 
 
 def test_the_index_charts_the_history_after_the_headline(tmp_path, shelf):
-    (tmp_path / "history.json").write_text(json.dumps(example_replay()), encoding="utf-8")
-    text = index.build(tmp_path, shelf)
+    base = write_history(tmp_path, example_replay()).parent
+    text = index.build(base, shelf)
     assert text.index('id="answer"') < text.index('id="history"') < text.index('id="scenarios"')
     assert "Made 22 November 2026; renew with <code>valuation replay --every month</code>" in text
 
@@ -626,6 +626,13 @@ def test_a_history_that_is_missing_or_unreadable_leaves_the_index_as_it_is(tmp_p
 
 
 def test_an_index_without_scenarios_is_refused_whatever_its_history(tmp_path):
-    (tmp_path / "history.json").write_text(json.dumps(example_replay()), encoding="utf-8")
+    base = write_history(tmp_path, example_replay()).parent
     with pytest.raises(ArtifactError, match="no scenario has been published"):
-        index.build(tmp_path)
+        index.build(base)
+
+
+def test_a_history_that_somebody_edited_is_not_charted(tmp_path, shelf, capsys):
+    path = write_history(tmp_path, example_replay())
+    path.write_text(path.read_text(encoding="utf-8").replace('"rows": 3', '"rows": 4'), "utf-8")
+    assert 'id="history"' not in index.build(path.parent, shelf)
+    assert "damaged: not what was written" in capsys.readouterr().err

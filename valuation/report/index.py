@@ -94,24 +94,12 @@ def shelf(base: Path, found: Sequence[Standing] = (), *, deal: str = "", as_of: 
     )
 
 
-HISTORY = "history.json"
-
-
-def read_history(base: Path) -> dict[str, Any] | None:
-    """The replay of ``base``; None if there is none, or it cannot be read."""
-    try:
-        held = json.loads((base / HISTORY).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    known = isinstance(held, dict) and (held.get("kind"), held.get("schema")) == ("replay", 1)
-    return held if known and held.get("points") else None
-
-
 def _history(base: Path, deal: str) -> list[Any]:
     """The section that charts the history, if there is one, with the command that renews it."""
     from valuation import sections
+    from valuation.study.replay import HISTORY, read_history_in
 
-    replay = read_history(base)
+    replay = read_history_in(base / HISTORY, deal)
     if replay is None:
         return []
     other = "" if deal == runs.DEFAULT_DEAL else f" --deal {deal}"

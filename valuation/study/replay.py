@@ -39,6 +39,7 @@ from valuation.study.pool import (
 
 SCHEMA, KIND = 1, "replay"
 FITTED = "fitted"
+HISTORY = "history.json"
 BASE = "base"  # the scenario whose history stands on the index
 SHOWN = 3  # items named at a point
 
@@ -401,8 +402,12 @@ def is_current(history: Mapping[str, Any], study: Study) -> bool:
 
 def history_path(root: Path, deal: str, scenario: str = BASE) -> Path:
     """Where a history is kept; that of another scenario than the base never takes its place."""
-    name = "history" if scenario == BASE else publish.run_folder(root, f"history-{scenario}").name
-    return archive.deal_base(root, deal) / f"{name}.json"
+    if scenario == BASE:
+        return archive.deal_base(root, deal) / HISTORY
+    return (
+        archive.deal_base(root, deal)
+        / f"{publish.run_folder(root, f'history-{scenario}').name}.json"
+    )
 
 
 def write_history(root: Path, history: Mapping[str, Any]) -> Path:
@@ -416,7 +421,11 @@ def write_history(root: Path, history: Mapping[str, Any]) -> Path:
 
 def read_history(root: Path, deal: str, scenario: str = BASE) -> dict[str, Any] | None:
     """The history that was written for a deal, or None; if it is there and damaged, stderr says so."""
-    path = history_path(root, deal, scenario)
+    return read_history_in(history_path(root, deal, scenario), deal, scenario)
+
+
+def read_history_in(path: Path, deal: str, scenario: str = BASE) -> dict[str, Any] | None:
+    """As :func:`read_history`, of a file."""
     try:
         history = json.loads(path.read_bytes())
     except FileNotFoundError:
