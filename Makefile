@@ -2,7 +2,7 @@
 # Options: SCENARIOS="base bear", ARGS="--seed 7", PYTEST="-k ledger", PYTHON=/path/to/python3.12
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup report test test-slow bench check example lab lock schemas format clean distclean
+.PHONY: help setup report test test-slow bench mutants check example lab lock schemas format clean distclean
 
 BIN := .venv/bin
 SCENARIOS ?=
@@ -27,6 +27,9 @@ test-slow: setup ## run the long tests: whole notebooks, recovery, ten seeds, th
 
 bench: setup ## time the update against a refit, a session and a long ledger (about ten minutes)
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+mutants: setup ## plant small bugs one at a time and see that the tests catch them (about an hour)
+	@$(BIN)/python tests/mutants.py $(ARGS)
 
 check: setup ## style, types, layers, clean notebooks, settings and ledger
 	@$(BIN)/ruff check .
