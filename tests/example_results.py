@@ -98,20 +98,31 @@ def _evidence() -> list[dict[str, Any]]:
 
 
 def example_questions() -> list[dict[str, Any]]:
-    """Open questions: one that the model answers, one that a person does, one that nobody does."""
-    said = [
+    """Open questions: the model answers one and says how much of another, a person answers one, nobody one."""
+    said: list[tuple[str, float | None, float | None, str]] = [
         ("Q02", 0.71, 0.008, "model"),
         ("Q24", 0.3, None, "Ann Example"),
         ("Q27", None, None, ""),
+        ("Q39", None, None, "model"),
     ]
+    values = [0.5 + 0.05 * i for i in range(20)]
     return [
         {
             "id": number,
             "question": f"Does {number} come true?",
             "opens": "2025-06-12",
-            "closes": "2026-12-31",
+            "closes": "2026-06-12" if number == "Q02" else "2026-12-31",
+            "resolution_source": "Large newspapers",
+            "fine_print": "A report by two outlets.",
             "driver": "people" if by == "model" else "no model",
-            "base_rate": 0.69,
+            "base_rate": None if number == "Q39" else 0.69,
+            "base_rate_source": "C08",
+            "base_value": 0.87 if number == "Q39" else None,
+            "unit": "USD bn" if number == "Q39" else "",
+            "lower": values[0] if number == "Q39" else None,
+            "median": values[9] if number == "Q39" else None,
+            "upper": values[18] if number == "Q39" else None,
+            "quantiles": values if number == "Q39" else [],
             "probability": probability,
             "mcse": mcse,
             "by": by,
@@ -573,3 +584,60 @@ def example_comparison() -> dict[str, Any]:
         "scenarios": scenarios,
         "diagnostics": base["diagnostics"],
     }
+
+
+def example_scores() -> dict[str, Any]:
+    """A scorecard: a record of one run, and a backtest of four questions and a quantity."""
+    import datetime as dt
+
+    from valuation.questions import Question
+    from valuation.record import Forecast
+    from valuation.scorecard import card
+
+    results = example_results()
+    opens, closes, known = dt.date(2025, 6, 12), dt.date(2025, 12, 31), dt.date(2025, 11, 1)
+    chances = {"Q1": (0.9, "yes"), "Q2": (0.2, "yes"), "Q3": (0.4, "no"), "Q4": (0.85, "yes")}
+    events = {"Q1": "in_post", "Q2": "in_post", "Q3": "milestone", "Q4": "customer_end"}
+    asked = [
+        Question(
+            name, f"Was {name} so?", opens, closes, events[name], base_rate=0.5, outcome=told,
+            resolved=known,
+        )
+        for name, (_, told) in chances.items()
+    ]  # fmt: skip
+    asked.append(
+        Question(
+            "Q5", "How much was Q5?", opens, closes, "revenue", outcome="measured", resolved=known,
+            unit="USD bn", value=0.9, base_value=0.87,
+        )
+    )  # fmt: skip
+    made = dt.datetime(2025, 7, 1, tzinfo=dt.UTC)
+    said = [
+        Forecast(made, "then", "meta_scale", "base", made.date(), name, chance, 0.004)
+        for name, (chance, _) in chances.items()
+    ]
+    values = tuple(0.5 + 0.05 * i for i in range(20))
+    said.append(Forecast(made, "then", "meta_scale", "base", made.date(), "Q5", None, None, values))
+    late = made.replace(month=12)
+    said.append(Forecast(late, "after", "meta_scale", "base", late.date(), "Q2", 0.99, 0.001))
+    word = {"made": "2026-03-01", "probability": 0.71, "mcse": 0.008, "median": None}
+    keys = ("deal", "as_of", "run", "diagnostics", "questions")
+    return {
+        "schema": 1,
+        **{key: results[key] for key in keys},
+        "record": {
+            **card(asked, []),
+            "runs": 1,
+            "forecasts": 9,
+            "first": "2026-03-01T12:00:00+00:00",
+            "last": "2026-03-01T12:00:00+00:00",
+            "frozen": [
+                {"question": "Q02", "label": "Does Q02 come true?", "forecasts": 1,
+                 "first": word, "last": word},
+            ],
+        },
+        "backtest": {
+            **card(asked, said), "as_of": results["as_of"], "dates": ["2025-06-12", "2025-07-01"],
+            "paths": {"Q1": [["2025-07-01", 0.9]]},
+        },
+    }  # fmt: skip

@@ -22,6 +22,7 @@ EXPECTED = {
     "retention",
     "scenario_comparison",
     "scenario_report",
+    "scorecard",
 }
 LOGIC = (
     ast.FunctionDef,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import small_world as world
@@ -22,12 +23,16 @@ from valuation.params import load_gate
 from valuation.questions import (
     DRIVER_OF,
     EVENTS,
+    LEVELS,
     NUMBERED,
+    QUANTITIES,
     Question,
+    amounts,
     answer,
     happens,
     questions_of,
     revenue_year,
+    spread,
 )
 from valuation.schema import months_between
 from valuation.study import Study, open_study
@@ -86,15 +91,65 @@ OPEN: dict[str, Question] = {
 }
 
 
+# One question of each quantity, and the event that compares it with a number.
+MEASURES: dict[str, tuple[Question, str]] = {
+    "exits": (ask("exits", "movers", unit="people"), "exits_at_least"),
+    "revenue": (ask("revenue", "Maker", unit="USD bn"), "revenue_at_least"),
+    "index_gap": (ask("index_gap", "Buyer", unit="index points"), "index_gap_at_most"),
+}
+
+
 def share(drivers: xr.Dataset, question: Question) -> float:
     return float(happens(drivers, question).mean())
+
+
+# --- quantities -----------------------------------------------------------------------------------
+
+each_quantity = pytest.mark.parametrize("name", sorted(MEASURES))
+
+
+@each_quantity
+def test_a_quantity_is_answered_by_equally_likely_values(name, doubted):
+    question, _ = MEASURES[name]
+    values = amounts(doubted, question)
+    assert values.shape == (DRAWS,)
+    assert (values >= 0.0).all()
+    weight = np.random.default_rng(5).random(DRAWS)
+    told = answer(doubted, weight, question)
+    assert (told.by, told.probability, told.mcse) == ("model", None, None)
+    assert len(told.quantiles) == len(LEVELS) == 20
+    assert list(told.quantiles) == sorted(told.quantiles)
+    share = [float(weight @ (values <= q) / weight.sum()) for q in told.quantiles]
+    assert all(s >= level - 1e-9 for s, level in zip(share, LEVELS, strict=True))
+    assert spread(told.quantiles) == (told.quantiles[0], told.quantiles[9], told.quantiles[18])
+
+
+@pytest.mark.parametrize(("name", "bar"), [("exits", 6.0), ("revenue", 1.0)])
+def test_a_quantity_and_its_event_are_of_the_same_draws(name, bar, doubted):
+    question, event = MEASURES[name]
+    whether = replace(question, event=event, unit=None, threshold=str(bar))
+    assert (happens(doubted, whether) == (amounts(doubted, question) >= bar)).all()
+
+
+def test_whether_and_how_much_are_never_mixed_up(doubted):
+    for question, event in MEASURES.values():
+        with pytest.raises(ModelError, match="asks how much, not whether"):
+            happens(doubted, question)
+        with pytest.raises(LedgerError, match=f"unknown quantity in .* {event!r}"):
+            amounts(doubted, replace(question, event=event))
+        with pytest.raises(LedgerError, match=f"unknown event {question.event!r}"):
+            happens(doubted, replace(question, unit=None))
+    with pytest.raises(ModelError, match="asks whether, not how much"):
+        amounts(doubted, OPEN["in_post"])
 
 
 # --- the registry ---------------------------------------------------------------------------------
 
 
 def test_every_event_is_tried_here_and_hangs_on_a_driver():
-    assert set(OPEN) == set(EVENTS) == set(DRIVER_OF)
+    assert set(OPEN) == set(EVENTS)
+    assert set(MEASURES) == set(QUANTITIES)
+    assert set(EVENTS) | set(QUANTITIES) == set(DRIVER_OF)
     assert set(EVENTS) >= NUMBERED
 
 

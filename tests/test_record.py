@@ -74,7 +74,7 @@ def test_a_run_is_recorded_with_all_that_it_said(tmp_path):
 
 def test_the_columns_are_those_of_the_documented_file(seeds):
     assert rows(seeds)[0] == [
-        "made", "run", "deal", "scenario", "as_of", "question", "probability", "mcse", "digest",
+        "made", "run", "deal", "scenario", "as_of", "question", "probability", "mcse", "quantiles", "digest",
     ]  # fmt: skip
     assert rows(seeds)[1][:2] == ["2026-03-01T12:00:00Z", "run-a"]
 
@@ -139,6 +139,49 @@ def test_two_writers_at_once_lose_nothing(tmp_path, root):
     assert problems(tmp_path) == []
 
 
+def test_a_quantity_is_recorded_as_values_that_rise(tmp_path):
+    freeze(
+        tmp_path, run="run-a", deal="d", scenario="base", as_of="2026-02-28", said={"Q1": (0.5, 0.01)},
+        quantities={"Q0": (0.25, 0.125, 3.0)}, now=NOON,
+    )  # fmt: skip
+    quantity, chance = read(tmp_path)
+    assert (quantity.question, quantity.quantiles) == ("Q0", (0.125, 0.25, 3.0))
+    assert (quantity.probability, quantity.mcse) == (None, None)
+    assert (chance.question, chance.quantiles) == ("Q1", ())
+    assert problems(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "values", [{"Q0": (1.0, float("nan"))}, {"Q0": ()}, {"Q0": (float("inf"),)}, {"Q1": (1.0,)}]
+)
+def test_values_that_are_none_or_beside_a_chance_are_refused(tmp_path, values):
+    with pytest.raises(LedgerError, match="its values are no numbers"):
+        freeze(
+            tmp_path, run="run-a", deal="d", scenario="base", as_of="2026-02-28",
+            said={"Q1": (0.5, 0.01)}, quantities=values,
+        )  # fmt: skip
+    assert read(tmp_path) == ()
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        (["0.5", "", "1;2"], "not both"),
+        (["", "", ""], "needs a probability or quantiles"),
+        (["", "", "2;1"], "no rising numbers"),
+        (["", "", "1;x"], "no numbers"),
+        (["", "", "1;nan"], "no rising numbers"),
+    ],
+)
+def test_a_row_says_how_likely_or_how_much_and_nothing_else(seeds, cells, words):
+    lines = rows(seeds)
+    lines[2][6:9] = cells
+    rewrite(seeds, lines)
+    with pytest.raises(LedgerError, match=words):
+        read(seeds)
+    assert any(words in p for p in problems(seeds))
+
+
 def test_a_record_that_cannot_be_read_is_not_written_to(seeds):
     with (seeds / RECORD).open("a") as file:
         file.write("2026-03-01T15:00:00Z,run-d,test_")
@@ -152,13 +195,13 @@ def test_a_record_that_cannot_be_read_is_not_written_to(seeds):
 # --- the past -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("column", range(9))
+@pytest.mark.parametrize("column", range(10))
 def test_a_changed_cell_is_found_and_placed(seeds, column):
     lines = rows(seeds)
     line = lines[5]  # run-b, Q2
     line[column] = {
         0: "2026-02-01T12:00:00Z", 1: "run-x", 2: "other", 3: "bear", 4: "2026-01-31", 5: "Q9",
-        6: "0.1", 7: "0.001", 8: "0" * 64,
+        6: "0.1", 7: "0.001", 8: "1;2", 9: "0" * 64,
     }[column]  # fmt: skip
     rewrite(seeds, lines)
     told = problems(seeds)
@@ -182,15 +225,15 @@ def test_a_removed_run_is_found_by_the_run_after_it(seeds):
 
 def test_a_row_slipped_in_is_found(seeds):
     lines = rows(seeds)
-    forged = [*lines[2][:5], "Q3", "0.999", "0.001", lines[2][8]]
+    forged = [*lines[2][:5], "Q3", "0.999", "0.001", "", lines[2][9]]
     rewrite(seeds, [*lines, forged])
     assert problems(seeds)
 
 
 def test_a_second_opinion_under_one_run_is_found_even_if_it_is_well_sealed(seeds):
     lines = rows(seeds)
-    cells = [*lines[-1][:5], "Q1", "0.8", "0.004"]
-    rewrite(seeds, [*lines, [*cells, record._seal(lines[-1][8], "\x1f".join(cells))]])
+    cells = [*lines[-1][:5], "Q1", "0.8", "0.004", ""]
+    rewrite(seeds, [*lines, [*cells, record._seal(lines[-1][9], "\x1f".join(cells))]])
     assert any("speaks of Q1 twice" in p for p in problems(seeds))
 
 
@@ -272,7 +315,8 @@ def test_a_report_says_every_definition_and_every_question_that_is_answered():
     }
     assert said["Q02"] == (0.71, 0.008)
     assert said["Q24"] == (0.3, None)
-    assert "Q27" not in said  # nobody answers it
+    assert not {"Q27", "Q39"} & set(said)  # nobody answers it; it is a quantity
+    assert {q: len(values) for q, values in record.quantities_of(results).items()} == {"Q39": 20}
 
 
 def test_an_update_says_the_same():
@@ -315,7 +359,8 @@ def kept(
 
 def test_a_published_run_of_the_base_is_recorded_once(home):
     run = kept(home)
-    assert runs.freeze(home, run) == len(said_of(example_results()))
+    results = example_results()
+    assert runs.freeze(home, run) == len({**said_of(results), **record.quantities_of(results)})
     assert runs.freeze(home, kept(home)) == 0  # the same again is the same run
     found = read(home / "seeds")
     assert {f.run for f in found} == {run.id}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
 import json
 import math
@@ -17,13 +18,14 @@ from typing import Any
 import numpy as np
 import pytest
 import small_world as world
+from scipy import stats
 
 from valuation import cli, record
 from valuation.cli.questions import table
 from valuation.errors import LedgerError, ParameterError
 from valuation.ledger import load_ledger
 from valuation.models import KINDS, joint
-from valuation.questions import Question, questions_of, waiting
+from valuation.questions import LEVELS, Question, questions_of, waiting
 from valuation.record import Forecast
 from valuation.register import FILE, resolve
 from valuation.scorecard import card, hold, too_late
@@ -156,6 +158,86 @@ def test_skill_is_against_the_base_rates_of_the_questions_that_have_one():
     )
 
 
+def measured(day: str, values: tuple[float, ...]) -> Forecast:
+    return replace(said(day, 0.5), probability=None, mcse=None, quantiles=values)
+
+
+AMOUNT: dict[str, Any] = {
+    "event": "revenue", "unit": "USD bn", "value": 2.0, "base_rate": None, "base_value": 1.5,
+}  # fmt: skip
+
+
+def test_a_quantity_is_scored_by_its_continuous_score_in_its_own_unit():
+    asked = question(outcome="measured", **AMOUNT)
+    found = hold([asked], [measured("2025-07-01", (1.0,)), measured("2025-09-01", (1.0, 3.0))])
+    assert found.scored == ()
+    (row,) = found.measured
+    assert (row.value, row.forecasts, row.median) == (2.0, 2, 1.0)
+    # Of two values the mean error less half their mean difference; of one its error.
+    assert row.crps == pytest.approx(1.0 - 0.5)
+    assert row.standing == pytest.approx((62 * 1.0 + 39 * 0.5) / 101)
+    assert row.base_crps == pytest.approx(0.5)
+    told = card([asked], [measured("2025-07-01", (1.0, 3.0))])
+    assert (told["n"], told["brier"]) == (0, None)
+    assert json.loads(json.dumps(told["quantities"], allow_nan=False)) == told["quantities"]
+    assert any("CRPS 0.5" in line for line in table(told))
+
+
+def test_late_values_do_not_count_and_a_chance_is_no_answer_to_how_much():
+    asked = question(outcome="measured", **AMOUNT)
+    late = hold([asked], [measured("2025-11-01", (2.0,))])
+    assert (late.measured, late.left_out) == ((), (("Q1", "only late forecasts"),))
+    assert late.late[0].probability is None
+    mixed = hold([asked], [said("2025-07-01", 0.5)])
+    assert mixed.left_out == (("Q1", "forecast as another kind of question"),)
+    other = hold([question()], [measured("2025-07-01", (2.0,))])
+    assert (other.scored, other.left_out) == ((), mixed.left_out)
+
+
+@pytest.mark.parametrize("outcome", ["annulled", "ambiguous"])
+def test_a_quantity_that_was_never_measured_is_not_scored(outcome):
+    asked = question(outcome=outcome, **AMOUNT | {"value": None})
+    found = hold([asked], [measured("2025-07-01", (2.0,))])
+    assert (found.measured, found.left_out) == ((), (("Q1", outcome),))
+
+
+def test_stating_what_one_believes_costs_least_on_average():
+    # Twenty values at the record's levels against any shift or stretch of them, over the whole belief.
+    truth = stats.norm(3.0, 1.0)
+    outcomes = truth.ppf((np.arange(400) + 0.5) / 400)
+
+    def cost(shift: float, scale: float) -> float:
+        values = tuple(truth.mean() + shift + scale * (truth.ppf(LEVELS) - truth.mean()))
+        rows = [
+            hold(
+                [question(outcome="measured", **AMOUNT | {"value": float(y)})],
+                [measured("2025-07-01", values)],
+            ).measured[0].crps
+            for y in outcomes
+        ]  # fmt: skip
+        return float(np.mean(rows))
+
+    honest = cost(0.0, 1.0)
+    assert all(
+        cost(shift, scale) > honest
+        for shift, scale in [(0.3, 1.0), (-0.3, 1.0), (0.0, 0.6), (0.0, 1.5)]
+    )
+
+
+def test_the_card_says_what_right_chances_would_have_led_to():
+    asked = [
+        question("Q1"),
+        question("Q2", event="impairment"),
+        question("Q3", "no", event="milestone"),
+    ]
+    made = [said("2025-07-01", p, n) for p, n in ((0.9, "Q1"), (0.8, "Q2"), (0.2, "Q3"))]
+    told = card(asked, made)
+    assert told["all"]["happened"] == 2
+    assert told["all"]["expected"] == pytest.approx(1.9)
+    assert (told["all"]["least"], told["all"]["most"]) == (1, 3)
+    assert [(g["n"], g["happened"]) for g in told["calibration"]] == [(1, 0), (2, 2)]
+
+
 def test_without_base_rates_there_is_no_skill():
     assert card([question(base_rate=None)], [said("2025-07-01", 0.5)])["base"] is None
     # Nor against one that was never wrong.
@@ -251,7 +333,7 @@ def test_an_outcome_is_written_with_its_day_and_source(seeds, outcome):
     # No other row says anything else.
     after = (seeds / FILE).read_text().splitlines()
     assert [a for a in after if a.startswith(("Q2", "Q3"))] == [
-        f"{b},,," for b in before if b.startswith(("Q2", "Q3"))
+        f"{b},,,,,," for b in before if b.startswith(("Q2", "Q3"))
     ]
     assert len(after) == len(before)
 
@@ -303,6 +385,67 @@ def test_a_correction_says_what_stood_there_and_why_it_went(seeds):
     row = load_ledger(seeds, kinds=KINDS).questions.set_index("id").loc["Q2"]
     assert (row["outcome"], row["resolved"]) == ("no", dt.date(2026, 1, 5))
     assert row["note"] == "Corrected on 2026-03-01 from yes of 2025-10-21: She came back"
+
+
+HEADER, *ROWS = REGISTER.strip().splitlines()
+AMOUNTS = "\n".join(
+    [
+        f"{HEADER},unit",
+        *(f"{line}," for line in ROWS),
+        'Q6,"How much in 2025?",2026-01-01,2026-12-31,press,Any.,,,,revenue,Maker,,,,,USD bn',
+    ]
+)
+
+
+def test_a_quantity_is_resolved_by_its_value_and_by_nothing_else(tmp_path):
+    seeds = world.write_seeds(tmp_path / "seeds", questions=AMOUNTS)
+    for words, given in (
+        ("go together", {"outcome": "measured"}),
+        ("go together", {"outcome": "yes", "value": 1.0}),
+        ("asks how much, in USD bn", {"outcome": "yes"}),
+    ):
+        with pytest.raises(ParameterError, match=words):
+            written(seeds, "Q6", **given)
+    with pytest.raises(ParameterError, match="asks whether, not how much"):
+        written(seeds, "Q1", outcome="measured", value=1.0)
+    assert register(seeds)["Q6"].is_open
+    written(seeds, "Q6", outcome="measured", value=0.91)
+    assert (register(seeds)["Q6"].outcome, register(seeds)["Q6"].value) == ("measured", 0.91)
+    written(seeds, "Q6", outcome="measured", value=0.93, correct="Restated")
+    row = load_ledger(seeds, kinds=KINDS).questions.set_index("id").loc["Q6"]
+    assert (row["value"], row["note"]) == (
+        0.93,
+        "Corrected on 2026-03-01 from 0.91 of 2026-03-01: Restated",
+    )
+    # Whoever looks back does not know it.
+    then = load_ledger(seeds, kinds=KINDS, as_of="2026-02-20")
+    assert {q.id: q for q in questions_of(then.questions)}["Q6"].value is None
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        (
+            {"outcome": "measured", "resolved": "2026-02-01"},
+            "outcome measured and a value go together",
+        ),
+        ({"value": "1"}, "outcome measured and a value go together"),
+        ({"outcome": "1", "resolved": "2026-02-01"}, "has no yes or no"),
+        ({"unit": "", "base_value": "1"}, "a value needs the unit"),
+    ],
+)
+def test_a_register_that_mixes_amounts_with_yes_and_no_is_refused(tmp_path, cells, words):
+    seeds = world.write_seeds(tmp_path / "seeds", questions=AMOUNTS)
+    with (seeds / FILE).open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    header = [*lines[0], *(name for name in cells if name not in lines[0])]
+    lines[-1] |= cells
+    with (seeds / FILE).open("w", newline="") as file:
+        writer = csv.DictWriter(file, header, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(lines)
+    with pytest.raises(LedgerError, match=words):
+        load_ledger(seeds, kinds=KINDS)
 
 
 def test_text_that_a_spreadsheet_would_run_is_written_as_text(seeds):
@@ -423,6 +566,9 @@ def test_a_question_that_is_not_there_is_a_usage_error(run):
     assert "no question 'Q7'" in err
     assert run("resolve", "Q1", "--outcome", "perhaps", "--source", "x")[0] == cli.USAGE
     assert run("resolve", "Q1", "--outcome", "yes")[0] == cli.USAGE
+    assert run("resolve", "Q1", "--source", "x")[0] == cli.USAGE
+    assert run("resolve", "Q1", "--value", "1", "--source", "x")[0] == cli.USAGE
+    assert run("resolve", "Q1", "--value", "1", "--outcome", "yes", "--source", "x")[0] == cli.USAGE
 
 
 # --- the backtest ---------------------------------------------------------------------------------

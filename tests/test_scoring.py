@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import subprocess
 import sys
@@ -631,6 +632,42 @@ def test_a_calibrated_forecaster_is_found_in_line_as_often_as_stated():
         told += sum(b.verdict != "in line" for b in scoring.calibration(sure, happened) if b.n)
     assert 12 <= missed <= 52
     assert told > 150
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=7))
+def test_counts_of_independent_questions_are_those_of_all_their_outcomes(chances):
+    expected = np.zeros(len(chances) + 1)
+    for came in itertools.product((0, 1), repeat=len(chances)):
+        expected[sum(came)] += math.prod(
+            p if o else 1 - p for p, o in zip(chances, came, strict=True)
+        )
+    np.testing.assert_allclose(scoring.count_if_right(chances), expected, atol=1e-12)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 2)), min_size=1, max_size=9))
+def test_counts_add_up_whatever_hangs_together(pairs):
+    chances, clusters = zip(*pairs, strict=True)
+    found = scoring.count_if_right(chances, [str(c) for c in clusters])
+    assert found.min() > -1e-12
+    assert found.sum() == pytest.approx(1.0)
+    assert np.arange(len(found)) @ found == pytest.approx(sum(chances), abs=1e-9)
+
+
+def test_questions_of_one_cluster_come_true_together_and_widen_the_range():
+    chances = [0.5] * 12
+    assert scoring.range_if_right(chances) == (3, 9)
+    assert scoring.range_if_right(chances, ["a"] * 12) == (0, 12)
+    np.testing.assert_allclose(
+        scoring.count_if_right([0.7, 0.2], ["a", "a"]), [0.3, 0.5, 0.2], atol=1e-12
+    )
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=9), st.sampled_from([0.5, 0.8, 0.9]))
+def test_right_chances_leave_their_range_no_more_often_than_stated(chances, mass):
+    low, high = scoring.range_if_right(chances, ci_prob=mass)
+    found = scoring.count_if_right(chances)
+    assert found[:low].sum() <= (1 - mass) / 2 + 1e-9
+    assert found[high + 1 :].sum() <= (1 - mass) / 2 + 1e-9
 
 
 @given(RECORD)

@@ -15,6 +15,7 @@ from example_results import (
     example_comparison,
     example_model_results,
     example_results,
+    example_scores,
 )
 
 from valuation import page, plots, sections
@@ -35,6 +36,7 @@ REPORT = [
     "break_even",
     "opinion",
     "outside_view",
+    "questions",
     "drivers",
     "people",
     "customers",
@@ -46,12 +48,14 @@ REPORT = [
 ]
 MODEL = ["model_header", "prior_posterior", "curves", "predictive", "model_rows", "model_summary"]
 COMPARISON = ["scenario_figure", "scenario_table", "definitions_table", "components_table"]
+SCORES = ["score_record", "score_backtest", "score_calibration", "questions"]
 
 EVERY = (
     [(name, example_results) for name in REPORT]
     + [(name, conditional_results) for name in REPORT]
     + [(name, example_model_results) for name in MODEL]
     + [(name, example_comparison) for name in COMPARISON]
+    + [(name, example_scores) for name in SCORES]
 )
 each_section = pytest.mark.parametrize(
     ("name", "builder"), EVERY, ids=[f"{n}-{b.__name__}" for n, b in EVERY]
@@ -591,3 +595,81 @@ def test_only_curves_of_fitted_rates_are_called_expected():
     model = example_model_results()
     assert "Expected, by the fitted rates" in sections.curves(model).html
     assert "xpected" not in sections.curves(model | {"model": "capability"}).html
+
+
+# Questions and scores.
+
+
+def test_open_questions_stand_by_closing_day_and_say_who_answers():
+    told = sections.questions(example_results())
+    text = text_of(told.html)
+    assert told.summary == (
+        "4 questions are open: the model answers 2, named people answer 1 and nobody answers 1. "
+        "The next to close is Q02, on 12 June 2026."
+    )
+    assert text.index("Q02 ") < text.index("Q24 ") < text.index("Q27 ")
+    assert "Where no model answers, people do: Ann Example on Q24 (30%)." in text
+    assert "Settled by: Large newspapers." in text
+    assert "USD 0.95 bn (0.5 to 1.4)" in text
+
+
+def test_the_question_that_is_furthest_from_its_base_rate_is_named_with_the_origin_of_that_rate():
+    results = example_results()
+    text = text_of(sections.questions(results).html)
+    # 0.71 against 0.69 with an error of 0.008 is beyond two errors.
+    assert "The model is furthest from the base rate in Q02" in text
+    assert "2 points above the base rate of 69% (C08)" in text
+    results["questions"][0]["mcse"] = 0.02
+    text = text_of(sections.questions(results).html)
+    assert "No answer of the model differs from its base rate beyond the error" in text
+
+
+def test_without_open_questions_the_section_says_so():
+    results = example_results() | {"questions": []}
+    assert "No question is open." in text_of(sections.questions(results).html)
+
+
+def test_a_backtest_says_its_verdict_its_hindsight_and_how_few_outcomes_there_are():
+    results = example_scores()
+    text = text_of(sections.score_backtest(results).html)
+    card = results["backtest"]
+    assert card["base"]["skill"]["brier"]["skill"] < 0.4
+    assert "4 questions on 3 drivers: at most 3 independent outcomes." in text
+    assert "this is not free of hindsight" in text
+    assert "better than base rates" in text
+    assert "1 forecast of Q2 came after the outcome was public: late, and not scored." in text
+    # The worst stands first, and a quantity has its own unit.
+    assert text.index("Was Q2 so?") < text.index("Was Q1 so?")
+    assert "USD 0.9 bn" in text
+
+
+def test_a_model_that_did_worse_than_base_rates_is_said_to_have():
+    results = example_scores()
+    card = results["backtest"]
+    card["base"]["skill"]["brier"]["skill"] = -0.3
+    card["brier"]["mean"] = 0.4
+    text = text_of(sections.score_backtest(results).html)
+    assert "worse than base rates: its skill is −0.30" in text
+    assert "is worse than the 0.25 of even odds" in text
+
+
+def test_an_empty_record_says_what_it_waits_for():
+    results = example_scores()
+    text = text_of(sections.score_record(results).html)
+    assert "9 forecasts of 1 published run are frozen, made on 1 March 2026." in text
+    assert "nothing to score" in text
+    results["record"]["forecasts"] = 0
+    assert "Nothing is on record yet." in text_of(sections.score_record(results).html)
+
+
+def test_calibration_tells_whether_right_chances_would_have_led_there():
+    results = example_scores()
+    told = sections.score_calibration(results)
+    assert told.figures == 1
+    assert "Of 4 questions 3 came true; the chances add up to 2.4." in told.summary
+    assert "almost any forecaster passes" in told.summary
+    results["backtest"]["all"] |= {"least": 0, "most": 1}
+    told = sections.score_calibration(results)
+    assert "the forecasts were off, even for so few outcomes" in told.summary
+    results["backtest"]["questions"] = []
+    assert "nothing can be said" in sections.score_calibration(results).summary

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -177,17 +178,30 @@ def test_every_revenue_share_states_its_basis(ledger: Ledger) -> None:
 def test_reference_classes_and_questions_are_complete(ledger: Ledger) -> None:
     assert set(ledger.reference_deals["id"]) == numbered("R", (1, 56), width=2)
     assert ledger.base_rates["id"].nunique() == 35
-    assert len(ledger.questions) == 36
+    assert len(ledger.questions) == 40
+    asked = ledger.questions
+    for column in ("fine_print", "resolution_source", "opens", "closes"):
+        assert asked[column].notna().all(), column
+    assert asked["event"].notna().sum() >= 28
+    assert asked["unit"].notna().sum() >= 2
 
 
-def test_every_base_rate_of_a_question_is_in_the_table(ledger: Ledger) -> None:
-    cited = set(ledger.questions["base_rate_source"].dropna())
-    assert cited <= set(ledger.base_rates["id"])
+def test_every_question_has_a_base_rate_whose_origin_can_be_looked_up(ledger: Ledger) -> None:
+    asked = ledger.questions
+    rated = asked["base_rate"].notna() | asked["base_value"].notna()
+    assert (rated == asked["base_rate_source"].notna()).all()
+    assert rated[asked["unit"].isna()].all()
+    cited = set(re.findall(r"\b[ABCR]\d+(?:-\d+)?\b", " ".join(asked["base_rate_source"].dropna())))
+    known = {
+        *ledger.base_rates["id"], *ledger.reference_deals["id"], *ledger.evidence["id"],
+    }  # fmt: skip
+    assert len(cited) > 10
+    assert cited <= known
 
 
 def test_every_resolved_question_names_the_row_that_resolved_it(ledger: Ledger) -> None:
     resolved = ledger.questions[ledger.questions["outcome"].notna()]
-    assert len(resolved) == 8
+    assert len(resolved) == 9
     assert resolved["resolution_row"].notna().all()
 
 

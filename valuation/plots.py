@@ -1462,6 +1462,49 @@ def _free_place(
 Draw = Callable[["Axes"], Any]
 
 
+def calibration(
+    ax: Axes,
+    probability: Sequence[float],
+    outcome: Sequence[float],
+    labels: Sequence[str],
+    *,
+    forecast: Sequence[float],
+    frequency: Sequence[float],
+    lower: Sequence[float],
+    upper: Sequence[float],
+) -> Axes:
+    """Outcomes over what was said of them: a dot for each question, at the top if it came true.
+
+    For each group, at its mean ``forecast``: a bar from ``lower`` to ``upper``, where its share would lie if the
+    forecasts were right, and a diamond at its ``frequency``. Dots of nearly one place stand one inside the other.
+    """
+    ink, blue, orange = PALETTE["ink"], PALETTE["gain"], PALETTE["loss"]
+    ax.plot([0, 100], [0, 100], color=PALETTE["rule"], linewidth=1.2, linestyle=(0, (4, 3)))
+    for x, low, high in zip(forecast, lower, upper, strict=True):
+        ends = [100 * low, 100 * high]
+        ax.plot([100 * x] * 2, ends, color=PALETTE["neutral"], alpha=0.35, linewidth=11, zorder=2)
+    ax.plot(
+        100 * np.asarray(forecast, float), 100 * np.asarray(frequency, float), "D", color=ink,
+        markersize=7, zorder=5, clip_on=False,
+    )  # fmt: skip
+    width = 9.0 if is_narrow(ax) else 6.0  # per cent that a dot with its label takes
+    levels: dict[float, list[float]] = {1.0: [], 0.0: []}
+    for x, came, name in sorted(zip(probability, outcome, labels, strict=True)):
+        taken = levels[came]
+        place = next((i for i, last in enumerate(taken) if 100 * x - last >= width), len(taken))
+        taken[place : place + 1] = [100 * x]
+        y = 106 + 7 * place if came else -6 - 7 * place
+        colour = blue if came else orange
+        ax.plot([100 * x], [y], "o", color=colour, markersize=7, zorder=6, clip_on=False)
+        _text(ax, 100 * x + 1.4, y, name, va="center_baseline", fontsize=SMALL, color=colour)
+    _dress(ax, x_label="Chance that was given", y_label="Share that came true", y_grid=True)
+    _percent_axis(ax, "x")
+    _percent_axis(ax, "y")
+    ax.set_xlim(-2, 106)
+    ax.set_ylim(-9 - 7 * max(len(levels[0.0]) - 1, 0), 109 + 7 * max(len(levels[1.0]) - 1, 0))
+    return ax
+
+
 def draw_svg(draw: Draw, id: str, title: str, desc: str, *, width: float, height: float) -> str:
     """Make a figure of the given size, let ``draw`` fill its ``Axes``, and return the SVG."""
     import warnings

@@ -22,7 +22,7 @@ RESULTS = "results.json"
 PAGE = "index.html"
 NOTEBOOK = "notebook.ipynb"
 FAILURE = "FAILED.html"
-RECORD = "forecasts.csv"  # beside the ledger: what runs said, which no run reads
+RECORD = "forecasts.csv"  # beside the ledger: what runs said, which no forecast reads
 _SCRATCH = ".tmp-"
 _RUN_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
 

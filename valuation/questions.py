@@ -1,7 +1,8 @@
-"""Dated questions put to a forecast: the share of draws in which what is asked comes true.
+"""Dated questions put to a forecast: the share of draws in which what is asked comes true, or how much it comes to.
 
 ``seeds/questions.csv`` gives a question's event, subject, threshold and dates; :data:`EVENTS` holds a function for
-each event. What is known is part of the draws, so what has happened comes out as 1 and what cannot happen any more
+each event, :data:`QUANTITIES` one for each quantity (a question with a unit), which is answered by equally likely
+values. What is known is part of the draws, so what has happened comes out as 1 and what cannot happen any more
 as 0, as far as the evidence is believed. A question counts what happens up to and on the day it closes.
 
 Probabilities are of a forecast without interventions: ``sets`` overrule drivers, not people and customers.
@@ -10,7 +11,7 @@ Probabilities are of a forecast without interventions: ``sets`` overrule drivers
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ import numpy as np
 from valuation import decision
 from valuation.errors import LedgerError, ModelError
 from valuation.models.joint import keyed_rng
-from valuation.schema import CUSTOMER, DRAW, MONTH, PERSON, months_between
+from valuation.schema import CI_PROB, CUSTOMER, DRAW, MONTH, PERSON, months_between
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 ROUNDING = 1e-6  # months: three seconds
 SEVERAL = ";"  # between subjects of which any one suffices
+LEVELS: tuple[float, ...] = tuple(
+    (i + 0.5) / 20 for i in range(20)
+)  # of the values that answer a quantity
 
 
 @dataclass(frozen=True)
@@ -37,9 +41,15 @@ class Question:
     Attributes
     ----------
     outcome
-        ``yes``, ``no``, ``annulled`` or ``ambiguous``; None while it is open.
+        ``yes``, ``no``, ``annulled``, ``ambiguous`` or, of a quantity, ``measured``; None while it is open.
     person, person_probability
         Who said how likely it is, for a question that no model answers.
+    unit
+        Of a quantity; None where the answer is yes or no.
+    value
+        What a quantity came to, in its unit.
+    base_value
+        What would be said of a quantity without a model, in its unit.
     """
 
     id: str
@@ -54,6 +64,17 @@ class Question:
     resolved: dt.date | None = None
     person: str | None = None
     person_probability: float | None = None
+    unit: str | None = None
+    value: float | None = None
+    base_value: float | None = None
+    resolution_source: str | None = None
+    fine_print: str | None = None
+    base_rate_source: str | None = None
+
+    @property
+    def is_quantity(self) -> bool:
+        """Whether it asks how much, and not whether."""
+        return self.unit is not None
 
     @property
     def is_open(self) -> bool:
@@ -105,10 +126,12 @@ def problem_of(question: Question) -> str:
     event = question.event
     if event is None:
         return ""
-    if event not in EVENTS:
+    known = QUANTITIES if question.is_quantity else EVENTS
+    if event not in known:
+        kind = f"quantity in {question.unit}" if question.is_quantity else "event"
         return (
-            f"questions.csv: {question.id}: unknown event {event!r}; leave it blank or use one of "
-            f"{', '.join(EVENTS)}"
+            f"questions.csv: {question.id}: unknown {kind} {event!r}; leave it blank or use one of "
+            f"{', '.join(known)}"
         )
     if event in NUMBERED:
         try:
@@ -120,7 +143,7 @@ def problem_of(question: Question) -> str:
 
 # --- what each event asks -------------------------------------------------------------------------
 # Each function takes drivers as of :func:`valuation.forecast.asked` and the question, and returns whether it comes
-# true in each draw, shape ``(draw,)``.
+# true in each draw, or how much it comes to, shape ``(draw,)``.
 
 Event = Callable[["xr.Dataset", Question], "NDArray[Any]"]
 
@@ -172,7 +195,7 @@ def _in_post(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
     return (times >= _within(drivers, question)).all(axis=1)
 
 
-def _exits_at_least(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
+def _exits(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
     """Exits of a cohort, or of people and groups by name: those named, and those reported of groups."""
     until = _within(drivers, question)
     named = [s.strip() for s in (question.subject or "").split(SEVERAL)]
@@ -186,7 +209,11 @@ def _exits_at_least(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
         )
     out = (drivers["person_exit"].isel({PERSON: people.to_numpy()}) < until).sum(PERSON)
     out = out + (drivers["reported_exit"].isel(member=members.to_numpy()) < until).sum("member")
-    return (out >= question.number).to_numpy()
+    return out.to_numpy()
+
+
+def _exits_at_least(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
+    return _exits(drivers, question) >= question.number
 
 
 def _customer_end(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
@@ -215,7 +242,7 @@ def revenue_year(question: Question) -> int:
     return question.closes.year - 1
 
 
-def _revenue_at_least(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
+def _revenue(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
     """The mean run rate of the year's twelve mid-months, which is the revenue in USD bn."""
     _within(drivers, question)
     closed = dt.date.fromisoformat(str(drivers.attrs["closed"]))
@@ -231,8 +258,11 @@ def _revenue_at_least(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
     rate = np.concatenate([past, _path(drivers, "revenue")], axis=1)
     left = np.clip(np.floor(points - grid[0]).astype(int), 0, len(grid) - 2)
     part = np.minimum(points - grid[left], 1.0)
-    year = (rate[:, left] * (1.0 - part) + rate[:, left + 1] * part).mean(axis=1)
-    return np.asarray(year >= question.number)
+    return np.asarray((rate[:, left] * (1.0 - part) + rate[:, left + 1] * part).mean(axis=1))
+
+
+def _revenue_at_least(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
+    return _revenue(drivers, question) >= question.number
 
 
 def _purchases_at_least(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
@@ -258,6 +288,11 @@ def _lab_rank_at_most(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
     gap = _gap_at(drivers, _within(drivers, question))
     rank = 1.0 + np.maximum(gap, 0.0) / drivers["rank_spacing"].to_numpy()
     return np.asarray(rank < question.number + 0.5)
+
+
+def _index_gap(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
+    """How far behind the leader on the day it closes; whoever leads is not behind."""
+    return np.maximum(_gap_at(drivers, _within(drivers, question)), 0.0)
 
 
 def _index_gap_at_most(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
@@ -309,6 +344,13 @@ EVENTS: Mapping[str, Event] = {
     "regulatory_action": _regulatory_action,
 }
 
+# How much: in the units that the drivers have.
+QUANTITIES: Mapping[str, Event] = {
+    "exits": _exits,
+    "revenue": _revenue,
+    "index_gap": _index_gap,
+}
+
 # Events that compare with a number.
 NUMBERED = frozenset(name for name in EVENTS if name.endswith(("_at_least", "_at_most")))
 
@@ -326,6 +368,9 @@ DRIVER_OF: Mapping[str, str] = {
     "milestone": "capability",
     "impairment": "stake",
     "regulatory_action": "regulation",
+    "exits": "people",
+    "revenue": "revenue",
+    "index_gap": "capability",
 }
 
 
@@ -334,18 +379,20 @@ DRIVER_OF: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Answer:
-    """How likely a question is.
+    """How likely a question is, or how much.
 
     Attributes
     ----------
     probability
-        None if nobody says.
+        None if nobody says, and of a quantity.
     mcse
         Monte Carlo error; None where a person said it.
     by
         ``model``, a person's name, or empty.
     why
-        Why there is no probability; else empty.
+        Why there is no answer; else empty.
+    quantiles
+        Of a quantity, at :data:`LEVELS`: equally likely values; else empty.
     """
 
     id: str
@@ -353,6 +400,7 @@ class Answer:
     mcse: float | None
     by: str
     why: str = ""
+    quantiles: tuple[float, ...] = ()
 
 
 def happens(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
@@ -363,13 +411,26 @@ def happens(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
     LedgerError
         If its event is not known; lists the known ones.
     ModelError
-        If the forecast does not reach its closing day, or lacks its subject.
+        If the forecast does not reach its closing day, or lacks its subject, or it asks how much.
     """
+    if question.is_quantity:
+        raise ModelError(f"question {question.id} asks how much, not whether")
+    return np.asarray(_asked(drivers, question, EVENTS), dtype=bool)
+
+
+def amounts(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
+    """How much the question's quantity comes to in each draw, in its unit, shape ``(draw,)``; errors as above."""
+    if not question.is_quantity:
+        raise ModelError(f"question {question.id} asks whether, not how much")
+    return np.asarray(_asked(drivers, question, QUANTITIES), dtype=float)
+
+
+def _asked(drivers: xr.Dataset, question: Question, known: Mapping[str, Event]) -> NDArray[Any]:
     if question.event is None:
         raise ModelError(f"question {question.id} names no event; no model answers it")
     if problem := problem_of(question):
         raise LedgerError(problem)
-    return np.asarray(EVENTS[question.event](drivers, question), dtype=bool)
+    return known[question.event](drivers, question)
 
 
 def answer(
@@ -391,6 +452,11 @@ def answer(
             return Answer(question.id, None, None, "", "no model answers it")
         return Answer(question.id, question.person_probability, None, question.person or "")
     try:
+        if question.is_quantity:
+            values = decision.quantiles(amounts(drivers, question), np.array(LEVELS), weight)
+            return Answer(
+                question.id, None, None, "model", quantiles=tuple(float(v) for v in values)
+            )
         event = happens(drivers, question)
     except ModelError as error:
         return Answer(question.id, None, None, "", str(error))
@@ -399,3 +465,10 @@ def answer(
     if error is not None and 0.0 < told.value < 1.0:
         mcse = error(weight * (event - told.value))
     return Answer(question.id, told.value, mcse, "model")
+
+
+def spread(quantiles: Sequence[float]) -> tuple[float, float, float]:
+    """Lower end of the central 90%, median and upper end of equally likely values."""
+    tail = (1.0 - CI_PROB) / 2.0
+    low, middle, high = decision.quantiles(quantiles, [tail, 0.5, 1.0 - tail])
+    return float(low), float(middle), float(high)

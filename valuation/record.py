@@ -2,15 +2,16 @@
 
 ::
 
-    made,run,deal,scenario,as_of,question,probability,mcse,digest
-    2026-03-01T12:00:00Z,20260301t115958z-base-0123abcd,meta_scale,base,2026-02-28,Q02,0.798,0.0064,<SHA-256>
+    made,run,deal,scenario,as_of,question,probability,mcse,quantiles,digest
+    2026-03-01T12:00:00Z,20260301t115958z-base-0123abcd,meta_scale,base,2026-02-28,Q02,0.798,0.0064,,<SHA-256>
 
 A run's rows are one block: a row for each open question, and one for each definition of paying off (``pays_off:NAME``).
-A blank ``mcse`` is a person's probability. ``digest`` is the SHA-256 of the digest above and of the row, so a row
+A blank ``mcse`` is a person's probability. A quantity has no probability but ``quantiles``: equally likely values,
+rising, with semicolons between. ``digest`` is the SHA-256 of the digest above and of the row, so a row
 vouches for all before it; a block follows the last row that its writer saw, so that the records of two people merge by
 keeping the lines of both. Git's clock says what was late in earnest: a row that git has seen must stay.
 
-No run reads this file (:data:`valuation.publish.RECORD`).
+No forecast reads this file (:data:`valuation.publish.RECORD`).
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from valuation.publish import RECORD
 
 START = "start"  # stands for the digest above where there is none
 PAYS_OFF = "pays_off:"
+BETWEEN = ";"  # between quantiles
 DIGITS = 6
 MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -61,6 +63,20 @@ def _read_question(cell: str) -> str:
     return cell
 
 
+def _read_quantiles(cell: str) -> str:
+    try:
+        values = _values(cell)
+    except ValueError:
+        raise ValueError(f"{cell[:30]!r} are no numbers; {_RESTORE}") from None
+    if not all(map(math.isfinite, values)) or list(values) != sorted(values):
+        raise ValueError(f"{cell[:30]!r} are no rising numbers; {_RESTORE}")
+    return cell
+
+
+def _values(cell: str) -> tuple[float, ...]:
+    return tuple(float(part) for part in cell.split(BETWEEN))
+
+
 def _read_digest(cell: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{64}", cell):
         raise ValueError(f"not a SHA-256 in 64 digits; {_RESTORE}")
@@ -76,8 +92,9 @@ TABLE = Table(
         Column("scenario", read_identifier),
         Column("as_of", read_date),
         Column("question", _read_question),
-        Column("probability", read_fraction),
+        Column("probability", read_fraction, required=False),
         Column("mcse", read_not_negative, required=False),
+        Column("quantiles", _read_quantiles, required=False),
         Column("digest", _read_digest),
     ),
     ("run", "question"),
@@ -100,7 +117,9 @@ class Forecast:
     question
         Id of a question, or ``pays_off:NAME``.
     probability, mcse
-        As a fraction, with its Monte Carlo error; None if a person said it.
+        As a fraction, with its Monte Carlo error; that is None if a person said it, and both are of a quantity.
+    quantiles
+        Equally likely values of a quantity, in its unit; else empty.
     """
 
     made: dt.datetime
@@ -109,8 +128,9 @@ class Forecast:
     scenario: str
     as_of: dt.date
     question: str
-    probability: float
+    probability: float | None
     mcse: float | None
+    quantiles: tuple[float, ...] = ()
 
 
 # --- reading --------------------------------------------------------------------------------------
@@ -168,6 +188,11 @@ def read(folder: str | Path) -> tuple[Forecast, ...]:
         problems += wrong
         if wrong:
             continue
+        if (row["probability"] is None) == (row["quantiles"] is None):
+            told = f"{row['question']} needs a probability or quantiles, and not both; {_RESTORE}"
+            problems.append(at(RECORD, line.number, told))
+            continue
+        row["quantiles"] = _values(str(row["quantiles"])) if row["quantiles"] else ()
         made = dt.datetime.strptime(row["made"], MOMENT).replace(tzinfo=dt.UTC)
         rest = {name: row[name] for name in Forecast.__dataclass_fields__ if name != "made"}
         found.append(Forecast(made=made, **rest))
@@ -200,6 +225,12 @@ def said_of(results: Mapping[str, Any]) -> dict[str, tuple[float, float | None]]
     return said
 
 
+def quantities_of(results: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
+    """Equally likely values of every quantity that results answer, by question."""
+    rows = results.get("questions") or ()
+    return {row["id"]: tuple(row["quantiles"]) for row in rows if row.get("quantiles")}
+
+
 def freeze(
     folder: str | Path,
     *,
@@ -208,6 +239,7 @@ def freeze(
     scenario: str,
     as_of: dt.date | str,
     said: Said,
+    quantities: Mapping[str, Sequence[float]] | None = None,
     now: dt.datetime | None = None,
 ) -> int:
     """Add what a run said; the number of rows, 0 if the run is on record already or said nothing.
@@ -218,6 +250,8 @@ def freeze(
         Holds the ledger.
     said
         Probability and Monte Carlo error by question.
+    quantities
+        Equally likely values by question about a quantity, in its unit.
     now
         The time to state; default: the present.
 
@@ -227,11 +261,15 @@ def freeze(
         If the record cannot be read or written, or a number is no probability; nothing is written then.
     """
     folder = Path(folder)
-    if not said:
+    amounts = quantities or {}
+    if not said and not amounts:
         return 0
     bad = [q for q, (p, _) in said.items() if not 0.0 <= p <= 1.0]
     if bad:
         raise LedgerError(f"{bad[0]}: {said[bad[0]][0]} is no probability; nothing was recorded")
+    for question, values in amounts.items():
+        if question in said or not values or not all(map(math.isfinite, values)):
+            raise LedgerError(f"{question}: its values are no numbers; nothing was recorded")
     with writing(folder):
         lines, problems = _lines(folder)
         if problems:
@@ -242,10 +280,15 @@ def freeze(
         made = (now or dt.datetime.now(dt.UTC)).astimezone(dt.UTC).strftime(MOMENT)
         above = lines[-1].digest if lines else START
         rows = []
-        for question in sorted(said):
-            probability, mcse = said[question]
-            told = "" if mcse is None else _number(mcse, up=True)
-            cells = [made, run, deal, scenario, str(as_of), question, _number(probability), told]
+        for question in sorted({*said, *amounts}):
+            probability, error, spread = "", "", ""
+            if question in said:
+                chance, mcse = said[question]
+                probability = _number(chance)
+                error = "" if mcse is None else _number(mcse, up=True)
+            else:
+                spread = BETWEEN.join(_number(value) for value in sorted(amounts[question]))
+            cells = [made, run, deal, scenario, str(as_of), question, probability, error, spread]
             above = _seal(above, "\x1f".join(cells))
             rows.append(dict(zip(TABLE.header, [*cells, above], strict=True)))
         header = "" if lines or (folder / RECORD).exists() else ",".join(TABLE.header) + "\n"

@@ -13,7 +13,7 @@ from pathlib import Path
 from valuation.errors import LedgerError, ParameterError
 from valuation.ledger.keeping import sound
 from valuation.ledger.reading import read_record
-from valuation.ledger.tables import FORMULA, OUTCOMES, TABLES, Record
+from valuation.ledger.tables import FORMULA, MEASURED, OUTCOMES, TABLES, Record
 from valuation.ledger.writing import Style, put, style_of, writing
 from valuation.schema import Kinds
 
@@ -40,6 +40,7 @@ def resolve(
     source: str,
     kinds: Kinds,
     today: dt.date,
+    value: float | None = None,
     date: dt.date | None = None,
     note: str = "",
     correct: str = "",
@@ -49,7 +50,9 @@ def resolve(
     Parameters
     ----------
     outcome
-        ``yes``, ``no``, ``annulled`` or ``ambiguous``.
+        ``yes``, ``no``, ``annulled`` or ``ambiguous``; of a quantity ``measured`` in place of yes and no.
+    value
+        What a quantity that was measured came to, in its unit.
     source
         Who reported it, or the id of the evidence row that does.
     date
@@ -67,6 +70,10 @@ def resolve(
     folder, source = Path(folder), source.strip()
     if outcome not in OUTCOMES:
         raise ParameterError(f"{outcome!r} is no outcome; it is {', '.join(OUTCOMES)}")
+    if (outcome == MEASURED) != (value is not None):
+        raise ParameterError(
+            f"the outcome {MEASURED} and a value go together: give both of a quantity, else neither"
+        )
     if not source:
         raise ParameterError("the source is blank; say who reported it, or give an evidence id")
     with writing(folder):
@@ -86,15 +93,25 @@ def resolve(
             )
         if old["outcome"] is None and correct.strip():
             raise ParameterError(f"{question} is open: there is nothing to correct; leave it out")
+        if old["unit"] is None and value is not None:
+            raise ParameterError(f"{question} asks whether, not how much; give yes or no")
+        if old["unit"] is not None and outcome in _CELLS:
+            raise ParameterError(
+                f"{question} asks how much, in {old['unit']}; give the value, not {outcome}"
+            )
         was = old["outcome"] or ""
         notes = [old["note"] or "", _safe(note.strip())]
         if was:
-            notes.append(f"Corrected on {today} from {was} of {old['resolved']}: {correct.strip()}")
+            before = was if old["value"] is None else f"{old['value']:g}"
+            notes.append(
+                f"Corrected on {today} from {before} of {old['resolved']}: {correct.strip()}"
+            )
         cells = {
             "outcome": _CELLS.get(outcome, outcome),
             "resolved": day.isoformat(),
             "resolution_row": source if source in {r["id"] for r in tables["evidence"]} else "",
             "outcome_source": _safe(source),
+            "value": "" if value is None else f"{value:.10g}",
             "note": "; ".join(part.removesuffix(".") for part in notes if part),
         }
         put(folder, {FILE: _rewritten(folder, question, cells)})

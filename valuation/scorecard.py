@@ -2,8 +2,9 @@
 
 A pure function of forecasts and questions. A forecast made on a later day than the outcome was public, or after the
 question closed, is late: it is listed and not scored. A question's last timely forecast is scored, and the
-mean over the time that each of its forecasts stood. Questions about one driver are taken to have one outcome between
-them, so that errors and skill do not mistake many questions for much evidence.
+mean over the time that each of its forecasts stood. Quantities are scored apart, each in its own unit. Questions
+about one driver are taken to have one outcome between them, so that errors and skill do not mistake many questions for
+much evidence.
 """
 
 from __future__ import annotations
@@ -12,15 +13,19 @@ import datetime as dt
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from valuation import scoring
-from valuation.questions import Question
+from valuation.questions import Question, spread
 from valuation.record import Forecast
 from valuation.schema import CI_PROB
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 HAPPENED: Mapping[str, float] = {"yes": 1.0, "no": 0.0}
 SEED = 20250612
+THIRDS = (0.0, 1 / 3, 2 / 3, 1.0)  # few groups, since there are few questions
 
 
 @dataclass(frozen=True)
@@ -63,13 +68,49 @@ class Scored:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """One quantity with its scores, in its unit; smaller is better.
+
+    Attributes
+    ----------
+    value
+        What it came to.
+    median, lower, upper
+        Of the last timely forecast; ``lower`` and ``upper`` hold its central 90%.
+    crps
+        Continuous ranked probability score of that one.
+    standing, covered
+        As of :class:`Scored`, of the continuous score.
+    base_value, base_crps
+        A single value, whose score is its error; None where there is none.
+    """
+
+    id: str
+    question: str
+    driver: str
+    unit: str
+    value: float
+    resolved: dt.date
+    forecasts: int
+    made: dt.datetime
+    median: float
+    lower: float
+    upper: float
+    crps: float
+    standing: float
+    covered: float
+    base_value: float | None
+    base_crps: float | None
+
+
+@dataclass(frozen=True)
 class Late:
-    """A forecast that came too late to count, and why."""
+    """A forecast that came too late to count, and why; of a quantity without a probability."""
 
     question: str
     run: str
     made: dt.datetime
-    probability: float
+    probability: float | None
     why: str
 
 
@@ -80,6 +121,7 @@ class Held:
     scored: tuple[Scored, ...]
     late: tuple[Late, ...]
     left_out: tuple[tuple[str, str], ...]
+    measured: tuple[Measured, ...] = ()
 
 
 def too_late(forecast: Forecast, question: Question) -> str:
@@ -95,7 +137,7 @@ def hold(questions: Iterable[Question], forecasts: Iterable[Forecast]) -> Held:
     said: dict[str, list[Forecast]] = {}
     for forecast in forecasts:
         said.setdefault(forecast.question, []).append(forecast)
-    scored, late, left_out = [], [], []
+    scored, measured, late, left_out = [], [], [], []
     for question in sorted(questions, key=lambda q: q.id):
         if question.outcome is None or question.resolved is None:
             continue
@@ -106,26 +148,27 @@ def hold(questions: Iterable[Question], forecasts: Iterable[Forecast]) -> Held:
             for f in mine
             if (why := too_late(f, question))
         ]
-        if question.outcome not in HAPPENED:
+        if question.outcome not in HAPPENED and question.value is None:
             left_out.append((question.id, question.outcome))
         elif not mine:
             left_out.append((question.id, "never forecast"))
         elif not timely:
             left_out.append((question.id, "only late forecasts"))
+        elif any((f.probability is None) != question.is_quantity for f in timely.values()):
+            left_out.append((question.id, "forecast as another kind of question"))
+        elif question.is_quantity:
+            measured.append(_measured(question, list(timely.values())))
         else:
             scored.append(_scored(question, list(timely.values())))
-    return Held(tuple(scored), tuple(late), tuple(left_out))
+    return Held(tuple(scored), tuple(late), tuple(left_out), tuple(measured))
 
 
 def _scored(question: Question, timely: Sequence[Forecast]) -> Scored:
     assert question.resolved is not None and question.outcome is not None  # noqa: PT018
-    outcome, last, base = HAPPENED[question.outcome], timely[-1], question.base_rate
-    standing = scoring.time_weighted(
-        [_days(f.made) for f in timely],
-        scoring.brier([f.probability for f in timely], [outcome] * len(timely)),
-        opened=question.opens.toordinal(),
-        resolved=min(question.resolved, question.closes).toordinal() + 1,  # the end of that day
-    )
+    outcome, base = HAPPENED[question.outcome], question.base_rate
+    chances = [float(f.probability) for f in timely if f.probability is not None]
+    standing = _over_time(question, timely, scoring.brier(chances, [outcome] * len(chances)))
+    probability = chances[-1]
     return Scored(
         id=question.id,
         question=question.question,
@@ -133,15 +176,54 @@ def _scored(question: Question, timely: Sequence[Forecast]) -> Scored:
         outcome=outcome,
         resolved=question.resolved,
         forecasts=len(timely),
-        made=last.made,
-        probability=last.probability,
-        brier=float(scoring.brier(last.probability, outcome)),
-        log=float(scoring.log_score(last.probability, outcome)),
+        made=timely[-1].made,
+        probability=probability,
+        brier=float(scoring.brier(probability, outcome)),
+        log=float(scoring.log_score(probability, outcome)),
         standing=standing.score,
         covered=standing.covered,
         base_rate=base,
         base_brier=None if base is None else float(scoring.brier(base, outcome)),
         base_log=None if base is None else float(scoring.log_score(base, outcome)),
+    )
+
+
+def _measured(question: Question, timely: Sequence[Forecast]) -> Measured:
+    assert question.resolved is not None and question.value is not None  # noqa: PT018
+    value, base = question.value, question.base_value
+    scores = [float(scoring.crps_ensemble(f.quantiles, value)) for f in timely]
+    standing = _over_time(question, timely, scores)
+    last = timely[-1]
+    lower, median, upper = spread(last.quantiles)
+    return Measured(
+        id=question.id,
+        question=question.question,
+        driver=question.driver,
+        unit=question.unit or "",
+        value=value,
+        resolved=question.resolved,
+        forecasts=len(timely),
+        made=last.made,
+        median=median,
+        lower=lower,
+        upper=upper,
+        crps=scores[-1],
+        standing=standing.score,
+        covered=standing.covered,
+        base_value=base,
+        base_crps=None if base is None else abs(base - value),
+    )
+
+
+def _over_time(
+    question: Question, timely: Sequence[Forecast], scores: ArrayLike
+) -> scoring.TimeWeighted:
+    assert question.resolved is not None
+    return scoring.time_weighted(
+        [_days(f.made) for f in timely],
+        scores,
+        opened=question.opens.toordinal(),
+        resolved=min(question.resolved, question.closes).toordinal() + 1,  # the end of that day
     )
 
 
@@ -160,12 +242,14 @@ def card(
 
     Keys: ``questions`` (one for each that was scored), ``n``, ``clusters``, ``independent``, ``brier``, ``log`` and
     ``standing`` (mean, standard error), ``base`` (the same questions where there is a base rate, with ``skill`` by each
-    rule), ``by_driver``, ``calibration``, ``late``, ``left_out`` and ``statement``.
+    rule), ``by_driver``, ``calibration`` (by thirds of the chance, and ``all``, with the counts to expect if every
+    probability is right), ``quantities`` (one for each that was measured), ``late``, ``left_out`` and ``statement``.
     """
     held = hold(questions, forecasts)
     rows = held.scored
     found: dict[str, Any] = {
         "questions": [_plain(asdict(row)) for row in rows],
+        "quantities": [_plain(asdict(row)) for row in held.measured],
         "late": [_plain(asdict(item)) for item in held.late],
         "left_out": [{"id": name, "why": why} for name, why in held.left_out],
         "n": len(rows),
@@ -175,7 +259,8 @@ def card(
     }
     if not rows:
         return found | {
-            **dict.fromkeys(("brier", "log", "standing", "base")), "by_driver": [], "calibration": [],
+            **dict.fromkeys(("brier", "log", "standing", "base", "all")),
+            "by_driver": [], "calibration": [],
         }  # fmt: skip
     drivers = [row.driver for row in rows]
     found["independent"] = scoring.independent_outcomes(drivers).effective
@@ -187,19 +272,45 @@ def card(
             "driver": driver,
             "n": len(mine),
             **{
-                rule: _finite(sum(getattr(row, rule) for row in mine) / len(mine))
+                rule: finite(sum(getattr(row, rule) for row in mine) / len(mine))
                 for rule in ("brier", "log", "standing")
             },
         }
         for driver in sorted(set(drivers))
         if (mine := [row for row in rows if row.driver == driver])
     ]
+    found["calibration"] = _calibration(rows, THIRDS)
+    found["all"] = _calibration(rows, (0.0, 1.0))[0]
+    return found
+
+
+def _calibration(rows: Sequence[Scored], edges: Sequence[float]) -> list[dict[str, Any]]:
+    """Groups of like probability that hold a question: what happened, and what to expect if all are right."""
+    chances = [row.probability for row in rows]
     bins = scoring.calibration(
-        [row.probability for row in rows], [row.outcome for row in rows], drivers
+        chances, [row.outcome for row in rows], [row.driver for row in rows], edges=edges
     )
-    found["calibration"] = [
-        asdict(b) | {"too_few": b.too_few, "verdict": b.verdict} for b in bins if b.n
-    ]
+    found = []
+    for b in bins:
+        mine = [
+            row
+            for row in rows
+            if b.start <= row.probability < b.stop or b.stop == row.probability == 1.0
+        ]
+        if not mine:
+            continue
+        least, most = scoring.range_if_right(
+            [row.probability for row in mine], [row.driver for row in mine]
+        )
+        told = {
+            "happened": int(sum(row.outcome for row in mine)),
+            "expected": sum(row.probability for row in mine),
+            "least": least,
+            "most": most,
+            "too_few": b.too_few,
+            "verdict": b.verdict,
+        }
+        found.append(asdict(b) | told)
     return found
 
 
@@ -232,8 +343,8 @@ def _against_base(rows: Sequence[Scored], random_seed: int) -> dict[str, Any] | 
 def _mean(scores: Sequence[float], clusters: Sequence[str]) -> dict[str, Any]:
     told = scoring.mean_score(scores, clusters)
     return {
-        "mean": _finite(told.mean),
-        "standard_error": _finite(told.standard_error),
+        "mean": finite(told.mean),
+        "standard_error": finite(told.standard_error),
         "infinite": told.infinite,
     }
 
@@ -260,7 +371,8 @@ def statement(rows: Sequence[Scored]) -> str:
     return told
 
 
-def _finite(value: float) -> float | None:
+def finite(value: float) -> float | None:
+    """The value, or None where JSON has no word for it."""
     return value if math.isfinite(value) else None
 
 
@@ -269,7 +381,7 @@ def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: value.isoformat()
         if isinstance(value, dt.date)
-        else _finite(value)
+        else finite(value)
         if isinstance(value, float)
         else value
         for name, value in values.items()

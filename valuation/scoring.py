@@ -34,7 +34,7 @@ Array = NDArray[np.float64]
 TOO_FEW = 20  # independent outcomes below which a bin of forecasts shows nothing
 RESAMPLES = 2000  # an interval's end then has a Monte Carlo error of about 0.06 standard errors
 TENTHS: tuple[float, ...] = tuple(i / 10 for i in range(11))  # i * 0.1 would put 0.3 a bin too low
-ROUNDING = 1e-12  # chance that two weighted draws differ, below which they are one draw
+ROUNDING = 1e-12  # of a chance: what is below it is none
 MISSING = frozenset({"", "none", "nan", "nat", "<na>"})  # how a missing label reads as text
 SUM_TOLERANCE = 1e-6  # of the probabilities of categories; single precision is off by 1e-7
 
@@ -631,6 +631,45 @@ def calibration(
         low, high = jeffreys_interval((share or 0.0) * independent, independent, ci_prob=ci_prob)
         found.append(Bin(start, stop, n, independent, mean, share, low, high))
     return tuple(found)
+
+
+def count_if_right(
+    probability: ArrayLike, clusters: Sequence[Any] | None = None
+) -> NDArray[np.float64]:
+    """How likely each count of events is if every probability is right: 0, 1, ... n events; shape ``(n + 1,)``.
+
+    Exact, by convolution over clusters. Outcomes of a cluster go together as far as their probabilities let them: they
+    share one uniform number, and what has the probability p happens where that number is below p.
+
+    Parameters
+    ----------
+    probability
+        As in :func:`brier`. Shape ``(question,)``.
+    clusters
+        What each question hangs on, such as its driver; None: each on its own (the Poisson binomial distribution).
+    """
+    p = _each("probability", _probability("probability", probability))
+    group, count = _groups(clusters, len(p))
+    total = np.ones(1)
+    for g in range(count):
+        # At least k of a cluster happen with the k-th largest of its probabilities.
+        reached = np.concatenate([[1.0], np.sort(p[group == g])[::-1], [0.0]])
+        total = np.convolve(total, -np.diff(reached))
+    return total
+
+
+def range_if_right(
+    probability: ArrayLike, clusters: Sequence[Any] | None = None, *, ci_prob: float = CI_PROB
+) -> tuple[int, int]:
+    """Central range of the count of events if every probability is right: of mass ``ci_prob`` at least.
+
+    A calibrated forecaster is found outside it no more often than ``1 - ci_prob``. The consistency bars of Bröcker and
+    Smith (2007, Weather and Forecasting 22, 651-661), exact instead of by resampling.
+    """
+    below = np.cumsum(count_if_right(probability, clusters))
+    tail = (1.0 - _mass(ci_prob)) / 2.0
+    low = int(np.searchsorted(below, tail + ROUNDING))
+    return low, int(np.searchsorted(below, 1.0 - tail - ROUNDING))
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,8 @@ from valuation.cli.options import (
 
 WIDTH = 80
 OUTCOMES = ("yes", "no", "annulled", "ambiguous")
+MEASURED = "measured"
+SAID = ("probability", "mcse", "lower", "median", "upper", "by", "why")
 
 # questions
 
@@ -39,8 +41,8 @@ OUTCOMES = ("yes", "no", "annulled", "ambiguous")
 def questions(only_open: bool, everything: bool, deal: str, as_json: bool, debug: bool) -> int:
     """List the dated questions, with what the last published run said.
 
-    Probability now and base rate are in per cent; a blank says that nobody answers. What closed and has
-    no outcome is marked: `valuation resolve` gives it one.
+    Probability now and base rate are in per cent, of a quantity the median in its unit; a blank says that
+    nobody answers. What closed and has no outcome is marked: `valuation resolve` gives it one.
 
     \b
     Examples:
@@ -83,7 +85,7 @@ def _register(root: Path, deal: str) -> tuple[list[dict[str, Any]], str]:
         row |= {
             "driver": question.driver,
             "closed": question.is_open and question.closes < today,
-            **{name: told.get(name) for name in ("probability", "mcse", "by", "why")},
+            **{name: told.get(name) for name in SAID},
         }
         rows.append(row)
     return rows, "" if run is None else run.id
@@ -91,8 +93,11 @@ def _register(root: Path, deal: str) -> tuple[list[dict[str, Any]], str]:
 
 def _told(row: Mapping[str, Any]) -> list[str]:
     now, base = (_percent(row[name]) for name in ("probability", "base_rate"))
+    if row["unit"]:
+        base = "" if row["base_value"] is None else f"{row['base_value']:.3g}"
+        now = "" if row["median"] is None else f"{row['median']:.3g}"
     if row["outcome"] is not None:
-        now = str(row["outcome"])
+        now = str(row["outcome"]) if row["value"] is None else f"{row['value']:.3g}"
     head = f"{row['id']:<5} {row['closes']}  {now:>9}  {base:>4}  "
     text = str(row["question"])
     if row["closed"]:
@@ -113,11 +118,11 @@ def _percent(value: float | None) -> str:
 @click.argument("question", metavar="QUESTION")
 @click.option(
     "--outcome",
-    required=True,
     type=click.Choice(OUTCOMES),
     metavar="WORD",
     help=f"What came of it: {', '.join(OUTCOMES)}.",
 )
+@click.option("--value", type=float, metavar="NUMBER", help="What a quantity came to, in its unit.")
 @click.option(
     "--source", required=True, metavar="TEXT", help="Who reported it, or the id of an evidence row."
 )
@@ -129,7 +134,8 @@ def _percent(value: float | None) -> str:
 @with_options(deal_option, json_option, debug_option)
 def resolve(
     question: str,
-    outcome: str,
+    outcome: str | None,
+    value: float | None,
     source: str,
     on: str,
     note: str,
@@ -140,14 +146,17 @@ def resolve(
 ) -> int:
     """Write the outcome of QUESTION into the register.
 
-    Forecasts from that day on are late and are not scored. An annulled or ambiguous question is not scored
-    at all.
+    Forecasts made after that day are late and are not scored. An annulled or ambiguous question is not
+    scored at all. A question about a quantity takes --value in place of yes or no.
 
     \b
     Examples:
       valuation resolve Q02 --outcome yes --source "Meta, press release"
       valuation resolve Q02 --outcome no --source B130 --correct "Misread"
+      valuation resolve Q39 --value 0.91 --source "Bloomberg"
     """
+    if (outcome is None) == (value is None):
+        raise click.UsageError("give --outcome, or --value of a quantity, and not both")
     from valuation.models import KINDS
     from valuation.params import load_deal
     from valuation.register import resolve as written
@@ -156,7 +165,8 @@ def resolve(
     told = written(
         root / load_deal(deal, root).seeds,
         question,
-        outcome=outcome,
+        outcome=outcome or MEASURED,
+        value=value,
         source=source,
         kinds=KINDS,
         today=dt.date.today(),
@@ -170,6 +180,7 @@ def resolve(
                 "id": told.id,
                 "question": told.question,
                 "outcome": told.outcome,
+                "value": value,
                 "resolved": str(told.date),
                 "was": told.was or None,
             }
@@ -177,7 +188,8 @@ def resolve(
         return OK
     click.echo(f"{told.id}  {told.question}")
     before = f", no longer {told.was}" if told.was and told.was != told.outcome else ""
-    click.echo(f"{told.outcome}, public on {told.date}{before}")
+    came = told.outcome if value is None else f"{value:g}"
+    click.echo(f"{came}, public on {told.date}{before}")
     talk("`valuation score` holds the forecasts against it.")
     return OK
 
@@ -195,7 +207,8 @@ def score(
 
     Brier and log scores (0 is perfect, smaller is better) of each resolved question's last forecast, and the
     Brier score over the time that its forecasts stood; skill against the base rate, 1 perfect and 0 no
-    better. Late forecasts are listed and not scored.
+    better. A quantity has a continuous score (CRPS) in its unit, which for a single value is its error.
+    Late forecasts are listed and not scored.
 
     With --backtest, the ledger is replayed to each month's end and asked every question that was open
     then. Fits are kept, so that a second backtest is quick.
@@ -286,6 +299,10 @@ def table(card: Mapping[str, Any]) -> list[str]:
         )
     if card["by_driver"]:
         lines.append("")
+    for row in card["quantities"]:
+        lines += _quantity(row)
+    if card["n"]:
+        lines.append(f"{'Independent outcomes':<22} {card['independent']:.1f} of {card['n']}")
     lines += textwrap.wrap(str(card["statement"]), WIDTH)
     if card["late"]:
         named = sorted({item["question"] for item in card["late"]})
@@ -296,6 +313,18 @@ def table(card: Mapping[str, Any]) -> list[str]:
         told = "; ".join(f"{item['id']} ({item['why']})" for item in card["left_out"])
         lines += textwrap.wrap(f"Resolved and not scored: {told}.", WIDTH)
     return lines
+
+
+def _quantity(row: Mapping[str, Any]) -> list[str]:
+    """A quantity that was measured, with its forecast and its score."""
+    told = (
+        f"{row['id']}: {row['value']:.3g} {row['unit']}, forecast {row['median']:.3g} "
+        f"({row['lower']:.3g} to {row['upper']:.3g}); CRPS {row['crps']:.3g}, over time "
+        f"{row['standing']:.3g}"
+    )
+    if row["base_crps"] is not None:
+        told += f"; the base value {row['base_value']:.3g} was {row['base_crps']:.3g} off"
+    return textwrap.wrap(f"{told}.", WIDTH, subsequent_indent="  ")
 
 
 def _digits(value: float | None) -> str:

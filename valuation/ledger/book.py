@@ -327,7 +327,7 @@ def _cut_questions(questions: pd.DataFrame, day: dt.date, visible: set[str]) -> 
             continue
         row_unknown = r["resolution_row"] is not None and r["resolution_row"] not in visible
         if r["resolved"] is None or r["resolved"] > day or row_unknown:
-            r |= dict.fromkeys(("outcome", "resolved", "resolution_row", "outcome_source"))
+            r |= dict.fromkeys(("outcome", "resolved", "resolution_row", "outcome_source", "value"))
         records.append(r)
     return _frame("questions", records)
 

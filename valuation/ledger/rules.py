@@ -11,7 +11,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from valuation.ledger.reading import at, read_table
-from valuation.ledger.tables import CLOCK, SUBJECT, TABLES, Record
+from valuation.ledger.tables import CLOCK, MEASURED, SUBJECT, TABLES, Record
 from valuation.schema import Kinds
 
 SHARE_TOLERANCE = 1e-6  # on weights and shares that must sum to 1
@@ -100,6 +100,20 @@ def _check_questions(records: Sequence[Record], evidence: set[str] | None) -> li
                     "questions.csv",
                     line,
                     "person and person_probability go together; fill both or neither",
+                )
+            )
+        if (r["outcome"] == MEASURED) != (r["value"] is not None):
+            problems.append(
+                at("questions.csv", line, f"the outcome {MEASURED} and a value go together")
+            )
+        if r["unit"] is None and (r["value"] is not None or r["base_value"] is not None):
+            problems.append(at("questions.csv", line, "a value needs the unit that it is in"))
+        if r["unit"] is not None and r["outcome"] in ("yes", "no"):
+            problems.append(
+                at(
+                    "questions.csv",
+                    line,
+                    f"a quantity in {r['unit']} has no yes or no; its outcome is {MEASURED}, with a value",
                 )
             )
         row = r["resolution_row"]

@@ -97,7 +97,8 @@ def read_choice(*options: str) -> Callable[[str], str]:
     return read
 
 
-OUTCOMES = ("yes", "no", "annulled", "ambiguous")
+MEASURED = "measured"  # the outcome of a question about a quantity, which has a value
+OUTCOMES = ("yes", "no", "annulled", "ambiguous", MEASURED)
 
 
 def read_outcome(cell: str) -> str:
@@ -302,6 +303,9 @@ TABLES: dict[str, Table] = {
             outcome_source=(read_text, LATER),
             person=(read_text, LATER),
             person_probability=(read_fraction, LATER),
+            unit=(read_text, LATER),
+            value=(read_number, LATER),
+            base_value=(read_number, LATER),
         ),
     )
 }

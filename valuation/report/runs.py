@@ -29,6 +29,7 @@ NEWS_NOTEBOOK = "news_update"
 # Run by other commands: they need a scenario, or a run to compare with.
 APART = {SCENARIO_NOTEBOOK: "valuation report NAME", NEWS_NOTEBOOK: "valuation update"}
 COMPARISON_NOTEBOOK = "scenario_comparison"
+SCORECARD_NOTEBOOK = "scorecard"
 JOBS = 2
 
 # What can change a number without a change in this project.
@@ -65,6 +66,8 @@ class Task:
         Files and folders whose content decides the result.
     source
         The scenario file; None for a notebook without one.
+    record
+        The record that it reads, to which other tasks add: it runs after them. None for the others.
     """
 
     group: str
@@ -76,6 +79,7 @@ class Task:
     root: Path
     reads: tuple[Path, ...] = field(default=(), repr=False)
     source: Path | None = None
+    record: Path | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -167,6 +171,8 @@ def inputs_digest(task: Task) -> str:
         for file in publish.inputs_below(path):
             digest.update(os.path.relpath(file, task.root).encode())
             digest.update(hashlib.sha256(file.read_bytes()).digest())
+    if task.record is not None and task.record.is_file():
+        digest.update(task.record.read_bytes())
     return digest.hexdigest()
 
 
@@ -260,8 +266,11 @@ def model_task(
     """The report of one of the other notebooks: evidence, a model, the comparison."""
     if name in APART:
         raise ParameterError(f"{name} is run by another command: `{APART[name]}`")
+    from valuation.params import load_deal
+
     notebook = _template(root, name)
     scenarios = root / "params" / "scenarios"
+    scores = name == SCORECARD_NOTEBOOK
     return Task(
         group="models",
         name=name,
@@ -274,6 +283,7 @@ def model_task(
             *_reads(root, deal),
             scenarios if name == COMPARISON_NOTEBOOK else scenarios / "base.yaml",
         ),
+        record=root / load_deal(deal, root).seeds / publish.RECORD if scores else None,
     )
 
 
@@ -360,6 +370,7 @@ def freeze(root: Path, run: archive.Run) -> int:
         scenario=run.scenario,
         as_of=run.as_of,
         said=record.said_of(run.results),
+        quantities=record.quantities_of(run.results),
     )
 
 
@@ -522,7 +533,8 @@ def run_tasks(
 ) -> list[Outcome]:
     """Run those of ``tasks`` whose report is not current, ``jobs`` at a time.
 
-    The shared fit is made first. A failed task leaves its last good report as it was, with a page
+    The shared fit is made first; what reads the record runs last, also if it is current but the record
+    is about to grow. A failed task leaves its last good report as it was, with a page
     that says why beside it; the others go on. Outcomes come in the order of ``tasks``.
     """
     if not tasks:
@@ -530,11 +542,15 @@ def run_tasks(
     progress = progress or Silent()
     with _exclusive(tasks, progress):
         outcomes: dict[tuple[str, str], Outcome] = {}
+        forecasting = any(
+            task.group == SCENARIOS and task.name == BASE and (force or not is_current(task))
+            for task in tasks
+        )
         stale: list[tuple[Task, str]] = []
         for task in tasks:
             publish.sweep(task.folder)
             inputs = inputs_digest(task)
-            if not force and is_current(task, inputs):
+            if not force and is_current(task, inputs) and not (task.record and forecasting):
                 (task.folder / publish.FAILURE).unlink(missing_ok=True)
                 outcomes[task.key] = Outcome(task, "kept", 0.0)
             else:
@@ -557,8 +573,12 @@ def run_tasks(
                     stale = []
                 else:
                     progress.fitted(sampled)
-            for outcome in asyncio.run(_attempt_all(stale, jobs, progress)):
-                outcomes[outcome.task.key] = outcome
+            for reads in (False, True):
+                batch = [(task, inputs) for task, inputs in stale if bool(task.record) == reads]
+                if reads:  # what the others put on record belongs to its inputs
+                    batch = [(task, inputs_digest(task)) for task, _ in batch]
+                for outcome in asyncio.run(_attempt_all(batch, jobs, progress)):
+                    outcomes[outcome.task.key] = outcome
         finally:
             progress.end()
     for outcome in outcomes.values():

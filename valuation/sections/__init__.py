@@ -47,6 +47,8 @@ from valuation.sections.news import (
 )
 from valuation.sections.parts import SECTION_MIME, Section
 from valuation.sections.past import history
+from valuation.sections.questions import questions
+from valuation.sections.scorecard import score_backtest, score_calibration, score_record
 from valuation.sections.sentinel import RESULTS_MIME, Sentinel, digest_of, finish
 from valuation.sections.world import (
     customers,
@@ -97,9 +99,13 @@ __all__ = [
     "price",
     "prior_posterior",
     "provenance",
+    "questions",
     "scenario_banner",
     "scenario_figure",
     "scenario_table",
+    "score_backtest",
+    "score_calibration",
+    "score_record",
     "shrinkage",
     "tornado",
     "waterfall",

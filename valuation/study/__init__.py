@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from valuation.study.case import Study, open_study
     from valuation.study.change import Change, compare_runs, open_change
     from valuation.study.contrast import compare
+    from valuation.study.scores import score_results
     from valuation.study.teaching import model_results
 
 # Where each name lives: an update needs few of these, and what it does not import it does not wait for.
@@ -24,6 +25,7 @@ _HOMES = {
     "model_results": "teaching",
     "open_change": "change",
     "open_study": "case",
+    "score_results": "scores",
 }
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "model_results",
     "open_change",
     "open_study",
+    "score_results",
 ]
 
 

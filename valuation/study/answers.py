@@ -499,14 +499,26 @@ def open_questions(study: Study, noise: float = 1.0) -> list[dict[str, Any]]:
 
 
 def told_question(question: Question, answer: Answer) -> dict[str, Any]:
-    """A question and its answer as plain values."""
+    """A question and its answer as plain values; of a quantity with its median and its central 90%."""
+    from valuation.questions import spread
+
+    lower, median, upper = spread(answer.quantiles) if answer.quantiles else (None, None, None)
     return {
         "id": question.id,
         "question": question.question,
         "opens": str(question.opens),
         "closes": str(question.closes),
         "driver": question.driver,
+        "resolution_source": question.resolution_source or "",
+        "fine_print": question.fine_print or "",
         "base_rate": question.base_rate,
+        "base_rate_source": question.base_rate_source or "",
+        "base_value": question.base_value,
+        "unit": question.unit or "",
+        "median": median,
+        "lower": lower,
+        "upper": upper,
+        "quantiles": list(answer.quantiles),
         "probability": answer.probability,
         "mcse": answer.mcse,
         "by": answer.by,

@@ -40,6 +40,7 @@ def asked_then(
                     question=row["id"],
                     probability=row["probability"],
                     mcse=row["mcse"],
+                    quantiles=tuple(row["quantiles"]),
                 )
             )
     return tuple(found)
@@ -64,6 +65,7 @@ def backtest(study: Study, *, told: Told = lambda text: None, fit: Fit = fit_at)
                     "question": f.question,
                     "probability": f.probability,
                     "mcse": f.mcse,
+                    "quantiles": list(f.quantiles),
                 }
                 for f in forecasts
             ],
