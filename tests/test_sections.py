@@ -636,7 +636,7 @@ def test_a_backtest_says_its_verdict_its_hindsight_and_how_few_outcomes_there_ar
     assert card["base"]["skill"]["brier"]["skill"] < 0.4
     assert "4 questions on 3 drivers: at most 3 independent outcomes." in text
     assert "this is not free of hindsight" in text
-    assert "better than base rates" in text
+    assert "scored better than base rates, by no more than chance may do" in text
     assert "1 forecast of Q2 came after the outcome was public: late, and not scored." in text
     # The worst stands first, and a quantity has its own unit.
     assert text.index("Was Q2 so?") < text.index("Was Q1 so?")
@@ -649,8 +649,11 @@ def test_a_model_that_did_worse_than_base_rates_is_said_to_have():
     card["base"]["skill"]["brier"]["skill"] = -0.3
     card["brier"]["mean"] = 0.4
     text = text_of(sections.score_backtest(results).html)
-    assert "worse than base rates: its skill is −0.30" in text
-    assert "is worse than the 0.25 of even odds" in text
+    assert "scored worse than base rates, by no more than chance may do: its skill is −0.30" in text
+    assert "0.25, the score of even odds on everything, is better than the model's" in text
+    card["base"]["skill"]["brier"] |= {"lower": -0.5, "upper": -0.1}
+    text = text_of(sections.score_backtest(results).html)
+    assert "by more than chance would do: its skill is −0.30, 90% interval −0.50 to −0.10" in text
 
 
 def test_an_empty_record_says_what_it_waits_for():
@@ -667,9 +670,12 @@ def test_calibration_tells_whether_right_chances_would_have_led_there():
     told = sections.score_calibration(results)
     assert told.figures == 1
     assert "Of 4 questions 3 came true; the chances add up to 2.4." in told.summary
-    assert "almost any forecaster passes" in told.summary
-    results["backtest"]["all"] |= {"least": 0, "most": 1}
+    assert "too few outcomes to find fault" in told.summary
+    results["backtest"]["all"] |= {"least_alone": 0, "most_alone": 2}
     told = sections.score_calibration(results)
-    assert "the forecasts were off, even for so few outcomes" in told.summary
+    assert "off, unless questions on one driver go together" in told.summary
+    results["backtest"]["all"] |= {"least": 0, "most": 2}
+    told = sections.score_calibration(results)
+    assert "the chances were off, even for so few outcomes" in told.summary
     results["backtest"]["questions"] = []
     assert "nothing can be said" in sections.score_calibration(results).summary

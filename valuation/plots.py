@@ -1472,22 +1472,25 @@ def calibration(
     frequency: Sequence[float],
     lower: Sequence[float],
     upper: Sequence[float],
+    inner: Sequence[tuple[float, float]],
 ) -> Axes:
     """Outcomes over what was said of them: a dot for each question, at the top if it came true.
 
     For each group, at its mean ``forecast``: a bar from ``lower`` to ``upper``, where its share would lie if the
-    forecasts were right, and a diamond at its ``frequency``. Dots of nearly one place stand one inside the other.
+    forecasts were right (``inner``, darker: if no two questions hung together), and a diamond at its
+    ``frequency``. Dots of nearly one place stand one above the other.
     """
     ink, blue, orange = PALETTE["ink"], PALETTE["gain"], PALETTE["loss"]
     ax.plot([0, 100], [0, 100], color=PALETTE["rule"], linewidth=1.2, linestyle=(0, (4, 3)))
-    for x, low, high in zip(forecast, lower, upper, strict=True):
-        ends = [100 * low, 100 * high]
-        ax.plot([100 * x] * 2, ends, color=PALETTE["neutral"], alpha=0.35, linewidth=11, zorder=2)
+    bar: Any = {"color": PALETTE["neutral"], "linewidth": 11, "solid_capstyle": "butt", "zorder": 2}
+    for x, low, high, (least, most) in zip(forecast, lower, upper, inner, strict=True):
+        ax.plot([100 * x] * 2, [100 * low, 100 * high], alpha=0.3, **bar)
+        ax.plot([100 * x] * 2, [100 * least, 100 * most], alpha=0.5, **bar)
     ax.plot(
         100 * np.asarray(forecast, float), 100 * np.asarray(frequency, float), "D", color=ink,
         markersize=7, zorder=5, clip_on=False,
     )  # fmt: skip
-    width = 9.0 if is_narrow(ax) else 6.0  # per cent that a dot with its label takes
+    width = 13.0 if is_narrow(ax) else 7.0  # per cent that a dot with its label takes
     levels: dict[float, list[float]] = {1.0: [], 0.0: []}
     for x, came, name in sorted(zip(probability, outcome, labels, strict=True)):
         taken = levels[came]
@@ -1496,7 +1499,9 @@ def calibration(
         y = 106 + 7 * place if came else -6 - 7 * place
         colour = blue if came else orange
         ax.plot([100 * x], [y], "o", color=colour, markersize=7, zorder=6, clip_on=False)
-        _text(ax, 100 * x + 1.4, y, name, va="center_baseline", fontsize=SMALL, color=colour)
+        _text(
+            ax, 100 * x + 0.26 * width, y, name, va="center_baseline", fontsize=SMALL, color=colour
+        )
     _dress(ax, x_label="Chance that was given", y_label="Share that came true", y_grid=True)
     _percent_axis(ax, "x")
     _percent_axis(ax, "y")

@@ -242,8 +242,9 @@ def card(
 
     Keys: ``questions`` (one for each that was scored), ``n``, ``clusters``, ``independent``, ``brier``, ``log`` and
     ``standing`` (mean, standard error), ``base`` (the same questions where there is a base rate, with ``skill`` by each
-    rule), ``by_driver``, ``calibration`` (by thirds of the chance, and ``all``, with the counts to expect if every
-    probability is right), ``quantities`` (one for each that was measured), ``late``, ``left_out`` and ``statement``.
+    rule), ``by_driver``, ``calibration`` (by thirds of the chance, and ``all``: how many ``happened``, and from
+    ``least`` to ``most`` if every probability is right and a driver's questions go together, or each stands ``alone``),
+    ``quantities`` (one for each that was measured), ``late``, ``left_out`` and ``statement``.
     """
     held = hold(questions, forecasts)
     rows = held.scored
@@ -299,14 +300,16 @@ def _calibration(rows: Sequence[Scored], edges: Sequence[float]) -> list[dict[st
         ]
         if not mine:
             continue
-        least, most = scoring.range_if_right(
-            [row.probability for row in mine], [row.driver for row in mine]
-        )
+        chances = [row.probability for row in mine]
+        least, most = scoring.range_if_right(chances, [row.driver for row in mine])
+        least_alone, most_alone = scoring.range_if_right(chances)
         told = {
             "happened": int(sum(row.outcome for row in mine)),
-            "expected": sum(row.probability for row in mine),
+            "expected": sum(chances),
             "least": least,
             "most": most,
+            "least_alone": least_alone,
+            "most_alone": most_alone,
             "too_few": b.too_few,
             "verdict": b.verdict,
         }

@@ -142,7 +142,7 @@ def _who(row: Results) -> str:
 def _table(caption: str, rows: Sequence[Results]) -> str:
     lines = [
         (
-            tag("span", words.long_date(row["closes"]), class_="vl-date"),
+            tag("time", words.long_date(row["closes"])),
             _with_small(
                 join([row["question"], tag("span", row["id"], class_="vl-id")], " "),
                 " ".join(filter(None, (row["fine_print"], _settles(row)))),

@@ -27,6 +27,7 @@ from valuation.sections.parts import (
 
 Results = Mapping[str, Any]
 
+EVEN_ODDS = 0.25  # Brier score of a coin
 RULES: Mapping[str, str] = {
     "brier": "Brier score",
     "log": "Log score, nats",
@@ -72,7 +73,8 @@ def score_backtest(results: Results) -> Section:
         f"The ledger is cut at the close and at {len(dates) - 1} later dates up to "
         f"{words.long_date(dates[-1])}; on each, every question then open is asked, and the last answer "
         f"before the outcome is scored by what was known on {_day(results)}. Priors, terms and code are those "
-        "of today, and questions whose outcome was known were chosen with it in view: this is not free of hindsight."
+        "of today, and these questions and their base rates were chosen with the outcomes in view: this is not "
+        "free of hindsight."
     )
     summary = f"{_verdict(card)} {card['statement']}"
     return section(
@@ -95,16 +97,19 @@ def _verdict(card: Results) -> str:
     if told is None or told["skill"] is None:
         return f"The mean Brier score is {ours}; there is no base rate to hold it against."
     theirs = words.fixed(base["brier"]["mean"], 2)
-    if abs(told["skill"]) < 0.005:
-        side = "no better and no worse than base rates"
-    else:
-        side = "better than base rates" if told["skill"] > 0 else "worse than base rates"
+    better = told["skill"] > 0
+    side = "better" if better else "worse"
     mine = "" if base["n"] == card["n"] else f" on the {base['n']} that have one"
-    coin = "worse" if card["brier"]["mean"] > 0.25 else "better"
+    low, high = told["lower"], told["upper"]
+    chance = low is None or low <= 0.0 <= high
+    interval = "" if low is None else f", 90% interval {_signed(low)} to {_signed(high)}"
+    coin = "worse" if card["brier"]["mean"] > EVEN_ODDS else "better"
     return (
-        f"The model did {side}{mine}: its skill is {_signed(told['skill'])} "
-        f"(base rates {theirs}). Its mean Brier score over all questions, {ours}, is {coin} than the 0.25 of even odds "
-        "said of everything."
+        f"The model scored {side} than base rates{mine}, "
+        f"{'by no more than chance may do' if chance else 'by more than chance would do'}: its skill is "
+        f"{_signed(told['skill'])}{interval}. Its mean Brier score is {ours}, that of the base rates {theirs}; "
+        f"{words.fixed(EVEN_ODDS, 2)}, the score of even odds on everything, is "
+        f"{'better' if coin == 'worse' else 'worse'} than the model's."
     )
 
 
@@ -172,7 +177,7 @@ def _questions(card: Results) -> Html:
             join([row["question"], tag("span", row["id"], class_="vl-id")], " "),
             row["driver"],
             "yes" if row["outcome"] else "no",
-            words.long_date(row["resolved"]),
+            tag("time", words.long_date(row["resolved"])),
             words.percent(row["probability"], 0.0),
             "–" if row["base_rate"] is None else words.percent(row["base_rate"]),
             _digits(row["brier"]),
@@ -229,8 +234,11 @@ def _not_scored(card: Results) -> list[str]:
             f"{count} of {words.listed(names)} came after the outcome was public: late, and not scored."
         )
     if card["left_out"]:
-        why = [f"{item['id']} ({item['why']})" for item in card["left_out"]]
-        told.append(f"Resolved and not scored: {words.listed(why)}.")
+        why: dict[str, list[str]] = {}
+        for item in card["left_out"]:
+            why.setdefault(str(item["why"]), []).append(str(item["id"]))
+        left = [f"{reason} {words.listed(names)}" for reason, names in why.items()]
+        told.append(f"Resolved and not scored: {'; '.join(left)}.")
     return [paragraph(" ".join(told), "vl-meta")] if told else []
 
 
@@ -296,15 +304,19 @@ def _reading(card: Results) -> str:
         else f"between {told['least']} and {told['most']}"
     )
     inside = told["least"] <= told["happened"] <= told["most"]
+    alone = told["least_alone"] <= told["happened"] <= told["most_alone"]
     verdict = (
-        f"; with {words.fixed(told['independent'], 1)} independent outcomes almost any forecaster passes"
+        "too few outcomes to find fault"
+        if inside and alone
+        else "so the chances were off, unless questions on one driver go together as they are taken to"
         if inside
-        else ": the forecasts were off, even for so few outcomes"
+        else "the chances were off, even for so few outcomes"
     )
     return (
         f"Of {words.counted(told['n'], 'question', 'questions')} {told['happened']} came true; the "
         f"chances add up to {words.fixed(told['expected'], 1)}. Were all of them right, {span} would "
-        f"come true nine times in ten{verdict}."
+        f"come true nine times in ten if questions on one driver go together, and between "
+        f"{told['least_alone']} and {told['most_alone']} if each stood alone: {verdict}."
     )
 
 
@@ -323,8 +335,8 @@ def _dots(name: str, card: Results, reading: str) -> Html:
     ]
     more = table(
         "Groups of like chances",
-        columns("Chances from", "Questions", "Add up to", "Came true", "If right, 90%", "Independent",
-                numeric=[1, 2, 3, 4, 5]),
+        columns("Chances from", "Questions", "Add up to", "Came true", "If right, 90%",
+                "If right and alone", "Independent", numeric=[1, 2, 3, 4, 5, 6]),
         [
             (
                 f"{words.percent(group['start'])} to {words.percent(group['stop'])}",
@@ -332,6 +344,7 @@ def _dots(name: str, card: Results, reading: str) -> Html:
                 words.fixed(group["expected"], 1),
                 str(group["happened"]),
                 f"{group['least']} to {group['most']}",
+                f"{group['least_alone']} to {group['most_alone']}",
                 words.fixed(group["independent"], 1),
             )
             for group in groups
@@ -348,10 +361,15 @@ def _dots(name: str, card: Results, reading: str) -> Html:
             frequency=[group["frequency"] for group in groups],
             lower=[group["least"] / group["n"] for group in groups],
             upper=[group["most"] / group["n"] for group in groups],
+            inner=[
+                (group["least_alone"] / group["n"], group["most_alone"] / group["n"])
+                for group in groups
+            ],
         ),
         title=f"What was said and what happened, in {which}",
         reading=f"{reading} Each dot is a question, above if it came true; a bar is where the share of its group "
-        "would lie nine times in ten if the chances were right, a diamond where it lies.",
+        "would lie nine times in ten if the chances were right, the dark part if each question stood alone; a "
+        "diamond is where it lies.",
         alt=reading,
         heads=columns("Question", "Said", "Came true", "Driver", numeric=[1]),
         rows=lines,
