@@ -281,6 +281,20 @@ def test_exits_of_a_cohort_are_those_of_its_people_and_groups(doubted):
     assert happens(doubted, ask("exits_at_least", "Movers", "6")).sum() < cohort.sum()
 
 
+def test_a_part_of_a_group_leaves_in_its_share_of_the_exits(doubted):
+    whole = amounts(doubted, ask("exits", "Movers", unit="count"))
+    some = amounts(doubted, ask("exits", "4 of Movers", unit="count"))
+    assert (some <= whole).all()
+    error = 2.0 * np.sqrt(DRAWS)  # an exit more or less in each draw, independent of the others
+    assert abs(some.sum() - 0.4 * whole.sum()) < 3 * error
+    everybody = ask("exits", f"10 of Movers; {world.FOUNDER}", unit="count")
+    together = ask("exits", f"Movers; {world.FOUNDER}", unit="count")
+    assert (amounts(doubted, everybody) == amounts(doubted, together)).all()
+    for wrong in ("11 of Movers", "2 of Nobody", "0 of Movers"):
+        with pytest.raises(ModelError, match="2 of GROUP"):
+            amounts(doubted, ask("exits", wrong, unit="count"))
+
+
 def test_a_group_has_no_more_reported_exits_than_members_and_fewer_than_real_ones(certain):
     group = certain["member_group"] == "Stars"
     reported = (certain["reported_exit"].isel(member=group.to_numpy()) < 90.0).sum("member")

@@ -607,6 +607,12 @@ def test_open_questions_stand_by_closing_day_and_say_who_answers():
         "4 questions are open: the model answers 2, named people answer 1 and nobody answers 1. "
         "The next to close is Q02, on 12 June 2026."
     )
+    later = example_results()
+    later["run"]["created"] = "2026-07-01T00:00:00+00:00"
+    assert sections.questions(later).summary.endswith(
+        "The next to close is Q24, on 31 December 2026. 1 had closed when this page was made, without "
+        "an outcome that it knows."
+    )
     assert text.index("Q02 ") < text.index("Q24 ") < text.index("Q27 ")
     assert "Where no model answers, people do: Ann Example on Q24 (30%)." in text
     assert "Settled by: Large newspapers." in text

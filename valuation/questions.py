@@ -11,6 +11,7 @@ Probabilities are of a forecast without interventions: ``sets`` overrule drivers
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 ROUNDING = 1e-6  # months: three seconds
 SEVERAL = ";"  # between subjects of which any one suffices
+SOME_OF = re.compile(r"(\d+) of (.+)")  # a part of a group
 LEVELS: tuple[float, ...] = tuple(
     (i + 0.5) / 20 for i in range(20)
 )  # of the values that answer a quantity
@@ -196,20 +198,34 @@ def _in_post(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
 
 
 def _exits(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
-    """Exits of a cohort, or of people and groups by name: those named, and those reported of groups."""
+    """Exits of a cohort, or of people and groups by name: those named, and those reported of groups.
+
+    ``10 of GROUP`` are ten of its members that nobody tells from the others.
+    """
     until = _within(drivers, question)
     named = [s.strip() for s in (question.subject or "").split(SEVERAL)]
+    parts = {m[2]: int(m[1]) for m in map(SOME_OF.fullmatch, named) if m}
+    named = [s for s in named if not SOME_OF.fullmatch(s)]
     people = drivers["person_cohort"].isin(named) | drivers[PERSON].isin(named)
     members = drivers["member_cohort"].isin(named) | drivers["member_group"].isin(named)
-    if not people.any() and not members.any():
+    groups = drivers["member_group"].to_numpy()
+    known_parts = all(0 < k <= (groups == group).sum() for group, k in parts.items())
+    if not known_parts or not (parts or people.any() or members.any()):
         known = sorted({str(c) for c in drivers["person_cohort"].to_numpy()})
         raise ModelError(
             f"question {question.id}: nobody of {question.subject!r} is known on this date; "
-            f"name a cohort ({', '.join(known)}), or people and groups with {SEVERAL!r} between"
+            f"name a cohort ({', '.join(known)}), or people and groups with {SEVERAL!r} between; a part of a group "
+            "reads `2 of GROUP`"
         )
     out = (drivers["person_exit"].isel({PERSON: people.to_numpy()}) < until).sum(PERSON)
     out = out + (drivers["reported_exit"].isel(member=members.to_numpy()) < until).sum("member")
-    return out.to_numpy()
+    total = out.to_numpy()
+    for group, count in parts.items():
+        times = drivers["reported_exit"].isel(member=groups == group).transpose(DRAW, "member")
+        rng = keyed_rng(int(drivers.attrs["random_seed"]), f"{question.id} some of {group}")
+        some = rng.random(times.shape).argsort(axis=1)[:, :count]  # members stand in order of exits
+        total = total + (np.take_along_axis(times.to_numpy(), some, axis=1) < until).sum(axis=1)
+    return np.asarray(total)
 
 
 def _exits_at_least(drivers: xr.Dataset, question: Question) -> NDArray[Any]:

@@ -108,7 +108,12 @@ def _told(row: Mapping[str, Any]) -> list[str]:
 
 
 def _percent(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:.0f}%"
+    """Whole per cent; what is not certain is not called so."""
+    if value is None:
+        return ""
+    if 0.0 < value < 0.005 or 0.995 <= value < 1.0:
+        return "<1%" if value < 0.5 else ">99%"
+    return f"{100 * value:.0f}%"
 
 
 # resolve
@@ -310,7 +315,10 @@ def table(card: Mapping[str, Any]) -> list[str]:
             f"Late and not scored: {len(card['late'])} forecasts of {', '.join(named)}.", WIDTH
         )
     if card["left_out"]:
-        told = "; ".join(f"{item['id']} ({item['why']})" for item in card["left_out"])
+        why: dict[str, list[str]] = {}
+        for item in card["left_out"]:
+            why.setdefault(item["why"], []).append(item["id"])
+        told = "; ".join(f"{reason} {', '.join(names)}" for reason, names in why.items())
         lines += textwrap.wrap(f"Resolved and not scored: {told}.", WIDTH)
     return lines
 

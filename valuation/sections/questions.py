@@ -30,13 +30,14 @@ def questions(results: Results) -> Section:
     if not rows:
         said = "No question is open."
         return section("questions", title, paragraph(said), summary=said)
-    told = [_count(rows), *filter(None, (_apart(rows), _spoken(rows)))]
+    made = str(get(results, "run")["created"])[:10]
+    told = [_count(rows, made), *filter(None, (_apart(rows), _spoken(rows)))]
     parts: list[str] = [paragraph(told[0])]
     if told[1:]:
         parts.append(paragraph(" ".join(told[1:])))
-    parts.append(_table("The next to close", rows[:NEXT]))
+    parts.append(_table("By closing date", rows[:NEXT], made))
     if len(rows) > NEXT:
-        rest = _table("Those that close later", rows[NEXT:])
+        rest = _table("Those that close later", rows[NEXT:], made)
         parts.append(details(f"{len(rows) - NEXT} more, up to {_until(rows)}", rest))
     parts.append(
         paragraph(
@@ -52,7 +53,7 @@ def _until(rows: Sequence[Results]) -> str:
     return words.long_date(rows[-1]["closes"])
 
 
-def _count(rows: Sequence[Results]) -> str:
+def _count(rows: Sequence[Results], made: str) -> str:
     model = sum(1 for row in rows if row["by"] == "model")
     people = sum(1 for row in rows if _is_of_a_person(row))
     nobody = len(rows) - model - people
@@ -61,12 +62,16 @@ def _count(rows: Sequence[Results]) -> str:
         answered.append(f"named people answer {people}")
     if nobody:
         answered.append(f"nobody answers {nobody}")
-    first = rows[0]
-    return (
-        f"{words.counted(len(rows), 'question is', 'questions are')} open: "
-        f"{words.listed(answered)}. The next to close is {first['id']}, on "
-        f"{words.long_date(first['closes'])}."
-    )
+    told = f"{words.counted(len(rows), 'question is', 'questions are')} open: {words.listed(answered)}."
+    ahead = [row for row in rows if row["closes"] >= made]
+    if ahead:
+        told += f" The next to close is {ahead[0]['id']}, on {words.long_date(ahead[0]['closes'])}."
+    if past := len(rows) - len(ahead):
+        told += (
+            f" {words.counted(past, 'had', 'had')} closed when this page was made, without an outcome "
+            "that it knows."
+        )
+    return told
 
 
 def _is_of_a_person(row: Results) -> bool:
@@ -139,10 +144,13 @@ def _who(row: Results) -> str:
     return "nobody" if why == "no model answers it" else f"nobody: {why}"
 
 
-def _table(caption: str, rows: Sequence[Results]) -> str:
+def _table(caption: str, rows: Sequence[Results], made: str) -> str:
     lines = [
         (
-            tag("time", words.long_date(row["closes"])),
+            _with_small(
+                tag("time", words.long_date(row["closes"])),
+                "closed" if row["closes"] < made else "",
+            ),
             _with_small(
                 join([row["question"], tag("span", row["id"], class_="vl-id")], " "),
                 " ".join(filter(None, (row["fine_print"], _settles(row)))),
