@@ -380,6 +380,41 @@ def test_a_current_report_is_kept_without_a_fit_or_a_kernel(project: Path) -> No
     assert outcome.status == "kept"
 
 
+def test_what_reads_the_record_runs_after_what_adds_to_it(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = project / "seeds" / publish.RECORD
+    base = replace(_task(project), group="scenarios", name="base", folder=project / "reports" / "b")
+    scores = replace(_task(project), name="scorecard", record=record)
+    ran: list[str] = []
+
+    async def attempt(task: Task, inputs: str, progress: object) -> runs.Outcome:
+        ran.append(task.name)
+        assert inputs == inputs_digest(task)
+        _published(task)
+        if task is base:
+            record.write_text(f"{record.read_text() if record.exists() else ''}a forecast\n")
+        return runs.Outcome(task, "made", 0.0)
+
+    monkeypatch.setattr(runs, "_attempt", attempt)
+
+    def again() -> list[str]:
+        ran.clear()
+        run_tasks([scores, base], fit=None)
+        return list(ran)
+
+    assert again() == ["base", "scorecard"]
+    assert is_current(scores)
+    assert again() == []
+    # A base that is about to speak makes the scorecard run, also if that is current as yet.
+    (base.folder / "index.html").write_text("cut sho")
+    assert is_current(scores)
+    assert again() == ["base", "scorecard"]
+    assert is_current(scores)
+    record.write_text("another past\n")
+    assert again() == ["scorecard"]
+
+
 @pytest.mark.parametrize("name", ["index.html", "results.json", "manifest.json"])
 def test_a_damaged_or_missing_file_is_found_and_made_again(project: Path, name: str) -> None:
     task = _task(project)
