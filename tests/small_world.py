@@ -144,8 +144,13 @@ def write_seeds(folder: Path, **tables: str) -> Path:
 @cache
 def ledger() -> Ledger:
     """The whole small ledger."""
+    return ledger_with()
+
+
+def ledger_with(**tables: str) -> Ledger:
+    """The small ledger with some tables replaced."""
     with tempfile.TemporaryDirectory() as folder:
-        return load_ledger(write_seeds(Path(folder)), kinds=KINDS)
+        return load_ledger(write_seeds(Path(folder), **tables), kinds=KINDS)
 
 
 def ledger_of(rows: Iterable[Mapping[str, Any]]) -> Ledger:
@@ -156,11 +161,12 @@ def ledger_of(rows: Iterable[Mapping[str, Any]]) -> Ledger:
     writer.writeheader()
     for number, row in enumerate(rows, start=1):
         given = ROW | {"id": f"R{number:02d}", "root": f"root{number:02d}"} | dict(row)
+        if "published" not in row:  # what happened is not reported before
+            given["published"] = max(given["published"], given["event_date"])
         if given.get("kind") and given.get("value") is not None:
             given.setdefault("unit", KINDS[given["kind"]].unit)
         writer.writerow(given)
-    with tempfile.TemporaryDirectory() as folder:
-        return load_ledger(write_seeds(Path(folder), evidence=text.getvalue()), kinds=KINDS)
+    return ledger_with(evidence=text.getvalue())
 
 
 @cache

@@ -250,7 +250,7 @@ BAD: dict[str, tuple[dict[str, str | bytes | None], str, str, str]] = {
         swap("evidence", "customer_ended,Rival Lab", "customer_ended,Ben Mover"),
         "evidence.csv:6",
         "not in customers.csv",
-        "add it there",
+        "add a row to customers.csv (subject, segment, rival, revenue_share, start, new, pooled; note",
     ),
     "a value the kind refuses": (
         swap("evidence", "Rival Lab,0.2", "Rival Lab,-3"),

@@ -76,6 +76,12 @@ class Kind:
         ``(value, sd) -> problem or None``; the remedy is in the sentence. Missing numbers are None.
     density
         Whether its likelihood is a density on the scale of ``sd``, rather than a probability.
+    ahead
+        Whether a row may be published before its event: an ending announced for a later day. Other kinds
+        report what has happened.
+    stands
+        Of a kind about something that ends once and for all, ``value -> `` whether the row says that it stands
+        still; None for kinds that say nothing of the sort.
     """
 
     name: str
@@ -85,6 +91,8 @@ class Kind:
     meaning: str
     check: Callable[[float | None, float | None], str | None]
     density: bool = False
+    ahead: bool = False
+    stands: Callable[[float | None], bool] | None = None
 
 
 Kinds = Mapping[str, Kind]

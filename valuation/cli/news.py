@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -184,6 +183,8 @@ def _conclude(added: Addition, folder: Path, *, dry_run: bool, as_json: bool, qu
     else:
         for row in added.rows:
             click.echo(row["id"])
+    for warning in added.warnings:
+        talk(f"warning: {warning}", fg="yellow")
     if quiet:
         return OK
     for remark in added.remarks:
@@ -210,59 +211,16 @@ def _ledger_of(root: Path, deal: str) -> tuple[Path, Any, Validate]:
     return root / terms.seeds, KINDS, _models_accept(root, terms)
 
 
-class _Priors(Mapping[str, Any]):
-    """The house priors, read when one is asked for: most models bind their rows without any."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    @cached_property
-    def _priors(self) -> Mapping[str, Any]:
-        from valuation.params import load_priors
-
-        return load_priors(self._path).get()
-
-    def __getitem__(self, name: str) -> Any:
-        return self._priors[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._priors)
-
-    def __len__(self) -> int:
-        return len(self._priors)
-
-
 def _models_accept(root: Path, terms: Any) -> Validate:
-    """Refuse rows that the models of their kinds could not be given, without drawing from a prior."""
+    """Refuse what an update would refuse: the rows are bound to the models as there, and nothing is sampled."""
 
     def accept(ledger: Ledger, kinds: Collection[str]) -> None:
-        import numpy as np
-
-        from valuation.errors import LedgerError
-        from valuation.models import KINDS, MODELS, joint
-        from valuation.params import load_credibility
+        from valuation.models import joint
+        from valuation.params import load_credibility, load_priors
 
         grades = load_credibility(root / "params" / "credibility.yaml")
-        context = joint.context_of(ledger, terms, _Priors(root / terms.priors), grades)
-        scored = ledger.scored()
-        problems: list[str] = []
-        for name in sorted({KINDS[kind].model for kind in kinds}):
-            model = MODELS[name]
-            rows = scored[scored["kind"].isin([kind.name for kind in model.kinds])]
-            try:
-                for _, term in model.terms(context, rows):
-                    term.given(
-                        np.log(np.full(len(term.ids), 0.5))
-                    )  # states that exclude each other
-            except LedgerError as error:
-                problems += error.problems
-            except (KeyError, ValueError) as error:
-                problems.append(
-                    f"the {model.name} model cannot read its rows with this one ({error}); check its "
-                    "subject and dates against the roster"
-                )
-        if problems:
-            raise LedgerError(problems)
+        priors = load_priors(root / terms.priors).get()
+        joint.bind(joint.context_of(ledger, terms, priors, grades), ledger.scored())
 
     return accept
 

@@ -83,6 +83,15 @@ def _digest(tables: Mapping[str, pd.DataFrame]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+@dataclass(frozen=True)
+class Contradiction:
+    """The ids of a row that says something ended and of one that says it stood later, and a sentence."""
+
+    ended: str
+    stood: str
+    sentence: str
+
+
 @dataclass(frozen=True, eq=False)
 class Ledger:
     """What was known on ``as_of``: evidence, rosters, reference classes and questions.
@@ -177,6 +186,30 @@ class Ledger:
         """Typed rows that are shown but not scored, with the ``reason``, sorted by id."""
         reasons = self._reasons()
         return self.evidence.assign(reason=reasons)[reasons.notna()].reset_index(drop=True)
+
+    def contradictions(self) -> tuple[Contradiction, ...]:
+        """Pairs of scored rows of which one says that something has ended, and one that it stood later."""
+        ended: dict[tuple[str, str], list[Record]] = {}
+        stood: dict[tuple[str, str], list[Record]] = {}
+        for row in _records(self.scored()):
+            kind = self.kinds[row["kind"]]
+            if kind.stands is not None:
+                side = stood if kind.stands(row["value"]) else ended
+                side.setdefault((kind.model, row["subject"]), []).append(row)
+        return tuple(
+            Contradiction(
+                gone["id"],
+                there["id"],
+                f"{there['id']} ({there['kind']}, {there['event_date']}, {there['credibility']}) and "
+                f"{gone['id']} ({gone['kind']}, {gone['event_date']}, {gone['credibility']}) contradict each "
+                f"other about {subject!r}: what has ended is not there later. Both count as far as they are "
+                "believed; supersede the one that is wrong (`valuation news supersede`)",
+            )
+            for (model, subject), rows in sorted(ended.items())
+            for gone in rows
+            for there in stood.get((model, subject), ())
+            if there["event_date"] > gone["event_date"]
+        )
 
     def _reasons(self) -> pd.Series:
         """Why each typed row is not scored; None for scored rows and for context rows."""

@@ -66,6 +66,17 @@ def check_ledger(folder: str | Path, *, kinds: Kinds, today: dt.date) -> list[Ch
     if not problems:
         ledger = assemble(tables, kinds=kinds)
         scored, dropped = ledger.scored(), ledger.dropped()
+        pairs = ledger.contradictions()
+        # Allowed, since a doubted row may be contradicted; told, since nobody may have meant it.
+        checks.append(
+            Check(
+                "rows that contradict each other",
+                True,
+                "\n".join([f"{len(pairs)} pairs", *(p.sentence for p in pairs)])
+                if pairs
+                else "none",
+            )
+        )
         checks.append(
             Check(
                 "some evidence is scored",

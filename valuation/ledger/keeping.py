@@ -42,11 +42,14 @@ class Addition:
         The sources that were registered for them.
     remarks
         Sentences about what a person should know.
+    warnings
+        Sentences about rows of the ledger that the new ones contradict.
     """
 
     rows: tuple[Mapping[str, str], ...]
     sources: tuple[Mapping[str, str], ...] = ()
     remarks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -363,8 +366,10 @@ def _finish(folder: Path, plan: _Plan, validate: Validate | None, dry_run: bool)
         raise LedgerError(list(dict.fromkeys(plan.problems)))
     if not plan.records:
         raise LedgerError(f"{plan.file}: no row to add; give at least one")
-    remarks = [*plan.remarks, *_weigh(plan, validate)]
-    addition = Addition(tuple(plan.cells), tuple(plan.sources), tuple(remarks))
+    remarks, warnings = _weigh(plan, validate)
+    addition = Addition(
+        tuple(plan.cells), tuple(plan.sources), (*plan.remarks, *remarks), tuple(warnings)
+    )
     if dry_run:
         return addition
     style = style_of(folder, "evidence")
@@ -392,8 +397,8 @@ def _seals_below(folder: Path, plan: _Plan, style: Style) -> list[Seal]:
     return new_seals(header, [(0, stand_in), *rows], [above])
 
 
-def _weigh(plan: _Plan, validate: Validate | None) -> list[str]:
-    """Ask the layers above, if a likelihood is touched; sentences about what is scored and what not."""
+def _weigh(plan: _Plan, validate: Validate | None) -> tuple[list[str], list[str]]:
+    """Ask the layers above, if a likelihood is touched; remarks about what is scored, and contradictions."""
     targets = {r["supersedes"] for r in plan.records} - {None}
     touched = [
         r
@@ -401,7 +406,7 @@ def _weigh(plan: _Plan, validate: Validate | None) -> list[str]:
         if r["id"] in targets and r["kind"] is not None
     ]
     if not touched and all(r["kind"] is None for r in plan.records):
-        return []
+        return [], []
     new_sources = [{name: cell or None for name, cell in s.items()} for s in plan.sources]
     tables = {**plan.tables, "sources": plan.tables["sources"] + new_sources}
     after = _bearing(tables, plan.tables["evidence"] + plan.records, plan.kinds)
@@ -420,7 +425,8 @@ def _weigh(plan: _Plan, validate: Validate | None) -> list[str]:
             f"{', '.join(woken)} tells of the same report and is scored now; supersede it as well "
             "if it is as wrong"
         )
-    return remarks
+    new = mine | set(woken)
+    return remarks, [c.sentence for c in after.contradictions() if {c.ended, c.stood} & new]
 
 
 def _bearing(tables: Tables, rows: Sequence[Record], kinds: Kinds) -> Ledger:
@@ -440,5 +446,7 @@ def _ask(plan: _Plan, validate: Callable[[], None]) -> None:
         for problem in error.problems:
             named = [i for i in lines if re.search(rf"(?<![\w.-]){re.escape(i)}(?![\w-])", problem)]
             first = next(iter(lines.values()))
-            placed.append(at(plan.file, lines[named[0]] if named else first, problem))
+            # A row that is not written yet has no line there.
+            said = re.sub(r"^evidence\.csv:\d+: ", "", problem) if named else problem
+            placed.append(at(plan.file, lines[named[0]] if named else first, said))
         raise LedgerError(placed) from None

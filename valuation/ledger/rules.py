@@ -134,9 +134,20 @@ def _check_sources(name: str, records: Sequence[Record], known: set[str], file: 
         source = r["source"]
         if source is not None and source not in known:
             close = difflib.get_close_matches(source, sorted(known), n=1)
-            hint = f"did you mean {close[0]!r}?" if close else "add it there first"
+            hint = f"did you mean {close[0]!r}? Else " if close else ""
+            hint += _new_row("sources")
+            if name == "evidence":
+                hint += ", or add the news by `valuation news add`, which does it"
             problems.append(at(file, r["line"], f"source {source!r} is not in sources.csv; {hint}"))
     return problems
+
+
+def _new_row(name: str) -> str:
+    """The remedy for what a table lacks: its file, and the columns to give."""
+    table = TABLES[name]
+    given = ", ".join(c.name for c in table.columns if c.required)
+    blank = " and ".join(c.name for c in table.columns if not c.required)
+    return f"add a row to {table.file} ({given}; {blank} may be blank)"
 
 
 _TYPED = ("kind", "subject", "value", "sd", "unit")
@@ -156,7 +167,8 @@ def _check_typed(
                 "clear them, or name the evidence kind"
             )
         if subject is not None and rosters and not any(subject in r for r in rosters.values()):
-            problems.append(f"subject {subject!r} is in no roster; add it there or clear it")
+            files = " or ".join(f"{name}.csv" for name in SUBJECT)
+            problems.append(f"subject {subject!r} is in no roster; add it to {files}, or clear it")
         return problems
     kind = kinds.get(name)
     if kind is None:
@@ -171,6 +183,12 @@ def _check_typed(
         found = "no unit" if unit is None else f"unit {unit!r}"
         remedy = f"write {kind.unit!r}" if kind.unit else "leave it blank"
         problems.append(f"{name} with {found}; {remedy}")
+    happened, published = record["event_date"], record["published"]
+    if happened and published and happened > published and not kind.ahead:
+        problems.append(
+            f"event_date {happened} is after the row was published on {published}, and {name} tells what has "
+            "happened; date it by the day that was reported on, or wait until then"
+        )
     if kind.roster not in rosters:
         return problems
     roster = rosters[kind.roster]
@@ -178,7 +196,8 @@ def _check_typed(
         return [*problems, f"{name} needs a subject; name one of {kind.roster}.csv"]
     if subject not in roster:
         close = difflib.get_close_matches(subject, list(roster), n=1)
-        hint = f"did you mean {close[0]!r}?" if close else "add it there first"
+        hint = f"did you mean {close[0]!r}? Else " if close else ""
+        hint += _new_row(kind.roster)
         return [*problems, f"subject {subject!r} is not in {kind.roster}.csv; {hint}"]
     entry = roster[subject]
     clock = entry.get(CLOCK.get(kind.roster, ""))
@@ -186,6 +205,11 @@ def _check_typed(
         problems.append(
             f"event_date {record['event_date']} is before {subject!r} starts on {clock}; "
             f"correct either, in {kind.roster}.csv or here"
+        )
+    if clock and published and published < clock <= (happened or clock):
+        problems.append(
+            f"published {published}, before {subject!r} starts on {clock}; nothing can be said of them yet: "
+            f"correct published, or the day in {kind.roster}.csv"
         )
     if kind.roster == "people" and entry["size"]:
         group = entry["size"] > 1

@@ -12,7 +12,7 @@ observation: a false claim carries no information, and a row with c = 0 moves no
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -134,7 +134,13 @@ class Term(Protocol):
         """Row ids in the order of the last axis."""
 
     def bind(self, parameters: Parameters, curves: Curves) -> Bound:
-        """Fix ``p0`` from prior draws; returns what evaluates log-likelihoods."""
+        """Fix ``p0`` from prior draws; returns what evaluates log-likelihoods.
+
+        Raises
+        ------
+        LedgerError
+            If no draw can bring a row about: its mixture would be void, and with it every row that it meets.
+        """
 
     def given(self, log_p0: np.ndarray) -> Bound:
         """The same with log ``p0`` known, shape ``(rows,)``."""
@@ -170,6 +176,23 @@ def log_mean_exp(x: np.ndarray) -> np.ndarray:
     return top + np.log(np.mean(np.exp(x - top), axis=0))
 
 
+def _refuse_impossible(ids: Sequence[str], log_p0: np.ndarray) -> None:
+    """Refuse rows that no prior draw can bring about, or for which ``p0`` is no number."""
+    if bad := [row for row, p0 in zip(ids, log_p0, strict=True) if not np.isfinite(p0)]:
+        raise LedgerError(
+            f"row {row}: no state of the world that its model knows can bring it about; correct its "
+            "event_date, subject or value, or clear kind, value, sd and unit to keep it as context"
+            for row in bad
+        )
+
+
+def _irreconcilable(names: Iterable[str]) -> LedgerError:
+    return LedgerError(
+        f"rows {', '.join(names)} cannot all be true and none may be doubted; "
+        "supersede one of them or lower its credibility"
+    )
+
+
 @dataclass(frozen=True)
 class Independent:
     """Rows that are independent given the curves.
@@ -193,7 +216,10 @@ class Independent:
 
     def bind(self, parameters: Parameters, curves: Curves) -> BoundIndependent:
         plain = np.asarray(self.logp(parameters, curves, numpy_ops()), dtype=float)
-        return self.given(log_mean_exp(plain))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log_p0 = log_mean_exp(plain)
+        _refuse_impossible(self.ids, log_p0)
+        return self.given(log_p0)
 
     def given(self, log_p0: np.ndarray) -> BoundIndependent:
         return BoundIndependent(self, log_p0)
@@ -293,8 +319,20 @@ class LifeCourse:
             self.process, [o.subject for o in self.observations], states, parameters, curves, ops
         )
         p0 = np.asarray(marginal, dtype=float).mean(axis=0)
-        with np.errstate(divide="ignore"):
-            return self.given(np.log(p0))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log_p0 = np.log(p0)
+        _refuse_impossible(self.ids, log_p0)
+        bound = self.given(log_p0)
+        # Each row may be possible and all of them together not: then no draw leaves any state a mass.
+        mass = np.asarray(bound.probabilities(parameters, curves, ops)) @ bound.current.T
+        void = {
+            row.subject
+            for row, reached in zip(self.observations, (mass > 0.0).any(axis=0), strict=True)
+            if not reached
+        }
+        if void:
+            raise _irreconcilable(o.id for o in self.observations if o.subject == min(void))
+        return bound
 
     def given(self, log_p0: np.ndarray) -> BoundLifeCourse:
         p0 = np.exp(log_p0)
@@ -343,11 +381,7 @@ def _walk(
                     updated[new] = updated.get(new, 0.0) + weight * row.truth
         total = sum(updated.values())
         if not total > 0.0:
-            names = ", ".join(o.id for o in observations if o.subject == row.subject)
-            raise LedgerError(
-                f"rows {names} cannot all be true and none may be doubted; "
-                "supersede one of them or lower its credibility"
-            )
+            raise _irreconcilable(o.id for o in observations if o.subject == row.subject)
         final[row.subject] = updated
         after[i] = {position(row.subject, s): w for s, w in updated.items()}
     current, previous = (np.zeros((len(observations), len(index))) for _ in range(2))
@@ -470,7 +504,12 @@ class BoundLifeCourse:
             states = list(weights)
             columns = [position[(subject, s)] for s in states]
             mass = value[:, columns] * np.array([weights[s] for s in states])
-            out[subject] = (states, mass / mass.sum(axis=1, keepdims=True))
+            total = mass.sum(axis=1, keepdims=True)
+            if not (total > 0.0).any():
+                raise _irreconcilable(o.id for o in self.term.observations if o.subject == subject)
+            # Where a draw's mass underflows, its rows weigh exp(-690): any share will do, but no NaN.
+            even = np.full_like(mass, 1.0 / len(states))
+            out[subject] = (states, np.divide(mass, total, out=even, where=total > 0.0))
         return out
 
     def occupancy(
@@ -599,6 +638,9 @@ class SubModel:
         ``(context, parameters, curves so far, bound terms so far, ops) -> new curves``.
     terms
         ``(context, scored rows of its kinds) -> terms``.
+    last
+        ``(context, scored rows of its kinds) -> months`` that its rows look to, where that may be later than their
+        dates.
     conditions
         Whether curves condition on the model's own rows. With None for the bound terms, it gives those that do not,
         which are all that its terms may read.
@@ -614,6 +656,7 @@ class SubModel:
     curves: Callable[[Context, Parameters, Curves, Any, Ops], Curves]
     terms: Callable[[Context, pd.DataFrame], list[tuple[str, Term]]]
     conditions: bool = False
+    last: Callable[[Context, pd.DataFrame], float] | None = None
 
 
 def graded_logp(

@@ -42,13 +42,20 @@ def _need_gap(value: float | None, sd: float | None) -> str | None:
     return None
 
 
+def _need_rank(value: float | None, sd: float | None) -> str | None:
+    if value is not None and value < 1.0:
+        return "a rank is 1, the best, or more; correct value"
+    return _RANK(value, sd)
+
+
+_RANK = need_positive(100.0, 0.05, 3.0)
 LAB_RANK = Kind(
     name="lab_rank",
     model="capability",
     roster="entities",
     unit="rank",
     meaning="value = rank of the acquirer's lab among labs, 1 the best; sd on the log scale",
-    check=need_positive(100.0, 0.05, 3.0),
+    check=_need_rank,
     density=True,
 )
 INDEX_GAP = Kind(

@@ -54,6 +54,7 @@ CUSTOMER_ENDED = Kind(
     unit="months",
     meaning="stopped buying in the window of `value` months (at least one) that ends on event_date",
     check=need_window,
+    ahead=True,
 )
 CUSTOMER_ACTIVE = Kind(
     name="customer_active",
@@ -198,6 +199,7 @@ def due_to_conflict(
 def _terms(context: Context, rows: pd.DataFrame) -> list[tuple[str, Term]]:
     terms: list[tuple[str, Term]] = []
     subjects = context.subjects("customers")
+    won = dict(zip(context.customers["subject"], context.customers["start"], strict=True))
     observations = []
     for _, row in rows[rows["kind"].isin([CUSTOMER_ENDED.name, CUSTOMER_ACTIVE.name])].iterrows():
         t = context.month(row["event_date"])
@@ -209,9 +211,10 @@ def _terms(context: Context, rows: pd.DataFrame) -> list[tuple[str, Term]]:
             )
         width = RESOLUTION_MONTHS if pd.isna(row["value"]) else float(row["value"])
         lower = None
-        if ending:
-            t = max(t, RESOLUTION_MONTHS)
-            lower = max(t - max(width, RESOLUTION_MONTHS), 0.0)
+        if ending:  # one that ends within days of its start fills its first month
+            since = max(context.month(won[row["subject"]]), 0.0)
+            t = max(t, since + RESOLUTION_MONTHS)
+            lower = max(t - max(width, RESOLUTION_MONTHS), since)
         observations.append(
             Observation(
                 row["id"],
@@ -225,15 +228,22 @@ def _terms(context: Context, rows: pd.DataFrame) -> list[tuple[str, Term]]:
     if observations:
         terms.append(("life_customers", LifeCourse(tuple(observations), process(context))))
 
-    won = rows[rows["kind"] == NEW_CUSTOMERS.name].sort_values(["event_date", "id"])
-    if not won.empty:
-        end = np.array([context.month(d) for d in won["event_date"]])
-        total = won["value"].to_numpy(float)
+    counts = rows[rows["kind"] == NEW_CUSTOMERS.name].sort_values(["event_date", "id"])
+    if not counts.empty:
+        end = np.array([context.month(d) for d in counts["event_date"]])
+        total = counts["value"].to_numpy(float)
+        if end[0] <= 0.0:
+            first = counts.iloc[0]
+            raise LedgerError(
+                f"row {first['id']}: new customers are counted from the close on {context.deal.closed}, and "
+                f"{first['event_date']} is not after it; correct event_date, or clear kind, value and unit to "
+                "keep it as context"
+            )
         start, earlier = np.append(0.0, end[:-1]), np.append(0.0, total[:-1])
         new = total - earlier
         if (end <= start).any() or (new < 0).any():
             raise LedgerError(
-                f"rows {', '.join(won['id'])}: new customers are counted from the close, so dates and counts "
+                f"rows {', '.join(counts['id'])}: new customers are counted from the close, so dates and counts "
                 "must rise; supersede the row that does not"
             )
 
@@ -250,8 +260,8 @@ def _terms(context: Context, rows: pd.DataFrame) -> list[tuple[str, Term]]:
         ) -> np.ndarray:
             return earlier + rng.poisson(rate(parameters, numpy_ops()))
 
-        truth = context.truth(won)
-        terms.append(("new_customers", Independent(tuple(won["id"]), truth, logp, simulate)))
+        truth = context.truth(counts)
+        terms.append(("new_customers", Independent(tuple(counts["id"]), truth, logp, simulate)))
     return terms
 
 

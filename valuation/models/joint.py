@@ -9,6 +9,7 @@ the curves that later models read.
 from __future__ import annotations
 
 import hashlib
+import re
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +19,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from valuation.models import MODELS, closure
+from valuation.errors import LedgerError
+from valuation.ledger.reading import at
+from valuation.models import KINDS, MODELS, closure
 from valuation.models.base import HALF_YEAR, Bound, Context, Curves, Parameters
 from valuation.models.memory import Memory, content
 from valuation.ops import Array, Ops, numpy_ops
@@ -198,11 +201,47 @@ def bind(
     ``reference`` gives the priors behind ``p0`` (default: the context's own). With the house priors as the
     reference, the likelihood of the evidence is the same under every prior set, and sets compare by
     reweighting alone.
+
+    Raises
+    ------
+    LedgerError
+        If the models cannot be given a row, or no state of the world can bring the rows about; problems read
+        ``evidence.csv:line: what; remedy``.
     """
     names = closure(models)
     known = {kind.name for m in names for kind in MODELS[m].kinds}
     rows = scored[scored["kind"].isin(known)].sort_values("id").reset_index(drop=True)
     basis = reference or context
+    try:
+        _refuse_strangers(context, rows)
+        return _bind(context, rows, names, basis, draws)
+    except LedgerError as error:
+        raise LedgerError(_placed(problem, rows) for problem in error.problems) from None
+
+
+def _refuse_strangers(context: Context, rows: pd.DataFrame) -> None:
+    """Rosters are cut at the as-of date, so a subject may be there and not be known yet."""
+    subjects = {kind.roster: set(context.subjects(kind.roster)) for kind in KINDS.values()}
+    strangers = [
+        f"row {row}: {kind} is about {subject!r}, who is in {KINDS[kind].roster}.csv from a later day "
+        "on; correct event_date and published, or the day in the roster"
+        for row, kind, subject in zip(rows["id"], rows["kind"], rows["subject"], strict=True)
+        if subject not in subjects[KINDS[kind].roster]
+    ]
+    if strangers:
+        raise LedgerError(strangers)
+
+
+def _placed(problem: str, rows: pd.DataFrame) -> str:
+    """A model's problem with the file and line of the row that it names first."""
+    named = re.search(r"\brows? ([\w.-]+)", problem)
+    found = rows[rows["id"] == named[1]] if named else rows[:0]
+    return at("evidence.csv", int(found["line"].iloc[0]), problem) if len(found) else problem
+
+
+def _bind(
+    context: Context, rows: pd.DataFrame, names: tuple[str, ...], basis: Context, draws: int
+) -> Evidence:
     if context.reach is None:
         # p0 needs the curves only as far as the evidence reaches.
         near_context = replace(context, reach=_reach(context, rows))
@@ -455,7 +494,12 @@ def replicate(
 
 def _reach(context: Context, rows: pd.DataFrame) -> int:
     """Months that the rows reach, rounded up to whole half years, at least a year."""
-    last = max((context.month(d) for d in rows["event_date"]), default=0.0)
+    looks = [context.month(d) for d in rows["event_date"]]
+    for model in MODELS.values():
+        if model.last is not None:
+            own = rows["kind"].isin([kind.name for kind in model.kinds])
+            looks.append(model.last(context, rows[own]))
+    last = max(looks, default=0.0)
     return max(2 * HALF_YEAR, HALF_YEAR * int(np.ceil(last / HALF_YEAR)))
 
 

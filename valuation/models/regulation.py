@@ -44,6 +44,7 @@ REGULATORY_ACTION = Kind(
     unit="indicator",
     meaning="value 1: a formal action opened on event_date; 0: none opened by then",
     check=need_indicator,
+    stands=lambda value: value == 0.0,
 )
 REGULATORY_SIGNAL = Kind(
     name="regulatory_signal",

@@ -56,6 +56,8 @@ DEPARTURE = Kind(
     unit="months",
     meaning="left of their own will on event_date, or in the window of `value` months that ends then",
     check=need_window,
+    ahead=True,
+    stands=lambda value: False,
 )
 SIGHTING = Kind(
     name="sighting",
@@ -64,6 +66,7 @@ SIGHTING = Kind(
     unit="",
     meaning="seen in post on event_date",
     check=need_nothing,
+    stands=lambda value: True,
 )
 GROUP_EXITS = Kind(
     name="group_exits",
@@ -247,6 +250,11 @@ def _increments(
     for _, row in rows.iterrows():
         subject, k = row["subject"], float(row["value"])
         t, size = clock(context, subject, row), float(roster.loc[subject, "size"])
+        if t <= 0.0:
+            raise LedgerError(
+                f"row {row['id']}: {row['kind']} of {subject!r} by {row['event_date']} is not after the start of "
+                "their clock; correct event_date or the roster's entry"
+            )
         t0, k0 = last.get(subject, (0.0, 0.0))
         if t <= t0 or k < k0 or k > size:
             raise LedgerError(

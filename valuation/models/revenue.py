@@ -13,13 +13,15 @@ carries on. Reported revenue, run rates and lower bounds observe the logarithm w
 relative error; a restated figure replaces the one it supersedes. The stake is worth ``fraction ×
 multiple(t) × R(t)``, the multiple gliding from the one paid to the exit multiple; at each year
 end a stake below the threshold of its carrying value is written down with probability r (a
-softened step), so "not written down" is evidence on revenue and multiple.
+softened step), so "not written down" is evidence on revenue and multiple. A write-down in accounts
+of a day within a year is that of its end.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -45,6 +47,7 @@ from valuation.schema import DAYS_PER_MONTH, Kind
 
 GROWTH_FADE_MONTHS = 36.0
 MULTIPLE_FADE_MONTHS = 24.0
+_SAME_DAY = 1e-6  # months: what rounding may put between two spellings of one day
 
 _FIGURE = need_positive(1000.0, 0.01, 2.0)
 REVENUE = Kind(
@@ -80,6 +83,7 @@ IMPAIRMENT = Kind(
     unit="indicator",
     meaning="value 1 if the stake was written down in accounts as of event_date, else 0",
     check=need_indicator,
+    stands=lambda value: value == 0.0,
 )
 
 
@@ -212,7 +216,7 @@ def impairment_process(context: Context) -> LifeProcess:
         parameters: Parameters, curves: Curves, who: np.ndarray, t: np.ndarray, ops: Ops
     ) -> Array:
         # Accounts dated on the year's last day include that year's test.
-        passed = (ends[:, None] <= t + 1e-6).astype(float)
+        passed = (ends[:, None] <= t + _SAME_DAY).astype(float)
         return ops.dot(curves["log_spared"], passed)
 
     def log_hazard(
@@ -233,7 +237,15 @@ def _terms(context: Context, rows: pd.DataFrame) -> list[tuple[str, Term]]:
     marks = rows[rows["kind"] == IMPAIRMENT.name].sort_values(["event_date", "id"])
     for _, row in marks.iterrows():
         t = context.month(row["event_date"])
+        if t < 0.0:
+            raise LedgerError(
+                f"row {row['id']}: impairment on {row['event_date']} is before the close on "
+                f"{context.deal.closed}, when there was no stake to write down; correct event_date, or "
+                "clear kind, value and unit to keep it as context"
+            )
         written = float(row["value"]) > 0.5
+        if written:
+            t = _tested(context, row, t)
         # At any year end so far; clean accounts before it narrow that by as much as they are believed.
         lower = 0.0 if written else None
         observations.append(
@@ -242,6 +254,25 @@ def _terms(context: Context, rows: pd.DataFrame) -> list[tuple[str, Term]]:
     if observations:
         terms.append(("impairment", LifeCourse(tuple(observations), impairment_process(context))))
     return terms
+
+
+def _tested(context: Context, row: pd.Series, t: float) -> float:
+    """Months from the close to the year end at which a write-down dated ``t`` counts."""
+    ends = year_ends(replace(context, reach=None))
+    later = ends[ends >= t - _SAME_DAY]
+    if not later.size:
+        raise LedgerError(
+            f"row {row['id']}: impairment on {row['event_date']} comes after the last year end within the "
+            "deal's horizon; correct event_date, or clear kind, value and unit to keep it as context"
+        )
+    return float(later[0])
+
+
+def _last(context: Context, rows: pd.DataFrame) -> float:
+    """Months that rows look to: a write-down to the end of its year."""
+    marks = rows[(rows["kind"] == IMPAIRMENT.name) & (rows["value"] > 0.5)]
+    days = [context.month(dt.date(day.year, 12, 31)) for day in marks["event_date"]]
+    return max(days, default=0.0)
 
 
 def _figures(context: Context, rows: pd.DataFrame, kind: Kind) -> Independent:
@@ -297,4 +328,5 @@ MODEL = SubModel(
     innovations=lambda context: {},
     curves=_curves,
     terms=_terms,
+    last=_last,
 )
