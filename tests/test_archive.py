@@ -90,7 +90,8 @@ def test_the_manifest_says_what_the_run_was_made_from(keep: Keep) -> None:
     manifest = json.loads((run.folder / "manifest.json").read_text(encoding="utf-8"))
     assert set(manifest) == {
         "as_of", "as_of_given", "created", "deal", "digests", "files", "headline", "id", "inputs",
-        "kind", "parent", "posterior", "results_digest", "scenario", "schema", "seed", "versions",
+        "kind", "parent", "posterior", "results_digest", "scenario", "schema", "seed", "sequence",
+        "versions",
     }  # fmt: skip
     assert manifest["digests"] == {k: told["digests"][k] for k in manifest["digests"]}
     assert (run.seed, dict(run.versions)) == (told["seed"], told["versions"])
@@ -122,6 +123,43 @@ def test_ids_sort_by_time_and_lists_are_oldest_first(
     assert made[0].startswith("20261121t190233z-base-")
     assert sorted(made) == made == [run.id for run in list_runs(project)]
     assert [run.id for run in list_runs(project, scenario="acqui_kill")] == made[1::2]
+
+
+def test_a_clock_set_back_does_not_make_an_older_run_the_newest(
+    monkeypatch: pytest.MonkeyPatch, project: Path, keep: Keep
+) -> None:
+    made = []
+    for n, moment in enumerate(
+        ["2026-11-21T12:00:00", "2031-01-01T00:00:00", "2026-11-21T13:00:00", "2026-11-20T00:00:00"]
+    ):
+        at(monkeypatch, moment)
+        made.append(keep(0.1 + n / 100))
+    assert [run.sequence for run in made] == [1, 2, 3, 4]
+    assert [run.id for run in list_runs(project)] == [run.id for run in made]
+    assert latest_run(project) == made[-1]
+    assert find_run(project, "latest") == made[-1]
+    assert keep(0.13).id == made[-1].id, "the newest says the same: no other run"
+
+
+def test_runs_kept_before_there_were_sequences_come_first_and_a_damaged_one_keeps_its_place(
+    monkeypatch: pytest.MonkeyPatch, project: Path, keep: Keep
+) -> None:
+    made = []
+    for n in range(4):
+        at(monkeypatch, f"2026-11-2{n}T12:00:00")
+        made.append(keep(0.1 + n / 100))
+    old = made[0]
+    manifest = json.loads((old.folder / "manifest.json").read_text(encoding="utf-8"))
+    del manifest["sequence"]
+    manifest["id"] = archive._id_of(manifest)
+    (old.folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    old.folder.rename(old.folder.parent / manifest["id"])
+    (made[2].folder / "manifest.json").write_bytes(b"{")
+    names = [run.id for run in list_runs(project)]
+    assert names == [manifest["id"], *(run.id for run in made[1:])]
+    (made[3].folder / "manifest.json").write_bytes(b"{")
+    with pytest.raises(ArtifactError, match="its manifest cannot be read"):
+        latest_run(project)
 
 
 def test_a_long_scenario_name_still_gives_a_folder_that_can_be_named(

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -39,6 +40,7 @@ from valuation.report import (
     runs,
     standing,
 )
+from valuation.report.news import publish_update
 
 REAL_RENDER = runs._render
 
@@ -817,6 +819,51 @@ def test_an_archive_that_cannot_be_written_does_not_hold_back_the_report(
     assert _statuses(task := _scenario(project)) == ["made"]
     assert is_current(task)
     assert "base: not kept among the runs: No space left" in capsys.readouterr().err
+
+
+def _update(project: Path, results: dict[str, Any]) -> tuple[Any, str]:
+    """A change that answered these results, and the inputs that it was opened on."""
+    study = SimpleNamespace(
+        base_deal=SimpleNamespace(name="meta_scale"),
+        scenario=SimpleNamespace(scenario="base", title="Base"),
+        as_of="2026-02-28",
+        random_seed=1,
+        override="",
+    )
+    change = SimpleNamespace(results=results, new=study, old=study, run=None)
+    return change, archive.keep_inputs(project, "meta_scale", "base")
+
+
+NEWS = (
+    "deal: str = 'meta_scale'\nscenario: str = 'base'\nagainst: str = ''\nsince: str = ''\n"
+    "random_seed: int = 1\noverride: str = ''\n"
+)
+
+
+@pytest.mark.parametrize("fault", ["other inputs", "another answer"])
+def test_an_update_that_is_refused_leaves_no_page(
+    project: Path, meanwhile: list[Callable[[], object]], fault: str
+) -> None:
+    notebook(project / "notebooks", parameters=NEWS, name=runs.NEWS_NOTEBOOK)
+    check = {"check": "tiny", "value": 0, "limit": 1, "passed": True, "sentence": "tiny: fine."}
+    shown = {"rate": 0.1, "diagnostics": [check]}
+    change, inputs = _update(project, shown)
+    page, run = publish_update(change, root=project, inputs=inputs)
+    folder = project / "reports" / "news" / "base"
+    good = {name: (folder / name).read_bytes() for name in publish.read_manifest(folder)["files"]}
+    assert (page.is_file(), len(archive.list_runs(project))) == (True, 1)
+
+    if fault == "other inputs":
+        meanwhile.append(lambda: (project / "seeds" / "extra.csv").write_text("id\n"))
+        words = r"seeds/extra.csv changed while the update ran; run `valuation update` again"
+    else:
+        change.results = shown | {"rate": 0.2}
+        words = "the notebook came to another result than the command"
+    with pytest.raises(RunError, match=words):
+        publish_update(change, root=project, inputs=inputs)
+    assert {name: (folder / name).read_bytes() for name in good} == good
+    assert (folder / publish.FAILURE).is_file()
+    assert [kept.id for kept in archive.list_runs(project)] == [run]
 
 
 @pytest.mark.usefixtures("meanwhile")

@@ -218,7 +218,9 @@ def test_an_ending_that_no_draw_can_bring_about_is_refused_however_much_it_is_be
 ) -> None:
     early = Observation("early", 0, True, 5.0, 0.0, truth)
     clean = Observation("clean", 0, False, 12.0, None, 0.97)
-    with pytest.raises(LedgerError, match="row early: no state of the world .*; correct its event"):
+    with pytest.raises(
+        LedgerError, match=r"row early: no state of the world .*; correct its event"
+    ):
         LifeCourse((early, clean), sleeping(6.0)).bind(PRIOR, {})
 
 

@@ -50,7 +50,10 @@ class Run:
     id, folder
         The folder's name, and where it is.
     created
-        When it was kept, UTC.
+        When it was kept, UTC, by the clock of the machine.
+    sequence
+        One more than that of any run that was there: which is newer, whatever clocks say. Runs of two people
+        that were brought together may share one; 0 for a run kept before there were sequences.
     kind
         What made it: ``report`` or ``update``.
     as_of, as_of_given
@@ -75,6 +78,7 @@ class Run:
     id: str
     folder: Path
     created: dt.datetime = _LONG_AGO
+    sequence: int = 0
     kind: str = ""
     deal: str = ""
     scenario: str = ""
@@ -346,6 +350,7 @@ def keep_run(
         if (same := _same(root, about)) is not None:
             return same
         about["created"] = _now().isoformat(timespec="microseconds")
+        about["sequence"] = 1 + max((r.sequence for r in list_runs(root, deal=deal)), default=0)
         about["id"] = _id_of(about)
         folder = publish.run_folder(base, about["id"])
         text = json.dumps(about, indent=1, sort_keys=True, allow_nan=False)
@@ -420,6 +425,7 @@ def _read(folder: Path) -> Run:
             id=folder.name,
             folder=folder,
             created=dt.datetime.fromisoformat(manifest["created"]),
+            sequence=int(manifest.get("sequence", 0)),
             inputs_digest=manifest["inputs"],
             **{
                 key: manifest[key]
@@ -467,10 +473,11 @@ def examined(run: Run) -> Run:
 
 
 def list_runs(root: Path, *, deal: str = DEFAULT_DEAL, scenario: str | None = None) -> list[Run]:
-    """Kept runs, oldest first; a damaged one is among them and has a ``problem``.
+    """Kept runs in the order in which they were kept; a damaged one is among them and has a ``problem``.
 
-    Manifests are read and lengths compared; :func:`examined` reads the files. A damaged run whose
-    scenario cannot be told is listed for every ``scenario``.
+    A clock that was set back does not make an older run the newest. Manifests are read and lengths
+    compared; :func:`examined` reads the files. A damaged run whose scenario cannot be told is listed
+    for every ``scenario``.
     """
     base = runs_base(root, deal)
     found = []
@@ -484,7 +491,18 @@ def list_runs(root: Path, *, deal: str = DEFAULT_DEAL, scenario: str | None = No
         run = _read(folder)
         if scenario is None or run.problem or run.scenario == scenario:
             found.append(run)
-    return sorted(found, key=lambda run: (run.created, run.id))
+    return _in_order(found)
+
+
+def _in_order(runs: list[Run]) -> list[Run]:
+    """By sequence, then by time; a run that tells no sequence stands after those that its time comes after."""
+    numbered = [run for run in runs if run.sequence]
+
+    def place(run: Run) -> tuple[int, dt.datetime, str]:
+        earlier = (r.sequence for r in numbered if r.created <= run.created)
+        return run.sequence or max(earlier, default=0), run.created, run.id
+
+    return sorted(runs, key=place)
 
 
 def latest_run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,18 @@ def publish_update(change: Change, *, root: Path, inputs: str) -> tuple[Path, st
         "override": study.override,
     }
     folder = publish.run_folder(runs.report_base(root, deal=deal), GROUP, scenario)
+
+    def accept(shown: Mapping[str, Any]) -> None:
+        """Before anything is published: the inputs are what was read, the page tells what was answered."""
+        if changed := archive.changed_inputs(root, deal, scenario, inputs):
+            raise RunError(
+                f"{', '.join(changed)} changed while the update ran; run `valuation update` again"
+            )
+        if digest_of(shown) != digest_of(results):
+            raise RunError(
+                "the notebook came to another result than the command; run `valuation update` again"
+            )
+
     task = runs.Task(
         group=GROUP,
         name=scenario,
@@ -55,19 +68,12 @@ def publish_update(change: Change, *, root: Path, inputs: str) -> tuple[Path, st
         values=parameters.checked(notebook, values),
         folder=folder,
         root=root,
+        accept=accept,
     )
     (outcome,) = runs.run_tasks([task], force=True, fit=None)
     if outcome.error is not None:
         raise outcome.error
-    if changed := archive.changed_inputs(root, deal, scenario, inputs):
-        raise RunError(
-            f"{', '.join(changed)} changed while the update ran; run `valuation update` again"
-        )
     shown = publish.read_results(folder)
-    if digest_of(shown) != digest_of(results):
-        raise RunError(
-            "the notebook came to another result than the command; run `valuation update` again"
-        )
     names = (publish.RESULTS, publish.NOTEBOOK, publish.PAGE)
     kept = archive.keep_run(
         root,

@@ -68,6 +68,8 @@ class Task:
         The scenario file; None for a notebook without one.
     record
         The record that it reads, to which other tasks add: it runs after them. None for the others.
+    accept
+        Called with the results before anything is published; raises to refuse them.
     """
 
     group: str
@@ -80,6 +82,7 @@ class Task:
     reads: tuple[Path, ...] = field(default=(), repr=False)
     source: Path | None = None
     record: Path | None = None
+    accept: Callable[[Mapping[str, Any]], None] | None = field(default=None, repr=False)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -401,6 +404,8 @@ async def _run(task: Task, inputs: str, on_cell: kernel.OnCell | None) -> str:
         on_cell=on_cell,
     )
     _refuse_failed(results, task)
+    if task.accept is not None:
+        task.accept(results)
     page = await asyncio.to_thread(_render, notebook, results, task)
     if inputs_digest(task) != inputs:
         raise RunError(
