@@ -11,6 +11,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,8 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _fsync_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
+    """Make a rename survive a power cut, where the system can (Windows cannot open a folder)."""
     if os.name == "posix":
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -78,19 +80,28 @@ def _write_synced(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
+@contextmanager
+def staged(
+    target: Path, content: bytes, *, prefix: str = _SCRATCH, suffix: str = ""
+) -> Iterator[Path]:
+    """A file beside ``target`` with ``content`` safely on disk; gone afterwards unless moved."""
+    handle, name = tempfile.mkstemp(prefix=prefix, suffix=suffix, dir=target.parent)
+    scratch = Path(name)
+    try:
+        os.close(handle)
+        _write_synced(scratch, content)
+        yield scratch
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
 def write_file(path: Path, content: bytes) -> None:
     """Replace ``path`` in one step: a reader sees the old content or the new, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=_SCRATCH, dir=path.parent)
-    os.close(handle)
-    scratch = Path(name)
-    try:
-        _write_synced(scratch, content)
+    with staged(path, content) as scratch:
         scratch.chmod(0o644)
         scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
-    _fsync_folder(path.parent)
+    flush_folder(path.parent)
 
 
 def _write_or_link(path: Path, content: bytes, twin: Path | None) -> None:
@@ -122,11 +133,11 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> bool:
             path.parent.mkdir(parents=True, exist_ok=True)
             _write_synced(path, content)
         for inner in (scratch, *(path for path in scratch.rglob("*") if path.is_dir())):
-            _fsync_folder(inner)
+            flush_folder(inner)
         scratch.rename(folder)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    _fsync_folder(folder.parent)
+    flush_folder(folder.parent)
     return True
 
 
@@ -162,7 +173,7 @@ def publish(
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     (folder / FAILURE).unlink(missing_ok=True)
-    _fsync_folder(folder)
+    flush_folder(folder)
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:

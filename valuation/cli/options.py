@@ -54,6 +54,14 @@ def explain(error: BaseException) -> None:
         where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
         hint = f" (see `{where} --help`)" if where else ""
         talk(f"error: {error.format_message()}{hint}")
+    elif isinstance(error, OSError) and isinstance(error.filename, str):
+        # A scratch or a lock file says nothing to a reader: its folder is what refused.
+        path = Path(error.filename)
+        place = path if path.exists() else path.parent
+        talk(
+            f"error: {place}: {path.name} cannot be read or written there ({error.strerror}); check the "
+            "permissions of that folder and the space on its disk, then run it again"
+        )
     elif isinstance(error, KeyboardInterrupt | click.Abort):
         talk("interrupted; nothing was half-written")
     else:

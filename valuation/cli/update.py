@@ -11,6 +11,7 @@ import click
 from valuation.cli.options import (
     EXIT_CODES,
     OK,
+    day,
     deal_option,
     debug_option,
     json_option,
@@ -25,6 +26,8 @@ from valuation.cli.options import (
 )
 from valuation.publish import RECORD
 
+LEAST_SECONDS, MOST_SECONDS = 0.05, 3600.0  # between two looks at the files
+
 scenario_option = click.option(
     "--scenario",
     default="base",
@@ -34,12 +37,22 @@ scenario_option = click.option(
 )
 
 
+def _seconds(context: click.Context, parameter: click.Parameter, value: float) -> float:
+    if not LEAST_SECONDS <= value <= MOST_SECONDS:  # so is NaN
+        raise click.BadParameter(
+            f"{value:g} is no time to wait; give {LEAST_SECONDS:g} to {MOST_SECONDS:g} seconds"
+        )
+    return value
+
+
 def _seeded(seed: int | None) -> dict[str, Any]:
     return {} if seed is None else {"random_seed": seed}
 
 
 @click.command(epilog=EXIT_CODES)
-@click.option("--since", metavar="DATE", default="", help="Against what was public on this day.")
+@click.option(
+    "--since", callback=day, metavar="DATE", default="", help="Against what was public on this day."
+)
 @click.option(
     "--against", metavar="RUN", default="", help="Against this run; the last one by default."
 )
@@ -143,7 +156,12 @@ def compare(first: str, second: str, deal: str, as_json: bool, debug: bool) -> i
 
 @click.command(epilog=EXIT_CODES)
 @click.option(
-    "--every", default=0.5, show_default=True, metavar="SECONDS", help="How often to look."
+    "--every",
+    default=0.5,
+    show_default=True,
+    callback=_seconds,
+    metavar="SECONDS",
+    help="How often to look.",
 )
 @click.option("--once", is_flag=True, help="Stop after the first change.", hidden=True)
 @with_options(deal_option, scenario_option, seed_option, json_option, debug_option)
@@ -165,7 +183,9 @@ def watch(
         if now != stamp:
             stamp, start = now, time.perf_counter()
             try:
-                change = open_change(deal, scenario, root=root, like=previous, **_seeded(seed))
+                change = open_change(
+                    deal, scenario, root=root, told=_fitting, like=previous, **_seeded(seed)
+                )
                 answer = change.answer
             except ValuationError as error:
                 for line in str(error).splitlines():

@@ -15,7 +15,6 @@ import glob
 import hashlib
 import os
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from valuation.errors import ParameterError
 from valuation.params.families import FAMILIES
 from valuation.params.priors import HOUSE, Prior, PriorBook, checked_prior, priors_of
 from valuation.params.reading import MAX_BYTES, parse_yaml, shown, suggestion
+from valuation.publish import flush_folder, staged
 
 JUDGEMENT = "judgement"
 
@@ -532,34 +532,16 @@ def _replace(path: Path, old: bytes, new: bytes) -> bool:
             f"{glob.escape(prefix)}*.tmp"
         ):  # of an edit that was killed
             leftover.unlink(missing_ok=True)
-        handle, name = tempfile.mkstemp(prefix=prefix, suffix=".tmp", dir=path.parent)
-        staged = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(new)
-                file.flush()
-                os.fsync(file.fileno())
-            staged.chmod(path.stat().st_mode & 0o7777)
+        with staged(path, new, prefix=prefix, suffix=".tmp") as scratch:
+            scratch.chmod(path.stat().st_mode & 0o7777)
             # An editor takes no lock: what it saved since we read must not be lost.
             if path.read_bytes() != old:
                 return False
-            os.replace(staged, path)
-        finally:
-            staged.unlink(missing_ok=True)
-        _flush_folder(path.parent)
+            os.replace(scratch, path)
+        flush_folder(path.parent)
     except OSError as error:
         raise ParameterError(
             f"{shown(path)}: cannot be written ({error.strerror}); check the space and the "
             "permissions of its folder"
         ) from None
     return True
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make the new name survive a power cut, where the system can."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from valuation.errors import GateError
+from valuation.pareto import fit_tail
 from valuation.posterior.sampling import (
     LOG_LIKELIHOOD,
     POSTERIOR,
@@ -242,10 +243,9 @@ def diagnose(
 def pareto_k(values: Array, *, relative_efficiency: float = 1.0) -> float:
     """Shape of the heavier tail of ``values``: 0.5 has no variance, 1 has no mean.
 
-    A generalized Pareto distribution is fitted to the excesses of each tail by the estimator of
-    Zhang and Stephens (2009) with the weak prior of Vehtari et al. (2024, arXiv:1507.02646), as in
-    ArviZ; unlike there, ties in a tail (a value that stops at a floor) are no error. A tail that
-    ends in an atom is bounded: its shape is minus infinity.
+    Each tail is fitted by :func:`valuation.pareto.fit_tail`, as in ArviZ; unlike there, ties in a tail
+    (a value that stops at a floor) are no error. A tail that ends in an atom is bounded: its shape is
+    minus infinity.
 
     Parameters
     ----------
@@ -280,17 +280,7 @@ def _tail_shape(ordered: Array, size: int) -> float:
         excess = above - excess[0]
         if excess[int(excess.size / 4 + 0.5) - 1] <= excess[0]:
             return math.nan
-    n = excess.size
-    grid = np.arange(1, 31 + int(math.sqrt(n)))
-    candidates = 1 / excess[-1] + (1 - np.sqrt(grid.size / (grid - 0.5))) / (
-        3 * excess[int(n / 4 + 0.5) - 1]
-    )
-    shapes = np.log1p(-candidates[:, None] * excess).mean(axis=1)
-    profile = n * (np.log(-candidates / shapes) - shapes - 1)
-    weights = np.exp(profile - profile.max())
-    best = float(np.average(candidates, weights=weights))
-    shape = float(np.log1p(-best * excess).mean())
-    return (n * shape + 10 * 0.5) / (n + 10)
+    return fit_tail(excess)[0]
 
 
 def _finite(values: Array) -> bool:

@@ -13,7 +13,6 @@ import json
 import os
 import re
 import sys
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ import numpy as np
 
 from valuation.errors import ArtifactError
 from valuation.posterior.sampling import POSTERIOR
+from valuation.publish import flush_folder, staged
 from valuation.schema import CHAIN, DRAW
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def save(tree: xr.DataTree, folder: str | os.PathLike[str], key: str) -> Path:
             meta_path.unlink(missing_ok=True)
             os.replace(new_arrays, array_path)
             os.replace(new_meta, meta_path)
-        _flush_folder(meta_path.parent)
+        flush_folder(meta_path.parent)
     except OSError as error:
         raise ArtifactError(
             f"{meta_path}: cannot be written ({error}); free disk space or set VALUATION_CACHE "
@@ -330,31 +330,8 @@ def _finite(values: Array) -> bool:
     return bool(np.isfinite(values).all())
 
 
-@contextlib.contextmanager
-def _staged(target: Path, content: bytes) -> Iterator[Path]:
-    """A file beside ``target`` with ``content`` safely on disk; gone afterwards unless moved."""
-    handle, name = tempfile.mkstemp(
-        dir=target.parent, prefix=f".{target.stem}.", suffix=f"{target.suffix}.tmp"
-    )
-    staged = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        yield staged
-    finally:
-        staged.unlink(missing_ok=True)
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make a rename survive a power cut, where the system can (Windows cannot open a folder)."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+def _staged(target: Path, content: bytes) -> contextlib.AbstractContextManager[Path]:
+    return staged(target, content, prefix=f".{target.stem}.", suffix=f"{target.suffix}.tmp")
 
 
 def _read(
