@@ -16,6 +16,7 @@ from example_results import conditional_results, example_results
 from tiny_notebooks import notebook
 
 from valuation import cli, publish
+from valuation.cli.options import explain
 from valuation.errors import (
     ArtifactError,
     GateError,
@@ -175,6 +176,29 @@ def test_an_exit_code_says_whose_turn_it_is(error: BaseException, code: int) -> 
     assert cli.exit_code(error) == code
 
 
+def test_a_folder_that_cannot_be_written_is_named_with_a_remedy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    explain(PermissionError(13, "Permission denied", str(tmp_path / ".tmp-k3f")))
+    assert capsys.readouterr().err == (
+        f"error: {tmp_path}: .tmp-k3f cannot be read or written there (Permission denied); check the "
+        "permissions of that folder and the space on its disk, then run it again\n"
+    )
+
+
+def test_a_watcher_is_told_that_a_fit_has_begun(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from valuation import study
+
+    def opened(*given: Any, told: Callable[[str], None], **options: Any) -> Any:
+        told("the stored draws do not reach far enough")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(study, "open_change", opened)
+    code, out, err = run("watch")
+    assert (code, out) == (130, "")
+    assert "Fitting again, since the stored draws do not reach far enough; a fit takes" in err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -187,6 +211,13 @@ def test_an_exit_code_says_whose_turn_it_is(error: BaseException, code: int) -> 
         (["report", "base", "--all"], "give scenarios or --all, not both"),
         (["report", "base", "--jobs", "0"], "0 is not in the range"),
         (["report", "--frobnicate"], "No such option"),
+        (
+            ["update", "--since", "2999-01-01"],
+            "2999-01-01 is in the future; nothing is known as of",
+        ),
+        (["update", "--since", "soon"], "'soon' is not a date; write YYYY-MM-DD"),
+        (["watch", "--every", "-1"], "-1 is no time to wait; give 0.05 to 3600 seconds"),
+        (["watch", "--every", "nan"], "nan is no time to wait; give 0.05 to 3600 seconds"),
         (["model", "nope"], "no notebook 'nope'; notebooks/ holds scenario_report"),
         (["model", "scenario_report"], "is run by another command: `valuation report NAME`"),
         (["model", "news_update"], "is run by another command: `valuation update`"),
