@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 import pytest
 import small_world as world
+from example_results import example_results
 from scipy import stats
 
-from valuation import cli, record
+from valuation import cli, publish, record, sections
 from valuation.cli.questions import table
 from valuation.errors import LedgerError, ParameterError
 from valuation.ledger import load_ledger
@@ -29,7 +30,7 @@ from valuation.questions import LEVELS, Question, questions_of, waiting
 from valuation.record import Forecast
 from valuation.register import FILE, resolve
 from valuation.scorecard import card, hold, too_late
-from valuation.study import Study, open_study
+from valuation.study import Study, open_study, score_results
 from valuation.study.backtest import asked_then, backtest
 from valuation.study.case import log_target, stacked
 from valuation.study.pool import Source
@@ -631,3 +632,50 @@ def test_a_backtest_scores_what_is_known_by_now_and_is_kept(study, then):
         raise AssertionError("it is stored")
 
     assert backtest(study, fit=refuse) == told
+
+
+@pytest.fixture
+def published(study: Study) -> Iterator[Study]:
+    """The study with results of its present, and a record of one run in September and one of today."""
+    for day, name in (("2025-09-01", "run-a"), ("2026-03-01", "run-b")):
+        record.freeze(
+            study.root / study.base_deal.seeds, run=name, deal="test_deal", scenario="base",
+            as_of=day, said={"Q1": (0.8, 0.004), "Q2": (0.3, 0.004), "pays_off:npv": (0.2, 0.01)},
+            quantities={"Q9": (1.0, 2.0)}, now=dt.datetime.fromisoformat(day).replace(tzinfo=dt.UTC),
+        )  # fmt: skip
+    now = replace(study)
+    keys = ("deal", "as_of", "run", "diagnostics", "definitions", "questions")
+    now.__dict__["results"] = {key: example_results()[key] for key in keys}
+    yield now
+    (study.root / study.base_deal.seeds / publish.RECORD).unlink()
+
+
+def test_the_published_scorecard_joins_record_backtest_and_open_questions(published):
+    told = score_results(published, fit=fitted)
+    kept = told["record"]
+    assert (kept["runs"], kept["forecasts"], kept["first"][:10]) == (2, 8, "2025-09-01")
+    assert {q["id"]: q["probability"] for q in kept["questions"]} == {"Q2": 0.3}
+    assert [(item["question"], item["run"]) for item in kept["late"]] == [("Q2", "run-b")]
+    (word,) = [row for row in kept["frozen"] if row["question"] == "pays_off:npv"]
+    assert (word["forecasts"], word["first"]["made"], word["last"]["made"]) == (
+        2, "2025-09-01", "2026-03-01",
+    )  # fmt: skip
+    replayed = told["backtest"]
+    assert {q["id"] for q in replayed["questions"]} == {"Q2", "Q4"}
+    assert "forecasts" not in replayed
+    path = replayed["paths"]["Q2"]
+    assert path == sorted(path)
+    assert path[-1][1] == pytest.approx(
+        next(q["probability"] for q in replayed["questions"] if q["id"] == "Q2")
+    )
+    assert told["questions"] == published.results["questions"]
+    for part in (sections.score_record, sections.score_backtest, sections.score_calibration):
+        assert part(told).summary
+    assert sections.finish(told).digest
+
+
+def test_a_scorecard_as_of_a_date_counts_nothing_that_was_said_later(published):
+    then = replace(published, ledger=published.ledger.cut("2025-11-30"), as_of_given=True)
+    then.__dict__["results"] = published.results
+    kept = score_results(then, fit=fitted)["record"]
+    assert (kept["runs"], kept["forecasts"], kept["late"]) == (1, 4, [])
