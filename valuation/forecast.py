@@ -14,8 +14,9 @@ path; conditions select draws. Neither touches the posterior.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,7 +54,7 @@ from valuation.schema import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from valuation.params import Scenario
+    from valuation.params import Deal, Scenario
 
 Draws = Mapping[str, np.ndarray]
 
@@ -169,9 +170,7 @@ def forecast(
     new = overruled("revenue_new", plain["revenue_new"])
     total = overruled("revenue", retained + new + bought)
 
-    overruled(
-        "capability_gap", _gap(evidence, parameters, near, paths["talent_retained"], share, dates)
-    )
+    overruled("capability_gap", _gap(evidence, parameters, near, paths["talent_retained"], share))
     multiple = overruled("exit_multiple", plain["multiple"])
     scale = context.deal.stake.fraction * (1.0 - parameters["liquidity_discount"])[:, None]
     stake = overruled("stake_value", scale * multiple * total)
@@ -671,20 +670,28 @@ def _gap(
     near: Near,
     talent: NDArray,
     share: NDArray,
-    dates: Sequence[dt.date],
 ) -> NDArray:
     """Monthly gap: expected talent up to the last evidence, simulated talent and set shares after it."""
     context = evidence.context
-    believed = (
-        context.truth(evidence.rows) > 0.0
-    )  # a row that nobody believes says nothing of time either
-    last = max(evidence.rows["event_date"][believed], default=dates[0])
-    past = sum(d <= last for d in dates)
+    # A row that nobody believes says nothing of time either.
+    believed = context.truth(evidence.rows) > 0.0
+    past = months_known(context.deal, evidence.rows["event_date"][believed])
     blended = talent.copy()
     blended[:, :past] = near.curves(RETENTION)["talent_retained"][:, :past]
     knots = capability.gap_path(context, parameters, blended, share, numpy_ops())
     weights = capability.interpolation(context.knots.astype(float), context.months.astype(float))
     return np.asarray(knots @ weights)
+
+
+def months_known(deal: Deal, believed: Iterable[dt.date]) -> int:
+    """Months of the forecast that had begun by the last day that believed rows are about, the close's among them."""
+    last = max(believed, default=deal.closed)
+    return sum(d <= last for d in _month_starts(deal.closed, round(12 * deal.horizon_years)))
+
+
+@lru_cache(maxsize=16)
+def _month_starts(closed: dt.date, months: int) -> tuple[dt.date, ...]:
+    return tuple(date_after(closed, m) for m in range(months + 1))
 
 
 def _first_event(evidence: Evidence, near: Near, term: str, *, random_seed: int) -> NDArray:

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 HOUSE = "house"
 RANDOM_SEED = 20250612
+# Columns of a scored row that a likelihood reads.
+READ = ("id", "event_date", "credibility", "kind", "subject", "value", "sd")
 
 # Forecasts of this process by digest of their inputs: a memory of pure results, oldest out first.
 FORECASTS_KEPT = 6
@@ -165,13 +167,12 @@ class Study:
         """Digest of what a likelihood reads of the ledger; context, wording and sources ask for no new fit."""
         rows = self.ledger.scored()
         context = joint.context_of(self.ledger, self.base_deal, {}, self.credibility)
-        read = ["id", "event_date", "credibility", "kind", "subject", "value", "sd"]
         rosters = {n: getattr(context, n) for n in ("people", "customers", "vendors", "entities")}
         told = {n: frame.drop(columns="note", errors="ignore") for n, frame in rosters.items()}
         return digest_of(
             {
                 n: sorted(map(repr, frame.to_numpy(dtype=object).tolist()))
-                for n, frame in (*told.items(), ("rows", rows[read]))
+                for n, frame in (*told.items(), ("rows", rows[list(READ)]))
             }
         )
 

@@ -298,6 +298,18 @@ def with_rosters_of(old: Study, new: Study) -> Study:
     return replace(old, ledger=replace(old.ledger, **rosters))
 
 
+# The ends that were mixed last: ten items are mixed a thousand times between the same two.
+_ENDS: list[tuple[Study, Study, tuple[Study, pd.DataFrame, pd.DataFrame]]] = []
+
+
+def _ends(old: Study, new: Study) -> tuple[Study, pd.DataFrame, pd.DataFrame]:
+    """The old state on the new one's day and with its rosters, and the rows of both that may move something."""
+    if not _ENDS or _ENDS[0][0] is not old or _ENDS[0][1] is not new:
+        base = with_rosters_of(at_the_date_of(old, new), new)
+        _ENDS[:] = [(old, new, (base, _able(old.ledger.evidence), _able(new.ledger.evidence)))]
+    return _ENDS[0][2]
+
+
 def mixed(old: Study, new: Study, items: Sequence[Item], chosen: Collection[int]) -> Study:
     """The old state, on the new one's day and with its rosters, after the chosen items.
 
@@ -308,14 +320,12 @@ def mixed(old: Study, new: Study, items: Sequence[Item], chosen: Collection[int]
     """
     if items and len(chosen) == len(items):
         return new
-    base = with_rosters_of(at_the_date_of(old, new), new)
+    base, rows, more = _ends(old, new)
     put = [items[i] for i in sorted(chosen)]
     takes = frozenset().union(*(item.takes for item in put))
     drops = frozenset().union(*(item.drops for item in put))
-    rows = _able(old.ledger.evidence)
     evidence = rows[~rows["id"].isin(drops)]
     if takes:
-        more = _able(new.ledger.evidence)
         evidence = pd.concat([evidence, more[more["id"].isin(takes)]])
     evidence = evidence.sort_values("id").reset_index(drop=True)
     ids = {item.id for item in put}

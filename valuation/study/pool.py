@@ -7,9 +7,11 @@ sampled here and no sampler is imported.
 
 from __future__ import annotations
 
+import hashlib
 import math
+import weakref
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -19,22 +21,27 @@ import numpy as np
 from valuation import decision
 from valuation import gate as gates
 from valuation.errors import ModelError, OutOfReach
-from valuation.models import MODELS, joint
+from valuation.models import MODELS, closure, joint
 from valuation.models.joint import keyed_rng
 from valuation.models.memory import content
+from valuation.params.priors import HOUSE
 from valuation.params.reading import digest_of
 from valuation.posterior.sampling import POSTERIOR
+from valuation.study.case import READ
 from valuation.update import Weights, importance_weights, mixture_log_density, overlap
 
 if TYPE_CHECKING:
     import xarray as xr
 
+    from valuation.models.base import Context
     from valuation.models.joint import Evidence
     from valuation.params import Gate
     from valuation.study.case import Study
 
 BATCH = 50  # neighbouring draws summed before an error is taken, so that autocorrelation counts
-KEPT = 96  # simulations kept in memory, oldest out first
+# Kept in memory, oldest out first: simulations, rows of draws that they share, parts of likelihoods, answers.
+SIMULATIONS_KEPT, PARTS_KEPT, POSITIONS_KEPT = 512, 2048, 256
+STUDIES_KEPT = 64
 EXPECTED_NPV = "npv_mean"  # `npv` is the definition: NPV above 0
 
 
@@ -89,6 +96,11 @@ class Source:
     @property
     def draws(self) -> int:
         return len(self.log_density)
+
+    @cached_property
+    def name(self) -> str:
+        """Digest of what tells these draws from others."""
+        return content(self.key, self.seed, self.filled, self.log_density)
 
 
 @dataclass(frozen=True)
@@ -186,11 +198,33 @@ def read_source(
 
 @dataclass(frozen=True)
 class Simulated:
-    """What one source's draws give at one state: ``(quantity, draw)`` values, and which draws meet the conditions."""
+    """What one source's draws give at one state: ``(draw,)`` values by quantity, and which draws meet the conditions.
+
+    Arrays that two states share are one array: a row about a person leaves most quantities alone.
+    """
 
     quantities: tuple[Quantity, ...]
-    values: np.ndarray
+    values: tuple[np.ndarray, ...]
     meets: np.ndarray
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one model's rows say at one state.
+
+    Attributes
+    ----------
+    log_likelihood
+        ``(draw,)``: summed over the model's rows.
+    known
+        What is known of its life courses, in words that differ where that differs.
+    ids
+        Rows that are scored.
+    """
+
+    log_likelihood: np.ndarray = field(repr=False)
+    known: str
+    ids: tuple[str, ...]
 
 
 @dataclass
@@ -198,7 +232,108 @@ class Memory:
     """Pure results of pools by digest of their inputs, oldest out first."""
 
     simulations: OrderedDict[str, Simulated] = field(default_factory=OrderedDict)
+    parts: OrderedDict[str, Part] = field(default_factory=OrderedDict)
+    priors: OrderedDict[str, np.ndarray] = field(default_factory=OrderedDict)
+    positions: OrderedDict[str, Position] = field(default_factory=OrderedDict)
     sources: dict[tuple[str | int, ...], Source] = field(default_factory=dict)
+    _rows: dict[bytes, weakref.ref[np.ndarray]] = field(default_factory=dict)
+
+    def shared(self, values: np.ndarray) -> np.ndarray:
+        """One array for equal values, as long as somebody keeps it."""
+        key = hashlib.sha1(values.tobytes(), usedforsecurity=False).digest()
+        known = self._rows.get(key)
+        found = None if known is None else known()
+        if found is None:
+            found = values.copy()
+            found.flags.writeable = False
+            self._rows[key] = weakref.ref(found, lambda _: self._rows.pop(key, None))
+        return found
+
+
+@dataclass(frozen=True)
+class State:
+    """What of a study decides numbers, by digest: made from tables alone, before any model is bound.
+
+    Attributes
+    ----------
+    fixed
+        Of all but rows: rosters, terms, priors, scenario, and how many months the rows reach and tell of.
+    priors
+        The numbers of the priors in use and of those behind ``p0``.
+    parts
+        Model → digest of all that decides what its rows say of a draw.
+    content
+        Of everything: states with one digest have one answer.
+    """
+
+    fixed: str
+    priors: str
+    parts: Mapping[str, str]
+    content: str
+
+    @classmethod
+    def of(cls, study: Study) -> State:
+        from valuation.forecast import months_known
+
+        sets = (study.book.get(study.prior_set), study.book.get(HOUSE))
+        priors = _told(
+            "priors",
+            tuple(prior for chosen in sets for prior in chosen.values()),
+            lambda: content(*([(n, p.content()) for n, p in chosen.items()] for chosen in sets)),
+        )
+        ledger = study.ledger
+        tables = (ledger.people, ledger.customers, ledger.vendors, ledger.entities)
+        bare, rosters = _told("rosters", (*tables, ledger.as_of), lambda: _rosters(study))
+        deals = repr(study.deal), repr(study.base_deal)
+        fixed = content(deals, rosters, priors, sorted(study.credibility.items()), study.models)
+        told: dict[str, list[tuple[Any, ...]]] = {name: [] for name in study.models}
+        scored = ledger.scored()
+        lines = list(zip(*(scored[name].tolist() for name in READ), strict=True))
+        models = [joint.MODELS_BY_KIND[line[_KIND]] for line in lines]
+        if not told.keys() >= set(models):
+            own = [model in told for model in models]
+            scored = scored[own]
+            lines = [line for line, mine in zip(lines, own, strict=True) if mine]
+            models = [model for model in models if model in told]
+        for model, line in zip(models, lines, strict=True):
+            told[model].append(line)
+        rows = {name: content(mine) for name, mine in told.items()}
+        bare = replace(bare, deal=study.base_deal)
+        reach = joint.reach_of(joint.Evidence(bare, study.models, scored, {}, bare))
+        months = months_known(
+            study.deal, [x[_DAY] for x in lines if study.credibility[x[_GRADE]] > 0.0]
+        )
+        scenario = study.scenario
+        what_if = _told(
+            "scenario", (scenario,), lambda: content(scenario.sets, scenario.conditions)
+        )
+        parts = {}
+        for name in study.models:
+            # Rows of the models that one requires count where their curves condition on them.
+            before = [rows[m] for m in closure((name,))[:-1] if MODELS[m].conditions]
+            parts[name] = content(fixed, reach, name, rows[name], before)
+        whole = content(fixed, list(rows.items()), reach, months, what_if)
+        return cls(f"{fixed} {reach} {months} {what_if}", priors, parts, whole)
+
+
+_KIND, _DAY, _GRADE = (READ.index(name) for name in ("kind", "event_date", "credibility"))
+
+
+def _rosters(study: Study) -> tuple[Context, str]:
+    found = joint.context_of(study.ledger, study.base_deal, {}, {})
+    return found, content(found.people, found.customers, found.vendors, found.entities)
+
+
+# What was made of objects that do not change, by identity; they are kept, so that nothing takes their place.
+_TOLD: OrderedDict[tuple[Any, ...], tuple[tuple[Any, ...], Any]] = OrderedDict()
+
+
+def _told[T](what: str, objects: tuple[Any, ...], make: Callable[[], T]) -> T:
+    key = (what, *map(id, objects))
+    if key not in _TOLD:
+        _remember(_TOLD, key, (objects, make()), STUDIES_KEPT)
+    found: T = _TOLD[key][1]
+    return found
 
 
 class Pool:
@@ -220,8 +355,27 @@ class Pool:
         sampled = {name for source in sources for name in source.scalars}
         self.sources = tuple(_completed(s, sampled, reference) for s in sources)
         self.memory = Memory() if memory is None else memory
-        self._positions: dict[int, tuple[Study, Position]] = {}
-        self.evaluations = 0
+        self._states: OrderedDict[int, tuple[Study, State]] = OrderedDict()
+        self._asked: set[str] = set()
+
+    @property
+    def evaluations(self) -> int:
+        """States that were asked for, each counted once, whether or not their answer was remembered."""
+        return len(self._asked)
+
+    def _state(self, study: Study) -> State:
+        known = self._states.get(id(study))
+        if known is None:  # holding the study keeps its id its own
+            known = study, State.of(study)
+            _remember(self._states, id(study), known, STUDIES_KEPT)
+        return known[1]
+
+    @cached_property
+    def _content(self) -> str:
+        """Digest of the draws and of what they were made under."""
+        owners = [None if s.owner is None else self._state(s.owner).content for s in self.sources]
+        several = len(self.sources) > 1  # one fit is weighed whatever it was sampled under
+        return content([s.name for s in self.sources], owners if several else None)
 
     @property
     def draws(self) -> int:
@@ -266,15 +420,18 @@ class Pool:
         LedgerError, ModelError
             If the state's rows cannot stand together, or no draw is possible under it.
         """
-        known = self._positions.get(id(study))
+        state = self._state(study)
+        self._asked.add(state.content)
+        key = content(self._content, state.content)
+        known = self.memory.positions.get(key)
         if known is not None:
-            return known[1]
-        self.evaluations += 1
-        evidence = evidence_of(study)
-        target = np.concatenate([self._log_target(study, s, evidence) for s in self.sources])
+            return known
+        target = np.concatenate([self._log_target(study, s) for s in self.sources])
         weights = importance_weights(target - self._log_density)
-        parts = [self._simulated(study, evidence, s) for s in self.sources]
-        values = np.concatenate([p.values for p in parts], axis=1)
+        parts = [self._simulated(study, s) for s in self.sources]
+        values = np.array(
+            [np.concatenate(rows) for rows in zip(*(p.values for p in parts), strict=True)]
+        )
         meets = np.concatenate([p.meets for p in parts])
         weight = weights.weight * meets
         if not weight.sum() > 0.0:
@@ -285,7 +442,7 @@ class Pool:
         starts = np.arange(0, pull.shape[1], BATCH)
         scatter = np.add.reduceat(pull, starts, axis=1)
         found = Position(weights, weight, mean, scatter, parts[0].quantities)
-        self._positions[id(study)] = (study, found)  # holding the study keeps its id its own
+        _remember(self.memory.positions, key, found, POSITIONS_KEPT)
         return found
 
     def fault(self, study: Study) -> str | None:
@@ -308,18 +465,18 @@ class Pool:
         where the row is not scored, or takes the place of another. All rows count, not only this one: what is
         known of a later day makes an earlier one more or less likely.
         """
-        known, told = evidence_of(before), evidence_of(after)
-        if set(told.ids) - set(known.ids) != {row} or set(known.ids) - set(told.ids):
+        known, told = (
+            {i for part in self._parts(study, self.sources[0]).values() for i in part.ids}
+            for study in (before, after)
+        )
+        if told - known != {row} or known - told:
             return float("nan")
         ratio = np.concatenate(
-            [
-                self._all_rows(after, s, told).sum(axis=1)
-                - self._all_rows(before, s, known).sum(axis=1)
-                for s in self.sources
-            ]
+            [self._log_likelihood(after, s) - self._log_likelihood(before, s) for s in self.sources]
         )
         weight = self.at(before).weights.weight
-        stated = told.rows.loc[told.rows["id"] == row].iloc[0]
+        rows = after.ledger.evidence
+        stated = rows.loc[rows["id"] == row].iloc[0]
         kind = next(k for m in MODELS.values() for k in m.kinds if k.name == stated["kind"])
         width = 2.0 * float(stated["sd"]) if kind.density else 1.0
         return min(1.0, width * float(weight @ np.exp(ratio)))
@@ -369,39 +526,77 @@ class Pool:
             if q.is_open
         ]
 
-    def _log_target(
-        self, study: Study, source: Source, evidence: Evidence | None = None
-    ) -> np.ndarray:
+    def _log_target(self, study: Study, source: Source) -> np.ndarray:
         """Unnormalized log density of a source's draws at a state, ``(draw,)``."""
-        evidence = evidence_of(study) if evidence is None else evidence
-        context = evidence.context
-        # Names that the state's models no longer have follow no prior there.
-        priors = [
-            context.prior(name).logpdf(values)
-            for name, values in source.scalars.items()
-            if name in context.priors
-        ]
-        rows = self._all_rows(study, source, evidence).sum(axis=1)
-        return np.asarray(np.sum(priors, axis=0) + rows)
+        state = self._state(study)
+        key = f"{source.name} {state.priors} {study.prior_set}"
+        if key not in self.memory.priors:
+            priors = study.book.get(study.prior_set)
+            # Names that the state's models no longer have follow no prior there.
+            told = [priors[n].logpdf(x) for n, x in source.scalars.items() if n in priors]
+            _remember(self.memory.priors, key, np.asarray(np.sum(told, axis=0)), PARTS_KEPT)
+        return np.asarray(self.memory.priors[key] + self._log_likelihood(study, source))
 
-    def _all_rows(self, study: Study, source: Source, evidence: Evidence) -> np.ndarray:
-        return np.asarray(joint.row_log_likelihood(evidence, parameters_of(source, evidence)))
+    def _log_likelihood(self, study: Study, source: Source) -> np.ndarray:
+        """Of all rows of a state, ``(draw,)``."""
+        total = np.zeros(source.draws)
+        for part in self._parts(study, source).values():
+            total += part.log_likelihood
+        return total
 
-    def _simulated(self, study: Study, evidence: Evidence, source: Source) -> Simulated:
-        key = _simulation_key(study, evidence, source)
-        if key not in self.memory.simulations:
-            drivers = _forecast(study, evidence, source)
+    def _parts(self, study: Study, source: Source) -> dict[str, Part]:
+        """What each model's rows say, remembered apart, since news of one leaves most others alone."""
+        state, memory = self._state(study), self.memory.parts
+        keys = {model: f"{source.name} {key}" for model, key in state.parts.items()}
+        found = {model: memory[key] for model, key in keys.items() if key in memory}
+        if len(found) < len(keys):
+            made = _parts_of(study, source)
+            for model, key in keys.items():
+                if model not in found:
+                    _remember(memory, key, made[model], PARTS_KEPT)
+            found = {model: found.get(model, made[model]) for model in keys}
+        return found
+
+    def _simulated(self, study: Study, source: Source) -> Simulated:
+        state, memory = self._state(study), self.memory.simulations
+        known = [(model, part.known) for model, part in self._parts(study, source).items()]
+        key = content(source.name, state.fixed, known)
+        if key not in memory:
+            drivers = _forecast(study, evidence_of(study), source)
             quantities, values = quantities_of(drivers, study)
             meets = np.ones(source.draws, dtype=bool)
             for condition in study.scenario.conditions:
                 from valuation.forecast import holds
 
                 meets &= holds(drivers, condition)
-            _remember(self.memory.simulations, key, Simulated(quantities, values, meets), KEPT)
-        return self.memory.simulations[key]
+            rows = tuple(self.memory.shared(row) for row in values)
+            _remember(memory, key, Simulated(quantities, rows, meets), SIMULATIONS_KEPT)
+        return memory[key]
 
 
-def _remember(memory: OrderedDict[str, Any], key: str, value: Any, most: int) -> None:
+def _parts_of(study: Study, source: Source) -> dict[str, Part]:
+    evidence = evidence_of(study)
+    rows = np.asarray(joint.row_log_likelihood(evidence, parameters_of(source, evidence)))
+    owner = dict(
+        zip(evidence.rows["id"], evidence.rows["kind"].map(joint.MODELS_BY_KIND), strict=True)
+    )
+    models = np.array([owner[i] for i in evidence.ids], dtype=str)
+    known: dict[str, dict[str, str]] = {name: {} for name in study.models}
+    for name, term in evidence.short[0].bound.items():
+        if hasattr(term, "final"):
+            states = sorted((s, sorted(w.items(), key=repr)) for s, w in term.final.items())
+            known[owner[term.ids[0]]][name] = repr(states)
+    return {
+        name: Part(
+            rows[:, models == name].sum(axis=1),
+            repr(sorted(known[name].items())),
+            tuple(i for i in evidence.ids if owner[i] == name),
+        )
+        for name in study.models
+    }
+
+
+def _remember(memory: OrderedDict[Any, Any], key: Any, value: Any, most: int) -> None:
     memory[key] = value
     while len(memory) > most:
         memory.popitem(last=False)
@@ -483,39 +678,6 @@ def _forecast(study: Study, evidence: Evidence, source: Source) -> xr.Dataset:
         parameters_of(source, evidence),
         random_seed=source.seed,
         sets=study.scenario.sets,
-    )
-
-
-def _fixed_key(study: Study, source: Source) -> str:
-    """Digest of what a likelihood reads besides rows."""
-    return digest_of(
-        {
-            "source": [source.key, source.seed, source.filled],
-            "priors": study.book.digest(study.prior_set) + study.book.digest(),
-            "context": evidence_of(study).context.content,
-            "base": study.base_deal.model_dump(mode="json"),  # behind p0, whatever a scenario sets
-        }
-    )
-
-
-def _simulation_key(study: Study, evidence: Evidence, source: Source) -> str:
-    """Digest of what a forecast reads besides parameters: what is known of each life course."""
-    known = {
-        name: repr(
-            sorted((s, sorted(states.items(), key=repr)) for s, states in term.final.items())
-        )
-        for name, term in evidence.short[0].bound.items()
-        if hasattr(term, "final")
-    }
-    last = max(evidence.rows["event_date"], default=None)
-    return digest_of(
-        {
-            "fixed": _fixed_key(study, source),
-            "known": known,
-            "last": str(last),
-            "sets": [s.model_dump(mode="json") for s in study.scenario.sets],
-            "conditions": [c.model_dump(mode="json") for c in study.scenario.conditions],
-        }
     )
 
 
