@@ -20,6 +20,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from valuation.errors import ModelError, ParameterError
@@ -145,7 +146,8 @@ def forecast(
             f"founder {founder!r} is not in the people roster; subjects: {', '.join(people)}"
         )
     here = _people(evidence, near, random_seed=random_seed)
-    in_post = _before(months, here.exits[founder])
+    leaves = here.exits[founder]
+    in_post = _once("in post", lambda: _before(months, leaves), months, leaves)
     overruled("founder_in_post", in_post)
     talent = here.talent
     if paths["founder_in_post"] is not in_post:
@@ -157,27 +159,46 @@ def forecast(
     share = overruled("adoption_share", plain["adoption_share"])
     spend = overruled("acquirer_spend", plain["acquirer_spend"])
     terms = context.deal.services
-    floor = np.where(months <= terms.contract_years * 12, terms.floor_usd_bn_per_year, 0.0)
-    promised = np.minimum(floor, terms.floor_share_of_spend * spend)
-    bought = overruled("purchases", np.maximum(share * spend, promised))
+
+    def purchases() -> NDArray:
+        floor = np.where(months <= terms.contract_years * 12, terms.floor_usd_bn_per_year, 0.0)
+        promised = np.minimum(floor, terms.floor_share_of_spend * spend)
+        return np.asarray(np.maximum(share * spend, promised))
+
+    bought = overruled("purchases", _once("purchases", purchases, terms, months, share, spend))
 
     buying = _customers(evidence, parameters, near, random_seed=random_seed)
     overruled("rivals_active", buying.rivals)
     anyway = buying.rivals_anyway
-    kept = buying.others + buying.rivals_share * paths["rivals_active"]
-    base = plain["revenue_at_close"] * (1.0 - parameters["acquirer_share_before"])
-    retained = overruled("revenue_retained", base[:, None] * kept * plain["growth_factor"])
+    active, before = paths["rivals_active"], parameters["acquirer_share_before"]
+    close, growth = plain["revenue_at_close"], plain["growth_factor"]
+
+    def kept() -> NDArray:
+        part = buying.others + buying.rivals_share * active
+        return np.asarray((close * (1.0 - before))[:, None] * part * growth)
+
+    business = (buying.others, buying.rivals_share, active, close, before, growth)
+    retained = overruled("revenue_retained", _once("retained", kept, *business))
     new = overruled("revenue_new", plain["revenue_new"])
-    total = overruled("revenue", retained + new + bought)
+    total = overruled(
+        "revenue", _once("revenue", lambda: retained + new + bought, retained, new, bought)
+    )
 
     overruled("capability_gap", _gap(evidence, parameters, near, paths["talent_retained"], share))
     multiple = overruled("exit_multiple", plain["multiple"])
-    scale = context.deal.stake.fraction * (1.0 - parameters["liquidity_discount"])[:, None]
-    stake = overruled("stake_value", scale * multiple * total)
+    fraction, discount = context.deal.stake.fraction, parameters["liquidity_discount"]
+    stake = overruled(
+        "stake_value",
+        _once(
+            "stake",
+            lambda: fraction * (1.0 - discount)[:, None] * multiple * total,
+            *(fraction, discount, multiple, total),
+        ),
+    )
     opened = _first_event(evidence, near, "regulatory_action", random_seed=random_seed)
-    overruled("regulatory_action", 1.0 - _before(months, opened))
+    overruled("regulatory_action", _since("opened", months, opened))
     written = _impairment(evidence, parameters, near, stake, random_seed=random_seed)
-    overruled("impairment", 1.0 - _before(months, written))
+    overruled("impairment", _since("written", months, written))
 
     for name, path in paths.items():
         # A sum is finite if all is, and takes no copy; only if it is not does every value count.
@@ -287,6 +308,16 @@ UNKNOWN: State = (None, None, 0.0, None)  # of a subject without rows
 def _before(months: NDArray, times: NDArray) -> NDArray:
     """1.0 in the months before an event, else 0.0, shape ``(draw, month)``."""
     return np.asarray((months < times[:, None]).astype(float))
+
+
+def _once(what: str, make: Callable[[], NDArray], *inputs: Any) -> NDArray:
+    """What ``make`` gives, remembered by the content of all that it reads: a row about one subject leaves it alone."""
+    return joint.MEMORY.recall(content(what, *inputs), make)
+
+
+def _since(what: str, months: NDArray, times: NDArray) -> NDArray:
+    """0.0 in the months before an event, else 1.0, shape ``(draw, month)``."""
+    return _once(what, lambda: 1.0 - _before(months, times), months, times)
 
 
 def _chosen(
@@ -481,22 +512,41 @@ def _people(evidence: Evidence, near: Near, *, random_seed: int) -> People:
             if subject not in exits
         }
         months = context.months.astype(float)
-        talent = np.zeros((len(times), len(months)))
-        for subject, row in roster[roster["talent"] == 1].iterrows():
-            share = _before(months, exits[subject]) if subject in exits else groups[subject]
-            talent += float(row["weight"]) * share
-        np.clip(talent, 0.0, 1.0, out=talent)
-        stars = roster[roster["cohort"] == "stars"]
+        shape = (len(times), len(months))
+
+        def told(chosen: pd.Series) -> list[Any]:
+            """The numbers of these subjects and when they leave, or what share of them is there."""
+            return [
+                part
+                for s, number in chosen.items()
+                for part in (float(number), exits[s] if s in exits else groups[s])
+            ]
+
+        bought = roster["weight"][roster["talent"] == 1]
+
+        def shares() -> NDArray:
+            talent = np.zeros(shape)
+            for subject, weight in bought.items():
+                share = _before(months, exits[subject]) if subject in exits else groups[subject]
+                talent += float(weight) * share
+            return np.asarray(np.clip(talent, 0.0, 1.0, out=talent))
+
+        talent = _once("talent", shares, shape, months, *told(bought))
+        stars = roster["size"][roster["cohort"] == "stars"]
         if stars.empty:
             return exits, talent, None
-        heads = np.zeros_like(talent)
-        for subject, size in stars["size"].items():
-            if subject in exits:
-                heads += months < exits[subject][:, None]
-            else:
-                heads += float(size) * groups[subject]
-        heads /= stars["size"].to_numpy(float).sum()
-        return exits, talent, heads
+
+        def heads() -> NDArray:
+            there = np.zeros(shape)
+            for subject, size in stars.items():
+                if subject in exits:
+                    there += months < exits[subject][:, None]
+                else:
+                    there += float(size) * groups[subject]
+            there /= stars.to_numpy(float).sum()
+            return there
+
+        return exits, talent, _once("stars", heads, shape, months, *told(stars))
 
     return People(*joint.MEMORY.recall(key, make))
 
@@ -676,11 +726,19 @@ def _gap(
     # A row that nobody believes says nothing of time either.
     believed = context.truth(evidence.rows) > 0.0
     past = months_known(context.deal, evidence.rows["event_date"][believed])
-    blended = talent.copy()
-    blended[:, :past] = near.curves(RETENTION)["talent_retained"][:, :past]
-    knots = capability.gap_path(context, parameters, blended, share, numpy_ops())
-    weights = capability.interpolation(context.knots.astype(float), context.months.astype(float))
-    return np.asarray(knots @ weights)
+    known = near.curves(RETENTION)["talent_retained"][:, :past].copy()
+    names = joint.scalars(context, joint.closure(("capability",)))
+    vectors = joint.innovations(context, joint.closure(("capability",)))
+
+    def path() -> NDArray:
+        blended = talent.copy()
+        blended[:, :past] = known
+        knots = capability.gap_path(context, parameters, blended, share, numpy_ops())
+        months = context.months.astype(float)
+        return np.asarray(knots @ capability.interpolation(context.knots.astype(float), months))
+
+    read = (context.content, talent, share, known, *(parameters[n] for n in (*names, *vectors)))
+    return _once("gap", path, *read)
 
 
 def months_known(deal: Deal, believed: Iterable[dt.date]) -> int:

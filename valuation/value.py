@@ -24,12 +24,13 @@ import datetime as dt
 import math
 import weakref
 from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from valuation.errors import ParameterError, ValuationError
+from valuation.models.memory import Memory, content
 from valuation.schema import (
     COMPONENT,
     DEFINITION,
@@ -112,7 +113,13 @@ def _driver(drivers: xr.Dataset, name: str) -> xr.Variable:
             f"the drivers lack {name!r}; the value needs every driver that the forecast makes"
         )
     found = drivers[name].variable
+    for read in _READ:
+        read.append(name)
     return xr.Variable(found.dims, found.data)
+
+
+# Names of the drivers that terms being valued have asked for.
+_READ: list[list[str]] = []
 
 
 def _months(deal: Deal, years: float) -> int:
@@ -362,7 +369,8 @@ def cash_flows(drivers: xr.Dataset, deal: Deal) -> xr.DataArray:
             f"the drivers must give every month from 0 to {months[-1]}, the deal's horizon;"
             " forecast them for this deal"
         )
-    flows = [_finite(TERMS[name](drivers, deal), f"component {name!r}") for name in names]
+    stated = repr(deal)
+    flows = [_flow(name, drivers, deal, stated) for name in names]
     sizes = {d: n for flow in flows for d, n in flow.sizes.items() if d not in (DRAW, QUARTER)}
     sizes |= {DRAW: drivers.sizes[DRAW], QUARTER: last_quarter(deal) + 1}
     dates = [date_after(deal.closed, 3 * q) for q in range(last_quarter(deal) + 1)]
@@ -380,6 +388,55 @@ def cash_flows(drivers: xr.Dataset, deal: Deal) -> xr.DataArray:
     )
     joined.attrs = {"units": USD_BN, "label": "Cash flow to the acquirer"}
     return joined.rename("cash_flow")
+
+
+# Flows of terms by all that they were made of, and by term and deal the drivers that it asked for.
+FLOWS = Memory(limit_bytes=128 * 2**20)
+_ASKED: dict[tuple[TermFunction, str], tuple[str, ...]] = {}
+TERMS_KEPT = 512
+CHEAP_BYTES = 2**20  # an array up to this size is read again sooner than most terms are made
+
+
+def _flow(name: str, drivers: xr.Dataset, deal: Deal, stated: str) -> xr.Variable:
+    """One component's flows, remembered by the deal (``stated``) and the content of the drivers that the term reads.
+
+    What a term reads is seen, not declared; it may depend on the deal, not on the draws. Drivers that may still be
+    written to are not worth telling apart.
+    """
+    term = TERMS[name]
+    asked = _ASKED.get((term, stated))
+    if asked is None or not all(n in drivers for n in asked):
+        found = _made(name, drivers, deal, stated)
+        asked = _ASKED[term, stated]
+    else:
+        found = None
+    read = [drivers[n].variable for n in asked]
+    if not all(v.nbytes <= CHEAP_BYTES or _fixed(v.data) for v in read):
+        return _made(name, drivers, deal, stated) if found is None else found
+    sizes = sorted((str(d), n) for d, n in drivers.sizes.items())
+    key = content(name, term, stated, sizes, *(part for v in read for part in (v.dims, v.data)))
+
+    def make() -> tuple[tuple[Any, ...], NDArray]:
+        made = _made(name, drivers, deal, stated) if found is None else found
+        return made.dims, made.to_numpy()
+
+    return xr.Variable(*FLOWS.recall(key, make))
+
+
+def _made(name: str, drivers: xr.Dataset, deal: Deal, stated: str) -> xr.Variable:
+    _READ.append([])
+    try:
+        flow = _finite(TERMS[name](drivers, deal), f"component {name!r}")
+    finally:
+        read = _READ.pop()
+    while len(_ASKED) >= TERMS_KEPT:
+        _ASKED.pop(next(iter(_ASKED)))
+    _ASKED[TERMS[name], stated] = tuple(dict.fromkeys(read))
+    return flow
+
+
+def _fixed(values: NDArray) -> bool:
+    return not values.flags.writeable and values.base is None
 
 
 def _total(flows: xr.DataArray) -> xr.DataArray:

@@ -8,6 +8,7 @@ handed out read-only, because every caller gets the same ones.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -34,7 +35,8 @@ def content(*parts: Any) -> str:
     return digest.hexdigest()
 
 
-# Digests of arrays that cannot change any more, by identity, dropped with the array.
+# Digests of arrays that cannot change any more, by identity, dropped with the array. What a memory made is told by the
+# key that it was made under, which costs nothing; any other array by its values.
 _FIXED: dict[int, tuple[weakref.ref[np.ndarray], bytes]] = {}
 
 
@@ -45,9 +47,16 @@ def _array_digest(array: np.ndarray) -> bytes:
     known = _FIXED.get(place)
     if known is not None and known[0]() is array:
         return known[1]
-    found = hashlib.sha1(array.tobytes(), usedforsecurity=False).digest()
-    _FIXED[place] = (weakref.ref(array, lambda _: _FIXED.pop(place, None)), found)
-    return found
+    return _fixed(array, hashlib.sha1(array.tobytes(), usedforsecurity=False).digest())
+
+
+def _fixed(array: np.ndarray, digest: bytes) -> bytes:
+    place = id(array)
+    _FIXED[place] = (weakref.ref(array, lambda _: _FIXED.pop(place, None)), digest)
+    return digest
+
+
+_NAMES = itertools.count()
 
 
 class Memory:
@@ -57,6 +66,7 @@ class Memory:
         self.limit_bytes, self.limit_entries = limit_bytes, limit_entries
         self.bytes = 0
         self._kept: OrderedDict[str, tuple[Any, int]] = OrderedDict()
+        self._name = f"memory {next(_NAMES)}"
 
     def recall[T](self, key: str, make: Callable[[], T]) -> T:
         """What ``make`` gives, from memory if this key was asked for before."""
@@ -64,7 +74,7 @@ class Memory:
             self._kept.move_to_end(key)
             return self._kept[key][0]
         made = make()
-        size = _sealed(made)
+        size = _sealed(made, f"{self._name} {key}")
         self._kept[key] = (made, size)
         self.bytes += size
         while len(self._kept) > 1 and (
@@ -89,13 +99,17 @@ class Memory:
         return len(self._kept)
 
 
-def _sealed(value: Any) -> int:
-    """Make the arrays in a result read-only; returns their bytes."""
+def _sealed(value: Any, name: str) -> int:
+    """Make the arrays in a result read-only and tell each by its place in it; returns their bytes."""
     if isinstance(value, np.ndarray):
+        if (
+            value.flags.writeable and value.base is None
+        ):  # else it was told already, or is part of another
+            _fixed(value, hashlib.sha1(name.encode(), usedforsecurity=False).digest())
         value.flags.writeable = False
         return int(value.nbytes)
     if isinstance(value, Mapping):
-        return sum(_sealed(item) for item in value.values())
+        return sum(_sealed(item, f"{name} {key}") for key, item in value.items())
     if isinstance(value, tuple | list):
-        return sum(_sealed(item) for item in value)
+        return sum(_sealed(item, f"{name} {i}") for i, item in enumerate(value))
     return 0
