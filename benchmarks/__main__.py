@@ -24,7 +24,9 @@ from benchmarks.processes import (
     copied,
     latest,
     news,
+    published,
     shared_fits,
+    ten_rows,
 )
 
 CONTEXT_ROWS = 100_000
@@ -66,15 +68,13 @@ def say(text: str) -> None:
 def update_against_refit(folder: Path, repeats: int) -> Outcome:
     """The update command for one added row, and sampling the same ledger again, in turns."""
     fits = shared_fits(folder)
-    project = copied(folder, "project", fits)
-    last = latest(project)
-    say("  the fit before the row (made once, kept if it is stored) ...")
-    project.timed("fit", "--quiet")
-    project.timed(*news(last, 1))
+    say("  the report before the row (its fit is made once, kept if it is stored) ...")
+    project = published(folder, "project", fits)
+    project.timed(*news(latest(project), 1))
     # The refit has a cache of its own: an update must not find the fit that it is compared with.
     other = type(project)(project.root, folder / "refits")
     update, refit, start = Times("valuation update"), Times("valuation fit --refit"), Times("start")
-    words = ("update", "--since", str(last.day), "--no-page", "--json")
+    words = ("update", "--no-page", "--json")
     told = project.told(*words[:-1])
     if told["is"]["method"] != "reweighted" or len(told["items"]) != 1:
         raise CommandFailed(f"the update was not one reweighted row: {told['is']}")
@@ -97,10 +97,9 @@ def update_in_a_session(folder: Path, repeats: int) -> Outcome:
     fits = shared_fits(folder)
     times: list[Times] = []
     for number in range(1, repeats + 1):
-        project = copied(folder, f"session{number}", fits)
+        say(f"  a report, then session {number} of {repeats} ...")
+        project = published(folder, f"session{number}", fits)
         last = latest(project)
-        project.timed("fit", "--quiet")
-        say(f"  session {number} of {repeats} ...")
         _, said = project.timed_python(
             "-m", "benchmarks.session", str(last.day), last.source, last.founder
         )
@@ -109,6 +108,22 @@ def update_in_a_session(folder: Path, repeats: int) -> Outcome:
                 times.append(Times(f"session, row {row + 1} added"))
             times[row].runs.append(Spent(*seconds))
     return Outcome(tuple(times), (Limit("session, one row added, s", times[0].wall, 0.3),))
+
+
+def ten_items(folder: Path, repeats: int) -> Outcome:
+    """The update command for ten added rows, each of whose 1,024 combinations is valued."""
+    say("  the report before the rows ...")
+    project = published(folder, "ten", shared_fits(folder))
+    for words in ten_rows(latest(project)):
+        project.timed(*words)
+    update = Times("valuation update, ten rows")
+    told = project.told("update", "--no-page")
+    if told["attribution"]["method"] != "exact" or len(told["items"]) != 10:
+        raise CommandFailed(f"not ten items in every order: {told['attribution']}")
+    for number in range(1, repeats + 1):
+        say(f"  ten rows, {number} of {repeats} ...")
+        update.runs.append(project.timed("update", "--no-page", "--json"))
+    return Outcome((update,), (Limit("update, ten rows, s", update.wall, 15.0),))
 
 
 def a_long_ledger(folder: Path, repeats: int) -> Outcome:
@@ -134,6 +149,7 @@ def a_long_ledger(folder: Path, repeats: int) -> Outcome:
 PARTS: dict[str, Callable[[Path, int], Outcome]] = {
     "update": update_against_refit,
     "session": update_in_a_session,
+    "ten": ten_items,
     "ledger": a_long_ledger,
 }
 

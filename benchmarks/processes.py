@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +123,13 @@ def copied(folder: Path, name: str, cache: Path) -> Project:
     return Project(root, cache)
 
 
+def published(folder: Path, name: str, cache: Path) -> Project:
+    """A copy whose base scenario is published, so that an update has a run to start from."""
+    project = copied(folder, name, cache)
+    project.timed("report", "base", "--quiet")
+    return project
+
+
 def shared_fits(folder: Path) -> Path:
     """A cache that starts with the fits that the project has stored, so that none is made twice."""
     cache = folder / "cache"
@@ -162,6 +169,33 @@ def news(last: Latest, number: int) -> list[str]:
         "--root", f"benchmark-{number}", "--claim", f"Invented for a benchmark: still there ({number}).",
         "--quiet",
     ]  # fmt: skip
+
+
+# Ten invented rows about subjects of the shipped deal, of as many drivers as rows can be about: kind, subject, value,
+# unit, error. Some move a path, some only weights.
+TEN: tuple[tuple[str, str, str, str, str], ...] = (
+    ("sighting", "Alexandr Wang", "", "", ""),
+    ("departure", "Shengjia Zhao", "1", "months", ""),
+    ("customer_active", "Anthropic", "", "", ""),
+    ("integration_report", "Meta", "-1", "grade", ""),
+    ("index_gap", "Meta", "4", "index points", "3"),
+    ("run_rate", "Scale AI", "1.2", "USD bn per year", "0.2"),
+    ("quality_report", "Scale AI", "1", "grade", ""),
+    ("group_exits", "SEAL researchers", "2", "count", ""),
+    ("customer_ended", "US Department of Defense", "2", "months", ""),
+    ("sighting", "Daniel Gross", "", "", ""),
+)
+
+
+def ten_rows(last: Latest) -> list[list[str]]:
+    """Words of ``news add`` for each of :data:`TEN`, one a day after the newest row."""
+    words = []
+    for number, (kind, subject, value, unit, error) in enumerate(TEN, start=1):
+        more = [("--value", value), ("--unit", unit), ("--sd", error)]
+        plain = news(replace(last, founder=subject), number)
+        plain[plain.index("--kind") + 1] = kind
+        words.append([*plain, *(word for pair in more if pair[1] for word in pair)])
+    return words
 
 
 def context_rows(project: Project, count: int) -> None:

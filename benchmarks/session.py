@@ -1,6 +1,6 @@
 """One running session: how soon the answer follows an added row. Prints seconds as JSON, by the clock and of CPU.
 
-python -m benchmarks.session DAY SOURCE FOUNDER: compares with what was public on DAY and adds rows after it.
+python -m benchmarks.session DAY SOURCE FOUNDER: compares with the last published run and adds rows after DAY.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def main() -> None:
     last = Latest(dt.date.fromisoformat(since), source, founder)
     from valuation.study import open_change
 
-    change = open_change(since=since)
+    change = open_change()
     assert change.answer
     seconds: list[tuple[float, float]] = []
     for number in range(1, ROWS + 1):
@@ -31,7 +31,7 @@ def main() -> None:
             stdout=subprocess.DEVNULL,
         )
         start, busy = time.perf_counter(), time.process_time()
-        change = open_change(since=since, like=change)
+        change = open_change(like=change)
         assert len(change.answer["items"]) == number
         seconds.append((time.perf_counter() - start, time.process_time() - busy))
     print(json.dumps(seconds))

@@ -23,7 +23,7 @@ import small_world as world
 import xarray as xr
 from scipy import stats
 
-from valuation import archive, decision, posterior
+from valuation import archive, decision, posterior, value
 from valuation.archive import Run
 from valuation.errors import LedgerError, ModelError, ParameterError, ValuationError
 from valuation.models import joint
@@ -426,6 +426,65 @@ def test_no_number_depends_on_what_a_session_has_simulated_before(base, old):
         state(base, (*KNOWN, NEAR)), exit_multiple={"lognormal": {"mu": 2.0, "sigma": 0.4}}
     )
     assert moved(old, new).answer == moved(old, new, memory=Memory()).answer
+
+
+def test_a_session_that_saw_rows_come_answers_exactly_as_a_process_that_sees_them_at_once(
+    base, old
+):
+    """Each row moves another model; what one process remembers is forgotten before the other begins."""
+    rows = (LEFT, GOOD, NEAR)
+    session = Memory()
+    for count in range(len(rows) + 1):
+        last = moved(old, state(base, (*KNOWN, *rows[:count])), memory=session).answer
+    joint.MEMORY.clear()
+    value.FLOWS.clear()
+    fresh = moved(old, state(base, (*rows[::-1], *KNOWN)), memory=Memory()).answer
+    assert last == fresh
+
+
+@pytest.fixture
+def forecasts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The states that were simulated, as a list that grows."""
+    made: list[str] = []
+    plain = pools._forecast
+
+    def counted(study: Study, *rest: Any) -> xr.Dataset:
+        made.append(" ".join(study.ledger.scored()["id"]))
+        return plain(study, *rest)
+
+    monkeypatch.setattr(pools, "_forecast", counted)
+    return made
+
+
+@pytest.mark.parametrize(("row", "times"), [(LEFT, 1), (NEAR, 0)], ids=["a path", "weights alone"])
+def test_a_row_added_in_a_session_costs_one_forecast_if_it_moves_a_path_and_else_none(
+    base, old, forecasts, row, times
+):
+    memory = Memory()
+    assert moved(old, state(base, (*KNOWN, GOOD)), memory=memory).answer
+    forecasts.clear()
+    assert moved(old, state(base, (*KNOWN, GOOD, row)), memory=memory).answer
+    assert len(forecasts) == times
+
+
+def test_a_game_simulates_only_the_coalitions_whose_paths_differ(base, old, forecasts):
+    new = state(base, (*KNOWN, LEFT, GOOD, NEAR))
+    answer = moved(old, new, memory=Memory()).answer
+    assert answer["attribution"]["evaluations"] == 8
+    # Nothing new; something of January, be it only weights; the founder gone.
+    assert len(forecasts) == 3
+
+
+def test_rows_that_nobody_believes_do_not_share_a_forecast_with_rows_that_all_believe(base, old):
+    """The month up to which something is known is that of the last row with any credibility."""
+    grades = {**world.DOUBTED, "D": 0.0}
+    late = NEAR | {"event_date": "2026-05-20", "published": "2026-05-21"}
+    believed, doubted = (
+        replace(state(base, (*KNOWN, late | {"credibility": grade})), credibility=grades)
+        for grade in ("A", "D")
+    )
+    one, other = (pools.State.of(study) for study in (believed, doubted))
+    assert one.fixed != other.fixed
 
 
 # --- each cause in its bucket ---------------------------------------------------------------------

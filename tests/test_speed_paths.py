@@ -17,7 +17,7 @@ from valuation import value
 from valuation.errors import ParameterError
 from valuation.forecast import _grid, _invert, forecast
 from valuation.ledger import load_ledger
-from valuation.models import KINDS, churn, joint, regulation, retention, revenue
+from valuation.models import KINDS, MODELS, churn, joint, regulation, retention, revenue
 from valuation.models.base import BoundLifeCourse, LifeProcess, occupancy
 from valuation.models.joint import Evidence
 from valuation.models.memory import Memory, content
@@ -255,6 +255,27 @@ def test_no_prior_is_missed_by_what_is_remembered():
             not np.array_equal(term.log_p0, before.bound[key].log_p0)
             for key, term in cold.bound.items()
         ), name
+
+
+def test_curves_of_a_model_read_no_rows_unless_it_says_so(shipped, draws):
+    """What a row of one model says to another is told apart by the models that condition on their rows."""
+    derived: dict[str, np.ndarray] = {}
+    for name in shipped.models:
+        model = MODELS[name]
+        plain = model.curves(shipped.context, draws, derived, {}, OPS)
+        found = model.curves(shipped.context, draws, derived, shipped.bound, OPS)
+        same = all(np.array_equal(plain[curve], found[curve]) for curve in found)
+        assert same is not model.conditions, name
+        derived |= found
+
+
+def test_what_a_memory_made_is_told_by_its_key_and_anything_else_by_its_values():
+    memory, other = Memory(1000), Memory(1000)
+    made = memory.recall("key", lambda: {"x": np.ones(2), "y": np.ones(2)})
+    assert content(made["x"]) == content(memory.recall("key", dict)["x"])
+    assert content(made["x"]) != content(made["y"])
+    assert content(made["x"]) != content(other.recall("key", lambda: np.ones(2)))
+    assert content(made["x"].copy()) == content(np.ones(2))
 
 
 # --- occupancy and events -------------------------------------------------------------------------

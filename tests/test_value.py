@@ -294,6 +294,29 @@ def test_every_term_gives_one_flow_a_draw_and_quarter(name, random_drivers):
     assert name in value.COMPONENT_LABELS
 
 
+@pytest.mark.parametrize("name", list(value.TERMS))
+def test_a_term_reads_no_driver_but_those_it_was_seen_to_read(name, random_drivers):
+    """What it was seen to read is what its remembered flows are told apart by."""
+    terms = deal()
+    whole = value._made(name, random_drivers, terms, repr(terms))
+    seen = value._ASKED[value.TERMS[name], repr(terms)]
+    few = random_drivers[list(seen)].assign_coords(random_drivers.coords)
+    xr.testing.assert_identical(value.TERMS[name](few, terms), whole)
+
+
+def test_a_component_is_made_anew_if_a_driver_that_it_reads_changes(random_drivers):
+    terms, fixed = deal(), random_drivers.copy(deep=True)
+    for variable in fixed.data_vars.values():
+        variable.data.flags.writeable = False
+    before = value.cash_flows(fixed, terms)
+    assert value.cash_flows(fixed, terms).equals(before)
+    for name in fixed.data_vars:
+        other = fixed.assign({name: fixed[name] * 0.9})
+        warm = value.cash_flows(other, terms)
+        value.FLOWS.clear()
+        xr.testing.assert_identical(warm, value.cash_flows(other, terms))
+
+
 def test_an_unknown_component_is_refused_with_the_known_ones():
     with pytest.raises(ParameterError, match=r"'synergy'.*outlay, stake, data_services"):
         value.cash_flows(flat_drivers(), deal(components={"synergy": True}))
