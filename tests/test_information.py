@@ -437,3 +437,53 @@ def test_nonsense_is_refused_in_one_line_with_a_remedy(call, words):
 def test_bad_settings_are_parameter_errors():
     with pytest.raises(ParameterError, match="no news"):
         information.ranked(TABLE, {})
+
+
+# Closed forms
+
+
+@given(st.floats(-3, 3), st.floats(0.01, 5))
+def test_the_normal_loss_is_the_gain_of_choosing_in_sight(mean, sd):
+    assert information.evpi_normal(mean, sd) == pytest.approx(gain(mean, sd), rel=1e-9, abs=1e-12)
+    assert information.evpi_normal(-mean, sd) == information.evpi_normal(mean, sd)
+
+
+@given(st.floats(-2, 2), st.floats(0.1, 3), st.floats(0.1, 5))
+def test_a_normal_sample_is_worth_more_the_larger_up_to_knowing(mean, sd, error):
+    worth = [information.evsi_normal(mean, sd, error=error, size=n) for n in (1, 4, 100, np.inf)]
+    assert (np.diff(worth) >= -1e-12).all()
+    assert worth[-1] == pytest.approx(information.evpi_normal(mean, sd), rel=1e-12)
+    spread = sd**2 / np.sqrt(sd**2 + error**2 / 4)
+    assert worth[1] == pytest.approx(gain(mean, spread), rel=1e-9, abs=1e-12)
+    assert information.evpi_normal(mean, 0.0) == information.evsi_normal(mean, 0.0, error=1) == 0.0
+
+
+WELL = np.array([[-70.0, 0.0, 5.0], [50.0, 0.0, 5.0], [200.0, 0.0, 5.0]])
+CHANCE = np.array([0.5, 0.3, 0.2])
+
+
+def test_a_report_that_names_the_state_is_worth_perfect_information():
+    known = information.evsi_table(WELL, CHANCE, np.eye(3))
+    assert known == pytest.approx(decision.evpi(WELL, CHANCE).value, rel=1e-12)
+
+
+def test_a_report_that_says_nothing_is_worth_nothing_and_a_blurred_one_less():
+    assert information.evsi_table(WELL, CHANCE, np.full((3, 2), 0.5)) == pytest.approx(0, abs=1e-12)
+    sharp = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]])
+    blur = sharp @ np.array([[0.7, 0.3, 0.0], [0.0, 0.7, 0.3], [0.3, 0.0, 0.7]])
+    worth = [information.evsi_table(WELL, CHANCE, m) for m in (blur, sharp, np.eye(3))]
+    assert worth == sorted(worth)
+    assert worth[0] < worth[1] < worth[2]
+
+
+def test_tables_and_numbers_that_cannot_be_are_refused():
+    with pytest.raises(ValuationError, match="3 states need as many"):
+        information.evsi_table(WELL, CHANCE[:2], np.eye(3))
+    with pytest.raises(ValuationError, match="likelihood must be fractions that sum to 1"):
+        information.evsi_table(WELL, CHANCE, np.ones((3, 2)))
+    with pytest.raises(ValuationError, match="probability must be fractions"):
+        information.evsi_table(WELL, [50, 30, 20], np.eye(3))
+    with pytest.raises(ParameterError, match="sd not negative"):
+        information.evpi_normal(0.0, -1.0)
+    with pytest.raises(ParameterError, match="size above 0"):
+        information.evsi_normal(0.0, 1.0, error=1.0, size=0)

@@ -806,3 +806,46 @@ def test_importing_the_scores_loads_numpy_and_neither_pandas_nor_scipy(root):
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+# Further distributions
+
+
+@given(st.floats(-2, 2), st.floats(0.05, 1.5), st.floats(-3, 30))
+def test_the_score_of_a_lognormal_is_the_integral_of_its_definition(mu, sigma, outcome):
+    law = stats.lognorm(sigma, scale=math.exp(mu))
+    found = float(scoring.crps_lognormal(mu, sigma, outcome))
+    by_parts = scoring.crps_distribution(law.cdf, outcome, support=(0.0, np.inf))
+    assert found == pytest.approx(by_parts, rel=1e-5, abs=1e-6)
+    if outcome > 0:
+        assert found == pytest.approx(float(sr.crps_lognormal(outcome, mu, sigma)), abs=1e-9)
+
+
+@given(VALUE, st.floats(0.1, 10), st.floats(-4, 4))
+def test_the_score_of_any_distribution_is_that_of_a_normal_where_it_is_one(mean, sd, z):
+    y = mean + sd * z
+    found = scoring.crps_distribution(
+        stats.norm(mean, sd).cdf, y, support=(mean - 40 * sd, mean + 40 * sd)
+    )
+    assert found == pytest.approx(float(scoring.crps_normal(mean, sd, y)), rel=1e-6)
+
+
+def test_an_outcome_outside_the_support_costs_its_distance():
+    uniform = stats.uniform(0, 1).cdf
+    inside = scoring.crps_distribution(uniform, 1.0, support=(0.0, 1.0))
+    assert inside == pytest.approx(1 / 3)
+    assert scoring.crps_distribution(uniform, 4.0, support=(0.0, 1.0)) == pytest.approx(3 + 1 / 3)
+    assert scoring.crps_distribution(uniform, -2.0, support=(0.0, 1.0)) == pytest.approx(2 + 1 / 3)
+    with pytest.raises(ValuationError, match="give the lower end first"):
+        scoring.crps_distribution(uniform, 0.5, support=(1.0, 0.0))
+
+
+def test_the_log_score_of_a_normal_is_its_density():
+    found = scoring.log_score_normal([1.0, 2.0], 3.0, [4.0, -1.0])
+    np.testing.assert_allclose(found, -stats.norm([1.0, 2.0], 3.0).logpdf([4.0, -1.0]), rtol=1e-12)
+
+
+@pytest.mark.parametrize("score", [scoring.crps_lognormal, scoring.log_score_normal])
+def test_a_density_without_spread_is_refused(score):
+    with pytest.raises(ValuationError, match="above 0"):
+        score(0.0, 0.0, 1.0)

@@ -13,7 +13,7 @@ from builders import DEAL, deal, drivers, flat_drivers, only, undiscounted
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from valuation import value
+from valuation import money, value
 from valuation.errors import ParameterError, ValuationError
 from valuation.schema import COMPONENT, DEFINITION, DRAW, MONTH, QUARTER
 
@@ -409,11 +409,11 @@ def test_payback_is_the_first_quarter_at_which_the_outlay_is_back():
 def test_irr_of_two_flows_has_its_closed_form(paid, received, quarters):
     flows = flows_of([-paid] + [0.0] * (quarters - 1) + [received])
     expected = (received / paid) ** (4 / quarters) - 1
-    assume(min(abs(expected - value.LOWEST_RATE), abs(expected - value.HIGHEST_RATE)) > 1e-6)
+    assume(min(abs(expected - money.LOWEST_RATE), abs(expected - money.HIGHEST_RATE)) > 1e-6)
     found = value.irr(flows).item()
-    if expected < value.LOWEST_RATE:
+    if expected < money.LOWEST_RATE:
         assert found == -1.0
-    elif expected > value.HIGHEST_RATE:
+    elif expected > money.HIGHEST_RATE:
         assert np.isnan(found)
     else:
         assert found == pytest.approx(expected, rel=1e-9, abs=1e-10)

@@ -30,6 +30,10 @@ class ParameterError(_Listed, ValueError):
     """A setting, prior, deal, scenario or notebook parameter is not usable."""
 
 
+class DataError(_Listed, ValueError):
+    """A table that was handed in cannot be used; each problem names the column, the rows and the remedy."""
+
+
 class ModelError(_Listed, ValueError):
     """A model was asked for something it cannot give."""
 

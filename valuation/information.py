@@ -56,9 +56,12 @@ __all__ = [
     "Worth",
     "best_option",
     "evpi",
+    "evpi_normal",
     "evppi",
     "evsi",
     "evsi_by_size",
+    "evsi_normal",
+    "evsi_table",
     "expected_loss",
     "measured",
     "ranked",
@@ -705,3 +708,68 @@ def evsi_by_size(
     }
     attrs = {"evppi": whole.value, "evppi_mcse": whole.mcse, "evpi": whole.ceiling, "units": units}
     return xr.Dataset(made, coords={SIZE: order}, attrs=attrs)
+
+
+# Known in closed form
+
+
+def evpi_normal(mean: float, sd: float) -> float:
+    """What it is worth to know a net benefit ``N(mean, sd)`` before taking it or leaving it.
+
+    ``sd (φ(u) - u Φ(-u))`` with ``u = |mean|/sd``: the unit normal loss integral (Raiffa and Schlaifer 1961, Applied
+    Statistical Decision Theory). The net benefit is that of one option over the other. With the standard deviation
+    of its conditional mean in place of its own this is the EVPPI of what it is conditioned on, or the EVSI.
+    """
+    from scipy.special import ndtr
+
+    if not (math.isfinite(mean) and math.isfinite(sd) and sd >= 0.0):
+        raise ParameterError(f"mean and sd must be finite and sd not negative, got {mean} and {sd}")
+    if sd == 0.0:
+        return 0.0
+    u = abs(mean) / sd
+    density = math.exp(-0.5 * u * u) / math.sqrt(2.0 * math.pi)
+    return max(sd * (density - u * float(ndtr(-u))), 0.0)
+
+
+def evsi_normal(mean: float, sd: float, *, error: float, size: float = 1) -> float:
+    """What ``size`` measurements of a net benefit ``N(mean, sd)`` are worth before taking it or leaving it.
+
+    ``error`` is the standard deviation of one measurement. The mean after the sample varies by
+    ``sd² / sqrt(sd² + error²/size)``, which is what :func:`evpi_normal` is of; an endless sample gives EVPI.
+    """
+    if not (error >= 0.0 and size > 0.0):
+        raise ParameterError(f"error is not negative and size above 0, got {error} and {size}")
+    if sd == 0.0:
+        return evpi_normal(mean, sd)
+    return evpi_normal(mean, sd * sd / math.sqrt(sd * sd + error * error / size))
+
+
+def evsi_table(payoff: ArrayLike, probability: ArrayLike, likelihood: ArrayLike) -> float:
+    """What a report is worth, exactly, where states, options and reports are a few.
+
+    ``Σ_x max_a Σ_s p(s) P(x|s) payoff(s, a) - max_a Σ_s p(s) payoff(s, a)``. A report that names the state gives
+    EVPI; one that names a part of it gives EVPPI.
+
+    Parameters
+    ----------
+    payoff
+        Dims ``(state, option)``.
+    probability
+        Of each state, summing to 1.
+    likelihood
+        Dims ``(state, report)``: probability of each report in each state; rows sum to 1.
+    """
+    table = decision._payoffs(payoff)
+    p, seen = np.asarray(probability, dtype=float), np.asarray(likelihood, dtype=float)
+    if p.shape != (len(table),) or seen.ndim != 2 or len(seen) != len(table):
+        raise ValuationError(
+            f"{len(table)} states need as many probabilities and rows of likelihood,"
+            f" got shapes {p.shape} and {seen.shape}"
+        )
+    for name, rows in (("probability", p[None]), ("likelihood", seen)):
+        if not (rows >= 0.0).all() or np.abs(rows.sum(axis=1) - 1.0).max() > 1e-6:
+            raise ValuationError(
+                f"{name} must be fractions that sum to 1 in each row; divide by their sum"
+            )
+    with_report = np.einsum("s,sx,sa->xa", p, seen, table).max(axis=1).sum()
+    return max(float(with_report - (p @ table).max()), 0.0)

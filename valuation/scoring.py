@@ -190,6 +190,68 @@ def crps_normal(mean: ArrayLike, sd: ArrayLike, outcome: ArrayLike) -> Array:
     return error * erf(z / np.sqrt(2.0)) + s * (2.0 * density - 1.0 / np.sqrt(np.pi))
 
 
+def crps_lognormal(mu: ArrayLike, sigma: ArrayLike, outcome: ArrayLike) -> Array:
+    """Continuous ranked probability score of a lognormal distribution, in closed form.
+
+    ``y (2Φ(z) - 1) - 2 exp(mu + sigma²/2) (Φ(z - sigma) + Φ(sigma/√2) - 1)`` with ``z = (log y - mu)/sigma`` (Baran
+    and Lerch 2015, QJRMS 141, 2289-2299). ``mu`` and ``sigma`` (above 0) are of the logarithm; the score has the
+    outcome's unit. An outcome of 0 or below is a miss like any other.
+    """
+    from scipy.special import ndtr
+
+    m, s, y = _paired(
+        mu=_number("mu", mu), sigma=_number("sigma", sigma), outcome=_number("outcome", outcome)
+    )
+    _refuse("sigma", s, s <= 0.0, "it must be above 0; score a single value by its error")
+    with np.errstate(divide="ignore"):
+        z = (np.log(np.maximum(y, 0.0)) - m) / s
+    mean = np.exp(m + 0.5 * s * s)
+    return y * (2.0 * ndtr(z) - 1.0) - 2.0 * mean * (ndtr(z - s) - ndtr(-s / np.sqrt(2.0)))
+
+
+def crps_distribution(
+    cdf: Callable[[float], float],
+    outcome: float,
+    *,
+    support: tuple[float, float] = (-np.inf, np.inf),
+) -> float:
+    """Continuous ranked probability score of any distribution, by quadrature over its distribution function.
+
+    ``∫ (F(x) - 1{x >= outcome})² dx``, to about 1e-8 where F is smooth.
+
+    Parameters
+    ----------
+    cdf
+        ``x -> P(X <= x)``.
+    outcome
+        What it came to.
+    support
+        Where F rises from 0 to 1. An outcome outside is scored too.
+    """
+    from scipy.integrate import quad
+
+    y = _single("outcome", outcome)
+    low, high = support
+    if not low < high:
+        raise ValuationError(f"support runs from {low} to {high}; give the lower end first")
+    # Beyond its support F is 0 or 1, and the integrand 1 up to the outcome.
+    score = max(low - y, 0.0) + max(y - high, 0.0)
+    if y > low:
+        score += quad(lambda x: float(cdf(x)) ** 2, low, min(y, high), limit=500)[0]
+    if y < high:
+        score += quad(lambda x: (1.0 - float(cdf(x))) ** 2, max(y, low), high, limit=500)[0]
+    return float(score)
+
+
+def log_score_normal(mean: ArrayLike, sd: ArrayLike, outcome: ArrayLike) -> Array:
+    """``-log`` of a normal density at the outcome, in nats; it depends on the unit. ``sd`` is above 0."""
+    m, s, y = _paired(
+        mean=_number("mean", mean), sd=_number("sd", sd), outcome=_number("outcome", outcome)
+    )
+    _refuse("sd", s, s <= 0.0, "a density needs a spread above 0")
+    return 0.5 * ((y - m) / s) ** 2 + np.log(s) + 0.5 * np.log(2.0 * np.pi)
+
+
 def interval_score(
     lower: ArrayLike, upper: ArrayLike, outcome: ArrayLike, *, ci_prob: float
 ) -> Array:

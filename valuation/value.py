@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from valuation import money
 from valuation.errors import ParameterError, ValuationError
 from valuation.models.memory import Memory, content
 from valuation.schema import (
@@ -45,7 +46,7 @@ from valuation.schema import (
 )
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
     from valuation.params import Deal
 
@@ -56,8 +57,6 @@ TestFunction = Callable[[xr.Dataset, xr.DataArray, "Deal"], xr.DataArray]
 YEARS = "years"
 RATE_PER_YEAR = "fraction per year"
 PER_YEAR = 4  # quarters
-# An internal rate of return is looked for between these annual rates.
-LOWEST_RATE, HIGHEST_RATE = -0.99, 10.0
 
 
 # Dates and quarters
@@ -560,59 +559,12 @@ def payback_years(flows: xr.DataArray) -> xr.DataArray:
 # Internal rate of return
 
 
-def _worth(amounts: NDArray, years: NDArray, log_growth: NDArray) -> NDArray:
-    """Present values, (flows, rates), of (flows, times) at rates given as ``log(1 + rate)``."""
-    return amounts @ np.exp(-np.multiply.outer(years, log_growth))
-
-
-def _log_grid(points: int) -> NDArray:
-    return np.linspace(math.log1p(LOWEST_RATE), math.log1p(HIGHEST_RATE), points)
-
-
-def _roots(amounts: NDArray, years: NDArray) -> list[float]:
-    """Every annual rate in the searched range at which one flow sequence is worth nothing.
-
-    A grid finds the roots where the sign changes. Two roots inside one cell leave no change of
-    sign; they give themselves away by a turning point there that reaches or crosses zero.
-    """
-    from scipy.optimize import brentq  # a tenth of a second that few callers need
-
-    scale = np.abs(amounts).max(initial=0.0)
-    if scale == 0:
-        return []
-    flows = amounts / scale
-
-    def worth(g: float) -> float:
-        return float(flows @ np.exp(-years * g))
-
-    def slope(g: float) -> float:
-        return float(-(flows * years) @ np.exp(-years * g))
-
-    grid = _log_grid(2001)
-    positive = _worth(flows[None, :], years, grid)[0] >= 0
-    rising = _worth(-(flows * years)[None, :], years, grid)[0] >= 0
-    found: list[float] = []
-    for i in np.flatnonzero(positive[:-1] != positive[1:]):
-        found.append(brentq(worth, grid[i], grid[i + 1], xtol=1e-15, rtol=1e-14))
-    turns = (positive[:-1] == positive[1:]) & (rising[:-1] != rising[1:])
-    turns &= positive[:-1] != rising[:-1]  # heads for zero, then back
-    for i in np.flatnonzero(turns):
-        turn = brentq(slope, grid[i], grid[i + 1], xtol=1e-15, rtol=1e-14)
-        depth = worth(turn)
-        if abs(depth) < 1e-14:
-            found.append(turn)
-        elif (depth >= 0) != positive[i]:
-            found.append(brentq(worth, grid[i], turn, xtol=1e-15, rtol=1e-14))
-            found.append(brentq(worth, turn, grid[i + 1], xtol=1e-15, rtol=1e-14))
-    return sorted(math.expm1(g) for g in found)
-
-
 def _rates_of_return(amounts: NDArray, years: NDArray) -> tuple[NDArray, NDArray]:
     """Rate of return and number of roots of each row of ``amounts`` (flows, times)."""
     scale = np.abs(amounts).max(axis=-1, keepdims=True, initial=0.0)
     flows = amounts / np.where(scale > 0, scale, 1.0)
-    grid = _log_grid(401)
-    positive = _worth(flows, years, grid) >= 0
+    grid = money.log_grid(401)
+    positive = money.worth(flows, years, grid) >= 0
     crossed = positive[:, :-1] != positive[:, 1:]
     count = crossed.sum(axis=-1)
 
@@ -632,11 +584,11 @@ def _rates_of_return(amounts: NDArray, years: NDArray) -> tuple[NDArray, NDArray
     unsure = np.flatnonzero(signs > 1)
     if unsure.size:
         inner = positive[unsure]
-        rising = _worth(-(flows[unsure] * years), years, grid) >= 0
+        rising = money.worth(-(flows[unsure] * years), years, grid) >= 0
         turns = (inner[:, :-1] == inner[:, 1:]) & (rising[:, :-1] != rising[:, 1:])
         turns &= inner[:, :-1] != rising[:, :-1]
         for row in unsure[turns.any(axis=-1)]:
-            roots = _roots(flows[row], years)
+            roots = money.roots(flows[row], years)
             count[row] = len(roots)
             rate[row] = roots[0] if len(roots) == 1 else np.nan
 
@@ -688,46 +640,8 @@ def irr(flows: xr.DataArray) -> xr.DataArray:
     return found.rename("irr")
 
 
-def _one_rate(amounts: NDArray, years: NDArray) -> float:
-    if amounts.ndim != 1 or amounts.shape != years.shape or amounts.size < 2:
-        raise ValuationError("a rate of return needs at least two flows, each with its time")
-    if not (np.isfinite(amounts).all() and np.isfinite(years).all()):
-        raise ValuationError("a rate of return needs finite flows")
-    roots = _roots(amounts, years)
-    if len(roots) > 1:
-        listed = ", ".join(f"{root:.6g}" for root in roots)
-        raise ValuationError(
-            f"the flows have {len(roots)} internal rates of return: {listed}; none of them is"
-            " the answer, so compare net present values at the hurdle rate"
-        )
-    if roots:
-        return roots[0]
-    if (_worth(amounts[None, :], years, _log_grid(2001)) < 0).all():
-        return -1.0
-    raise ValuationError("the flows have no internal rate of return between -99% and 1,000% a year")
-
-
-def irr_of(flows: ArrayLike, *, periods_per_year: float = 1) -> float:
-    """Internal rate of return of one sequence of evenly spaced flows, annual effective.
-
-    -1 if the flows are worth less than nothing at every rate.
-
-    Raises
-    ------
-    ValuationError
-        The flows have several roots, which it lists, or none.
-    """
-    amounts = np.asarray(flows, dtype=float)
-    return _one_rate(amounts, np.arange(amounts.size) / periods_per_year)
-
-
-def xirr(flows: ArrayLike, dates: Sequence[dt.date]) -> float:
-    """Internal rate of return of dated flows, annual effective, a year being 365 days.
-
-    Counts from the first date given. Errors as :func:`irr_of`.
-    """
-    days = np.array([(date - dates[0]).days for date in dates], dtype=float)
-    return _one_rate(np.asarray(flows, dtype=float), days / 365)
+# Of one sequence of flows, not of draws.
+irr_of, xirr = money.irr, money.xirr
 
 
 # What "pays off" may mean
