@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -132,6 +133,20 @@ def example_questions() -> list[dict[str, Any]]:
     ]
 
 
+@cache
+def example_live() -> dict[str, Any]:
+    """Draws for a reader to move terms with; invented, and not those of the other numbers."""
+    from builders import deal, drivers
+
+    from valuation.study.live import packed
+
+    drawn = {
+        name: drivers(draws=draws, random_seed=seed)
+        for seed, (name, draws) in enumerate({"house": 400, "sceptic": 300}.items())
+    }
+    return packed(drawn, deal(), own="house", multiple=7.5)
+
+
 def example_results() -> dict[str, Any]:
     """A complete ``results`` dict: 17 in 100, median NPV -5.2."""
     draws = np.random.default_rng(7)
@@ -208,6 +223,7 @@ def example_results() -> dict[str, Any]:
             "sampler": "nutpie",
             "override": "",
         },
+        "live": example_live(),
         "headline": {
             "definition": "npv",
             "label": DEFINITIONS["npv"],

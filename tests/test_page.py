@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import base64
+import hashlib
 import itertools
+import json
 import re
 import shutil
 import subprocess
@@ -94,12 +96,30 @@ def test_a_page_forbids_everything_but_its_own_styles_and_embedded_pictures(name
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:;"
     assert f'http-equiv="Content-Security-Policy" content="{policy}' in html.replace("&#39;", "'")
     assert html.index("Content-Security-Policy") < html.index("<style")
+    (said,) = re.findall(r'Security-Policy" content="([^"]*)"', html)
+    assert ("script-src" in said) == (name in ("report", "conditional"))
+
+
+@pytest.mark.parametrize("name", ["report", "conditional"])
+def test_the_only_script_of_a_page_is_ours_and_the_policy_names_it(name):
+    html = rendered(name)
+    scripts = re.findall(r"<script([^>]*)>(.*?)</script>", html, re.DOTALL)
+    data, code = scripts
+    assert data[0] == ' type="application/json" id="live-data"'
+    assert not set(data[1]) & set("<>&")
+    assert json.loads(data[1])["data"]["own"] == "house"
+    assert code == ("", page.SCRIPT_FILE.read_text(encoding="utf-8"))
+    digest = base64.b64encode(hashlib.sha256(code[1].encode()).digest()).decode()
+    assert html.replace("&#39;", "'").count(f"; script-src 'sha256-{digest}'\"") == 1
+    banned = ("fetch(", "XMLHttp", "import", "eval(", "innerHTML", "document.write", "http")
+    assert not [word for word in banned if word in code[1]]
 
 
 @each_page
-def test_a_page_loads_nothing_and_runs_nothing(name):
+def test_a_page_loads_nothing_and_runs_nothing_but_that(name):
     reader = parse(rendered(name))
-    banned = {"script", "iframe", "object", "embed", "base", "form", "audio", "video", "source"}
+    assert reader.tags.count("script") == (2 if name in ("report", "conditional") else 0)
+    banned = {"iframe", "object", "embed", "base", "form", "audio", "video", "source"}
     assert not set(reader.tags) & banned
     for tag, key, value in reader.attributes:
         assert not key.startswith("on")

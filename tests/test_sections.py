@@ -32,6 +32,7 @@ REPORT = [
     "cash",
     "price",
     "hurdle",
+    "live",
     "tornado",
     "break_even",
     "opinion",
@@ -234,6 +235,10 @@ def test_hostile_text_in_any_drawing_is_shown_and_never_obeyed():
     never_obeyed("".join(PAYLOADS[:7]))
 
 
+# What only the terms that a reader may move are made of; its script is data.
+CONTROLS = {"button", "fieldset", "input", "label", "legend", "noscript", "output", "script"}
+
+
 def never_obeyed(payload):
     builders = (conditional_results, example_model_results, example_comparison)
     names = (REPORT, MODEL, COMPARISON)
@@ -242,7 +247,10 @@ def never_obeyed(payload):
         for name in group:
             html = show(name, results).html
             reader = parse(html)
-            assert set(reader.tags) <= ALLOWED_TAGS, (name, set(reader.tags) - ALLOWED_TAGS)
+            allowed = ALLOWED_TAGS | (CONTROLS if name == "live" else set())
+            assert set(reader.tags) <= allowed, (name, set(reader.tags) - allowed)
+            scripts = [value for tag, key, value in reader.attributes if tag == "script"]
+            assert scripts == (["application/json", "live-data"] if name == "live" else [])
             for tag, key, value in reader.attributes:
                 assert not key.startswith("on"), (name, tag, key)
                 if key in ("href", "src"):

@@ -126,6 +126,11 @@ def _months(deal: Deal, years: float) -> int:
     return 3 * math.ceil(PER_YEAR * years - 1e-9)
 
 
+def sale_month(deal: Deal) -> int:
+    """Month, at a quarter's end, at which the stake is sold."""
+    return _months(deal, deal.stake.exit_years)
+
+
 def _paid_at(amount: xr.Variable, deal: Deal, quarter: int) -> xr.Variable:
     """``amount`` in one quarter, 0 in all others."""
     return amount * (quarters(deal) == quarter)
@@ -147,7 +152,7 @@ def stake(drivers: xr.Dataset, deal: Deal) -> xr.Variable:
     each month; its value at the exit month is received, and never less than nothing. An exit
     between two quarter ends is moved to the later one.
     """
-    month = _months(deal, deal.stake.exit_years)
+    month = sale_month(deal)
     if not 0 < month <= 3 * last_quarter(deal):
         raise ParameterError(
             f"stake.exit_years is {deal.stake.exit_years}; it must be above 0 and at most"

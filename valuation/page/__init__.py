@@ -1,4 +1,6 @@
-"""An executed notebook as one HTML file: own skeleton, no script, nothing asked of any network.
+"""An executed notebook as one HTML file: own skeleton, nothing asked of any network.
+
+A page that lets its reader move the terms carries one script, ours, which the policy names by digest; no other runs.
 
 Inputs are left out unless asked for. Outputs of :mod:`valuation.sections` appear as they are; any
 other output appears as escaped text, or as a picture if it is one. Markdown passes with its raw
@@ -7,6 +9,8 @@ HTML escaped and its links held to web addresses. A content security policy forb
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +19,7 @@ from typing import Any
 
 from valuation.errors import RunError
 from valuation.sections import words
+from valuation.sections.live import DATA_ID
 from valuation.sections.parts import (
     SECTION_MIME,
     STYLE_FILE,
@@ -29,6 +34,7 @@ POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
     "form-action 'none'"
 )
+SCRIPT_FILE = FOLDER / "live.js"
 HOME = "../../index.html"  # seen from a report in reports/scenarios/NAME or reports/models/NAME
 _PICTURES = ("image/png", "image/jpeg")
 
@@ -63,6 +69,11 @@ def document(
     style = STYLE_FILE.read_text(encoding="utf-8") + (FOLDER / "page.css").read_text("utf-8")
     entries = [Entry(block.id, block.title) for block in blocks if isinstance(block, Section)]
     shown = [block.html if isinstance(block, Section) else esc(block) for block in blocks]
+    script = (
+        SCRIPT_FILE.read_text(encoding="utf-8")
+        if any(f'id="{DATA_ID}"' in s for s in shown)
+        else ""
+    )
     return template.render(
         title=title,
         heading=heading or title,
@@ -70,11 +81,20 @@ def document(
         description=description,
         home=home,
         footer=footer or "Made by valuation. No part of this page asks anything of a network.",
-        policy=POLICY,
+        policy=_policy(script),
+        script=_safe(script),
         style=_safe(style),
         entries=entries,
         blocks=[_safe(block) for block in shown],
     )
+
+
+def _policy(script: str) -> str:
+    """The content security policy: with a script, that one and no other may run."""
+    if not script:
+        return POLICY
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    return f"{POLICY}; script-src 'sha256-{digest}'"
 
 
 def _safe(text: str) -> Any:

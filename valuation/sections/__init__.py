@@ -28,6 +28,7 @@ from valuation.sections.learning import (
     predictive,
     prior_posterior,
 )
+from valuation.sections.live import live
 from valuation.sections.money import (
     break_even,
     cash,
@@ -82,6 +83,7 @@ __all__ = [
     "headline",
     "history",
     "hurdle",
+    "live",
     "model_header",
     "model_rows",
     "model_summary",

@@ -29,6 +29,8 @@ TORNADO_BARS = 10
 
 def results_of(study: Study) -> dict[str, Any]:
     """All results of a study with every sub-model; keys as documented in CONTRIBUTING."""
+    from valuation.study.live import live_of
+
     values, drivers, deal = study.values, study.drivers, study.deal
     weight = drivers["weight"].to_numpy()
     npv = values["npv"].to_numpy()
@@ -76,6 +78,7 @@ def results_of(study: Study) -> dict[str, Any]:
         "shrinkage": shrinkage(study),
         "outside_view": outside_view(study),
         "questions": open_questions(study, noise),
+        "live": live_of(study),
         "diagnostics": told_checks(study.gate().checks),
     }
 
