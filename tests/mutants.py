@@ -174,7 +174,8 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _bug(
         "accounts of the last day miss that year's test", "models/revenue.py",
-        "passed = (ends[:, None] <= t + 1e-6).astype(float)", "passed = (ends[:, None] < t - 1e-6).astype(float)",
+        "passed = (ends[:, None] <= t + _SAME_DAY).astype(float)",
+        "passed = (ends[:, None] < t - _SAME_DAY).astype(float)",
         "models",
     ),
     _bug(

@@ -29,6 +29,7 @@ from valuation.ledger.chain import CHAIN_FILE, NOTE
 from valuation.ledger.keeping import add_rows, supersede
 from valuation.ledger.sealing import seal
 from valuation.models import KINDS
+from valuation.report.checks import check_project
 
 TODAY = dt.date(2026, 3, 1)
 PROJECT = Path(__file__).resolve().parents[1]
@@ -1012,6 +1013,10 @@ def test_a_row_typed_by_hand_that_no_model_can_take_is_told_with_its_line(
     row = "X1,2025-03-31,2025-07-01,Invented: written down.,s0,x1,D,impairment,Scale AI,1,,indicator,,"
     file.write_text(file.read_text(encoding="utf-8") + row + "\n", encoding="utf-8")
     line = file.read_text(encoding="utf-8").count("\n")
+    found = check_project(project, deal="meta_scale", today=TODAY)
+    (taken,) = [c for c in found if c.name == "every scored row can be given to its model"]
+    assert not taken.passed
+    assert taken.detail.startswith(f"evidence.csv:{line}: row X1: impairment on 2025-03-31")
     code, _, err = run("add", *words(WANG))
     assert code == 3
     assert f"evidence.csv:{line}: row X1: impairment on 2025-03-31 is before the close" in err

@@ -41,6 +41,7 @@ def check_project(root: Path, *, deal: str, today: dt.date) -> list[Result]:
         *_ledger(root, deal, today),
         *_record(root, deal),
         _priors_used(root, deal),
+        _rows_taken(root, deal),
         *_notebooks(root, deal),
         *_published(root, deal),
         *_runs(root, deal),
@@ -166,6 +167,30 @@ def _priors_used(root: Path, deal: str) -> Result:
     problems = [f"{p}: read by a model but not in {terms.priors}; add it" for p in read - given]
     problems += [f"{p}: in {terms.priors} but read by no model; remove it" for p in given - read]
     return Result(name, not problems, "\n".join(sorted(problems)) or f"{len(read)} read")
+
+
+def _rows_taken(root: Path, deal: str) -> Result:
+    """The models can be given every scored row: what an update would refuse, also of rows typed by hand."""
+    from valuation import params
+    from valuation.errors import LedgerError
+    from valuation.ledger import load_ledger
+    from valuation.models import KINDS, joint
+
+    name = "every scored row can be given to its model"
+    try:
+        terms = params.load_deal(deal, root)
+        ledger = load_ledger(root / terms.seeds, kinds=KINDS)
+        priors = params.load_priors(root / terms.priors).get()
+        grades = params.load_credibility(root / "params" / "credibility.yaml")
+    except ValuationError:
+        return Result(name, False, "not checked: a file above cannot be used")
+    try:
+        found = joint.bind(joint.context_of(ledger, terms, priors, grades), ledger.scored())
+    except LedgerError as error:
+        return Result(name, False, str(error))
+    except ValuationError:
+        return Result(name, False, "not checked: a prior above is missing")
+    return Result(name, True, f"{len(found.ids)} rows")
 
 
 def _notebooks(root: Path, deal: str) -> Iterator[Result]:
