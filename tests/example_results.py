@@ -649,7 +649,7 @@ def example_scores() -> dict[str, Any]:
             "last": "2026-03-01T12:00:00+00:00",
             "frozen": [
                 {"question": "Q02", "label": "Does Q02 come true?", "forecasts": 1,
-                 "first": word, "last": word},
+                 "first": word, "last": word, "late": True},
             ],
         },
         "backtest": {

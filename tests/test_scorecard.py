@@ -280,7 +280,7 @@ def test_a_table_has_eighty_columns_and_names_what_was_left_out():
     assert max(map(len, lines)) <= 80
     text = "\n".join(lines)
     assert "3 questions on 3 drivers: at most 3 independent outcomes." in text
-    assert "Late and not scored: 1 forecasts of Q0." in text
+    assert "Late and not scored: 1 of Q0." in text
     assert "annulled Q9" in text
     assert "Independent outcomes   3.0 of 3" in text
 
@@ -646,6 +646,8 @@ def published(study: Study) -> Iterator[Study]:
     now = replace(study)
     keys = ("deal", "as_of", "run", "diagnostics", "definitions", "questions")
     now.__dict__["results"] = {key: example_results()[key] for key in keys}
+    asked = {"id": "Q1", "question": "Does Ada stay?", "closes": "2025-11-30"}
+    now.results["questions"].append(now.results["questions"][0] | asked)
     yield now
     (study.root / study.base_deal.seeds / publish.RECORD).unlink()
 
@@ -657,6 +659,8 @@ def test_the_published_scorecard_joins_record_backtest_and_open_questions(publis
     assert {q["id"]: q["probability"] for q in kept["questions"]} == {"Q2": 0.3}
     assert [(item["question"], item["run"]) for item in kept["late"]] == [("Q2", "run-b")]
     (word,) = [row for row in kept["frozen"] if row["question"] == "pays_off:npv"]
+    assert not word["late"]
+    assert all(row["late"] == (row["question"] == "Q1") for row in kept["frozen"])
     assert (word["forecasts"], word["first"]["made"], word["last"]["made"]) == (
         2, "2025-09-01", "2026-03-01",
     )  # fmt: skip

@@ -675,6 +675,7 @@ def test_an_empty_record_says_what_it_waits_for():
     text = text_of(sections.score_record(results).html)
     assert "9 forecasts of 1 published run are frozen, made on 1 March 2026." in text
     assert "nothing to score" in text
+    assert "late: the question had closed" in text
     results["record"]["forecasts"] = 0
     assert "Nothing is on record yet." in text_of(sections.score_record(results).html)
 

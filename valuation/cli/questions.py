@@ -312,7 +312,7 @@ def table(card: Mapping[str, Any]) -> list[str]:
     if card["late"]:
         named = sorted({item["question"] for item in card["late"]})
         lines += textwrap.wrap(
-            f"Late and not scored: {len(card['late'])} forecasts of {', '.join(named)}.", WIDTH
+            f"Late and not scored: {len(card['late'])} of {', '.join(named)}.", WIDTH
         )
     if card["left_out"]:
         why: dict[str, list[str]] = {}
@@ -325,8 +325,9 @@ def table(card: Mapping[str, Any]) -> list[str]:
 
 def _quantity(row: Mapping[str, Any]) -> list[str]:
     """A quantity that was measured, with its forecast and its score."""
+    unit = "" if row["unit"] == "count" else f" {row['unit']}"
     told = (
-        f"{row['id']}: {row['value']:.3g} {row['unit']}, forecast {row['median']:.3g} "
+        f"{row['id']}: {row['value']:.3g}{unit}, forecast {row['median']:.3g} "
         f"({row['lower']:.3g} to {row['upper']:.3g}); CRPS {row['crps']:.3g}, over time "
         f"{row['standing']:.3g}"
     )

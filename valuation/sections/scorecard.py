@@ -253,13 +253,21 @@ def _frozen(record: Results) -> Html:
                 " ",
             ),
             _word(row["first"]),
-            _word(row["last"]),
+            _last(row),
             str(row["forecasts"]),
         )
         for row in record["frozen"]
     ]
     heads = columns("What", "Said first", "Said last", "Forecasts", numeric=[3])
     return table("Answers on record, of what is still open", heads, rows, stack=True)
+
+
+def _last(row: Results) -> str:
+    """The last word; what came after the question had closed is marked."""
+    told = _word(row["last"])
+    if not row["late"]:
+        return told
+    return join([told, tag("span", "late: the question had closed", class_="vl-small")], " ")
 
 
 def _word(said: Results) -> str:
@@ -368,7 +376,7 @@ def _dots(name: str, card: Results, reading: str) -> Html:
         ),
         title=f"What was said and what happened, in {which}",
         reading=f"{reading} Each dot is a question, above if it came true; a bar is where the share of its group "
-        "would lie nine times in ten if the chances were right, the dark part if each question stood alone; a "
+        "would lie nine times in ten if the chances were right, the strong part if each question stood alone; a "
         "diamond is where it lies.",
         alt=reading,
         heads=columns("Question", "Said", "Came true", "Driver", numeric=[1]),

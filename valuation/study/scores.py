@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from valuation.study.case import Study
 
 SCHEMA = 1
+FOREVER = "9999-12-31"  # what has no closing day is never late
 
 
 def score_results(study: Study, *, fit: Fit = fit_at) -> dict[str, Any]:
@@ -78,6 +79,7 @@ def _frozen(results: dict[str, Any], made: Sequence[Forecast]) -> list[dict[str,
     """First and last word on each definition of paying off and on each open question, on record."""
     labels = {PAYS_OFF + row["definition"]: row["label"] for row in results["definitions"]}
     labels |= {row["id"]: row["question"] for row in results["questions"]}
+    closes = {row["id"]: row["closes"] for row in results["questions"]}
     found = []
     for name, label in labels.items():
         mine = sorted((f for f in made if f.question == name), key=lambda f: (f.made, f.run))
@@ -89,6 +91,7 @@ def _frozen(results: dict[str, Any], made: Sequence[Forecast]) -> list[dict[str,
                     "forecasts": len(mine),
                     "first": _word(mine[0]),
                     "last": _word(mine[-1]),
+                    "late": mine[-1].made.date().isoformat() > closes.get(name, FOREVER),
                 }
             )
     return found
