@@ -108,7 +108,8 @@ def test_the_only_script_of_a_page_is_ours_and_the_policy_names_it(name):
     assert data[0] == ' type="application/json" id="live-data"'
     assert not set(data[1]) & set("<>&")
     assert json.loads(data[1])["data"]["own"] == "house"
-    assert code == ("", page.SCRIPT_FILE.read_text(encoding="utf-8"))
+    files = [file.read_text(encoding="utf-8") for file in page.SCRIPTS.values()]
+    assert code == ("", "".join(files))
     digest = base64.b64encode(hashlib.sha256(code[1].encode()).digest()).decode()
     assert html.replace("&#39;", "'").count(f"; script-src 'sha256-{digest}'\"") == 1
     banned = ("fetch(", "XMLHttp", "import", "eval(", "innerHTML", "document.write", "http")
@@ -476,6 +477,34 @@ def test_the_answer_its_interval_and_its_drivers_are_on_the_first_screen(browser
         box = view.locator(selector).first.bounding_box()
         assert box is not None
         assert box["y"] + min(box["height"], 380) <= 900, selector
+    view.context.close()
+
+
+@pytest.mark.browser
+def test_evidence_is_sorted_by_any_column_and_narrowed_by_words(browser, tmp_path):
+    view, _, said = opened(browser, tmp_path, rendered("report"))
+    region = view.locator("#evidence [data-sortable]").first
+    dates = region.locator("tbody time")
+    shipped = dates.all_inner_texts()
+    assert shipped == sorted(shipped, reverse=True)
+    head = region.locator("thead th").first
+    head.get_by_role("button").press("Enter")
+    assert dates.all_inner_texts() == sorted(shipped)
+    assert head.get_attribute("aria-sort") == "ascending"
+    head.get_by_role("button").click()
+    assert dates.all_inner_texts() == shipped
+    claim = region.locator("tbody tr").nth(1).locator(".vl-id").first.inner_text()
+    field = view.locator("#evidence .vl-filter input").first
+    field.fill(claim.upper())
+    assert [row for row in region.locator("tbody tr").all() if row.is_visible()]
+    assert all(
+        claim in row.inner_text() for row in region.locator("tbody tr").all() if row.is_visible()
+    )
+    field.fill("no such words at all")
+    assert view.locator("#evidence .vl-filter [role=status]").first.inner_text().startswith("0 of")
+    field.fill("")
+    assert len([r for r in region.locator("tbody tr").all() if r.is_visible()]) == len(shipped)
+    assert said == []
     view.context.close()
 
 

@@ -1,6 +1,6 @@
 """An executed notebook as one HTML file: own skeleton, nothing asked of any network.
 
-A page that lets its reader move the terms carries one script, ours, which the policy names by digest; no other runs.
+A page whose reader may move terms or sort tables carries one script, ours, named by its digest; no other runs.
 
 Inputs are left out unless asked for. Outputs of :mod:`valuation.sections` appear as they are; any
 other output appears as escaped text, or as a picture if it is one. Markdown passes with its raw
@@ -34,7 +34,8 @@ POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
     "form-action 'none'"
 )
-SCRIPT_FILE = FOLDER / "live.js"
+# What in a page asks for a script, and which.
+SCRIPTS = {f'id="{DATA_ID}"': FOLDER / "live.js", " data-sortable=": FOLDER / "tables.js"}
 HOME = "../../index.html"  # seen from a report in reports/scenarios/NAME or reports/models/NAME
 _PICTURES = ("image/png", "image/jpeg")
 
@@ -69,11 +70,7 @@ def document(
     style = STYLE_FILE.read_text(encoding="utf-8") + (FOLDER / "page.css").read_text("utf-8")
     entries = [Entry(block.id, block.title) for block in blocks if isinstance(block, Section)]
     shown = [block.html if isinstance(block, Section) else esc(block) for block in blocks]
-    script = (
-        SCRIPT_FILE.read_text(encoding="utf-8")
-        if any(f'id="{DATA_ID}"' in s for s in shown)
-        else ""
-    )
+    script = script_of(shown)
     return template.render(
         title=title,
         heading=heading or title,
@@ -87,6 +84,12 @@ def document(
         entries=entries,
         blocks=[_safe(block) for block in shown],
     )
+
+
+def script_of(shown: Sequence[str]) -> str:
+    """The scripts that the markup asks for, as one; text from a ledger is escaped and cannot ask."""
+    asked = (file for mark, file in SCRIPTS.items() if any(mark in markup for markup in shown))
+    return "".join(file.read_text(encoding="utf-8") for file in asked)
 
 
 def _policy(script: str) -> str:

@@ -145,8 +145,12 @@ def table(
     *,
     stack: bool = False,
     hidden_caption: bool = False,
+    sortable: str = "",
 ) -> Html:
-    """An accessible table; ``stack`` turns rows into cards on a phone instead of scrolling."""
+    """An accessible table; ``stack`` turns rows into cards on a phone instead of scrolling.
+
+    ``sortable`` is the label of a field by which a reader with scripts may narrow it; its columns then sort, too.
+    """
     head = join(
         [Html(f'<th scope="col"{_numeric(column)}>{esc(column.name)}</th>') for column in heads]
     )
@@ -165,8 +169,9 @@ def table(
         f"<table{kind}><caption{quiet}>{esc(caption)}</caption><thead><tr>{head}</tr></thead>"
         f"<tbody>{''.join(lines)}</tbody></table>"
     )
+    asks = f' data-sortable="{esc(sortable)}"' if sortable else ""
     return Html(
-        f'<div class="vl-scroll" role="region" tabindex="0" aria-label="{esc(caption)}">'
+        f'<div class="vl-scroll" role="region" tabindex="0" aria-label="{esc(caption)}"{asks}>'
         f"{inner}</div>"
     )
 

@@ -177,7 +177,7 @@ EVIDENCE_COLUMNS = ("Published", "Claim", "Source", "Grade", "Use")
 
 def _claims(caption: str, rows: Sequence[Results]) -> Html:
     heads = columns(*EVIDENCE_COLUMNS)
-    return table(caption, heads, _claim_rows(rows), stack=True)
+    return table(caption, heads, _claim_rows(rows), stack=True, sortable="Claims with the words")
 
 
 def evidence_overview(results: Results) -> Section:
