@@ -622,6 +622,15 @@ def test_a_backtest_knows_nothing_from_after_its_day(then):
     assert all(f.made.date() == f.as_of for f in then)
 
 
+def test_a_backtest_of_no_questions_fits_nothing(study):
+    nothing = replace(study.ledger, questions=study.ledger.questions.iloc[:0])
+
+    def refuse(study: Study) -> Source:
+        raise AssertionError("nobody asked")
+
+    assert asked_then(replace(study, ledger=nothing), fit=refuse) == ()
+
+
 def test_a_backtest_scores_what_is_known_by_now_and_is_kept(study, then):
     told = backtest(study, fit=fitted)
     assert {q["id"] for q in told["questions"]} == {"Q2", "Q4"}

@@ -25,7 +25,9 @@ def asked_then(
     study: Study, *, told: Told = lambda text: None, fit: Fit = fit_at
 ) -> tuple[Forecast, ...]:
     """The forecasts of every question that was open at the close and at each month's end since."""
-    found = []
+    found: list[Forecast] = []
+    if study.ledger.questions.empty:
+        return ()  # without a question, no fit
     for day, state, pool in pools(study, month_ends(study), told=told, fit=fit):
         for row in pool.answers(state):
             if row["by"] != "model" or dt.date.fromisoformat(row["closes"]) < day:
