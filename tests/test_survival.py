@@ -231,7 +231,7 @@ def replaced(column: str, row: int, value: object) -> pd.DataFrame:
         (replaced("t", 0, "soon"), {}, r"'t', row 0 .*is not a number"),
         (replaced("gone", 0, None), {}, r"'gone', row 0 .*is missing"),
         (replaced("t", 2, 36_500.0), {}, r"'t', row 2 .*beyond 1,200 months, a hundred years"),
-        (GOOD, {"unit": "fortnights"}, "'fortnights' is not known; give one of days, weeks, months"),
+        (GOOD, {"unit": "fortnights"}, "'fortnights' is not known; give one of hours, days, weeks, months"),
         (GOOD.rename(columns={"t": "tenure_days"}), {"duration": "tenure_days"}, "says days, but unit='months'"),
         (GOOD.assign(t=pd.to_timedelta([1, 2, 3, 4], "D")), {}, "divide time spans by pd.Timedelta"),
         (GOOD.assign(t=[True, True, False, True]), {}, "True and False; give times in months"),
@@ -294,7 +294,7 @@ def test_survivors_of_cohorts_are_windows_and_sightings():
 
 
 def test_the_unit_is_required():
-    with pytest.raises(DataError, match="unit is required; give one of days"):
+    with pytest.raises(DataError, match="unit is required; give one of hours"):
         survival.maximum_likelihood(GOOD, family="weibull", duration="t", event="gone")
 
 
@@ -531,6 +531,25 @@ def test_the_product_limit_counts_who_is_there():
     np.testing.assert_allclose(found["sd"][1], 0.5 * math.sqrt(2 / (4 * 2)))
 
 
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 6), st.integers(0, 6), st.booleans(), st.integers(1, 3)),
+        min_size=1,
+        max_size=15,
+    )
+)
+def test_who_is_at_risk_came_before_and_is_not_yet_gone(rows):
+    frame = pd.DataFrame(rows, columns=["start", "more", "gone", "n"])
+    frame["t"] = frame["start"] + frame["more"]
+    frame = frame[~(frame["gone"] & (frame["more"] == 0))]
+    if frame.empty:
+        return
+    found = survival.kaplan_meier(frame, entry="start", count="n", **DATED)
+    for time, risk in zip(found["time"].to_numpy(), found["at_risk"].to_numpy(), strict=True):
+        came = (frame["start"] < time) | ((frame["start"] == 0) & (time == 0))
+        assert risk == frame.loc[came & (frame["t"] >= time), "n"].sum()
+
+
 def test_a_median_is_the_first_time_that_half_are_gone():
     median = lambda gone: float(  # noqa: E731
         survival.median_time(survival.kaplan_meier(GOOD.assign(gone=gone), **DATED))
@@ -625,7 +644,7 @@ def test_the_deals_churn_model_finds_the_hazards_of_released_prisoners(root):
 def test_draws_that_fail_a_check_are_refused_unless_a_reason_is_given():
     columns = survival.Columns(unit="months", duration="t", event="gone")
     short = {"random_seed": 14, "family": "exponential", "draws": 30, "tune": 100}
-    with pytest.raises(GateError, match="ess"):
+    with pytest.raises(GateError, match="bulk ESS"):
         survival.fit_retention(GOOD, **short, **columns)
     kept = survival.fit_retention(GOOD, override="a test of the override", **short, **columns)
     assert not kept.diagnosis.passed

@@ -24,7 +24,6 @@ from valuation.survival.fitting import (
     survival,
 )
 from valuation.survival.hazards import FAMILIES, Family, prior
-from valuation.survival.lives import Columns, Lives, lives
 from valuation.survival.product_limit import (
     kaplan_meier,
     logrank,
@@ -32,6 +31,7 @@ from valuation.survival.product_limit import (
     quantile_time,
     survival_at,
 )
+from valuation.survival.reading import Columns, Lives, lives
 
 __all__ = [
     "FAMILIES",

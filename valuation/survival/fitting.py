@@ -33,7 +33,7 @@ from valuation.survival.hazards import (
     of_rows,
 )
 from valuation.survival.likelihood import likelihood
-from valuation.survival.lives import Columns, Lives, as_lives
+from valuation.survival.reading import Columns, Lives, as_lives
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -570,34 +570,24 @@ def maximum_likelihood(
     shape = np.array([0.0 if i < groups else 1.0 for i in range(len(origin))])
     if len(spread):
         shape[-len(spread) :] = 0.0
-    best = None
-    # With covariates a search is long, and what they leave of the ridge is short.
-    for shift in STARTS if len(kind.parameters) > 1 and not len(spread) else STARTS[:1]:
-        found = minimize(loss, origin + shift * shape, jac="3-point", method="BFGS")
-        if best is None or found.fun < best.fun:
-            best = found
-    assert best is not None
-    theta = np.asarray(best.x, dtype=float)
-    for _ in range(3):  # Newton: what is left after a search by differences
-        gradient, hessian = _derivatives(loss, theta)
-        try:
-            move = np.linalg.solve(hessian, gradient)
-        except np.linalg.LinAlgError:
-            break
-        if not np.isfinite(move).all() or loss(theta - move) > loss(theta):
-            break
-        theta = theta - move
-    gradient, hessian = _derivatives(loss, theta)
     names = ", ".join([*kind.parameters, *lives.covariates])
-    if (np.abs(theta - origin) > FAR).any() or not _positive_definite(hessian):
+    for shift in STARTS:
+        with np.errstate(all="ignore"):  # a search that runs away is told below
+            theta = np.asarray(minimize(loss, origin + shift * shape, method="BFGS").x, dtype=float)
+        theta, gradient, hessian = _polished(loss, theta)
+        bounded = bool((np.abs(theta - origin) <= FAR).all() and _positive_definite(hessian))
+        steep = float(np.abs(gradient).max())
+        if bounded and steep <= SLOPE * lives.events:
+            break
+    else:
+        if bounded:
+            raise ModelError(
+                f"no maximum of the likelihood of {family} was found (slope {steep:.3g} left);"
+                " check the data for times far apart, or give a prior"
+            )
         raise ModelError(
             f"the likelihood of {family} has no finite maximum ({names} run away); the data fit a"
             " simpler family, or give a prior (fit_retention, fit_churn)"
-        )
-    if np.abs(gradient).max() > SLOPE * max(lives.events, 1.0):
-        raise ModelError(
-            f"no maximum of the likelihood of {family} was found (slope {np.abs(gradient).max():.3g});"
-            " check the data for times far apart, or give a prior"
         )
     covariance = np.linalg.inv(hessian)
     natural = unpack(theta)
@@ -659,6 +649,24 @@ def _derivatives(function: Callable[[NDArray], float], at: NDArray) -> tuple[NDA
             ]
             hessian[i, j] = hessian[j, i] = sum(corners) / (4.0 * size[i] * size[j])
     return gradient, hessian
+
+
+def _polished(
+    function: Callable[[NDArray], float], theta: NDArray
+) -> tuple[NDArray, NDArray, NDArray]:
+    """A minimum after Newton's steps, which remove what a search by differences leaves; its derivatives."""
+    gradient, hessian = _derivatives(function, theta)
+    for _ in range(4):
+        if not _positive_definite(hessian):
+            break
+        move = np.linalg.solve(hessian, gradient)
+        if function(theta - move) > function(theta):
+            break
+        theta = theta - move
+        gradient, hessian = _derivatives(function, theta)
+        if np.abs(move).max() < 1e-9:
+            break
+    return theta, gradient, hessian
 
 
 def _positive_definite(matrix: NDArray) -> bool:

@@ -25,7 +25,7 @@ from valuation.models import churn, retention
 from valuation.models.base import Context, Curves, LifeProcess, Parameters
 from valuation.ops import Array, Ops
 from valuation.params import Prior
-from valuation.survival.lives import Lives
+from valuation.survival.reading import Lives
 
 GROUP = "group"
 COVARIATE = "covariate"

@@ -15,7 +15,7 @@ from valuation.errors import DataError
 from valuation.models.base import Bound, Curves, LifeCourse, Observation, Parameters
 from valuation.ops import Array, Ops
 from valuation.survival.hazards import Hazards, of_rows
-from valuation.survival.lives import Lives
+from valuation.survival.reading import Lives
 
 # The telescoping is a table of rows by states: in blocks its size grows with the rows, not their square.
 BLOCK = 256

@@ -11,7 +11,7 @@ import xarray as xr
 from valuation.errors import DataError, ParameterError
 from valuation.schema import CI_PROB, FRACTION
 from valuation.survival.hazards import GROUP
-from valuation.survival.lives import Columns, Lives, as_lives
+from valuation.survival.reading import Columns, Lives, as_lives
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -50,13 +50,28 @@ def kaplan_meier(
     if not 0.0 < ci_prob < 1.0:
         raise ParameterError(f"ci_prob lies between 0 and 1, got {ci_prob:g}; 90% is 0.9")
     time = np.unique(np.append(lives.lower, 0.0))
-    groups = np.arange(len(lives.groups))[:, None, None]
-    member = (lives.group == groups) * lives.count  # (group, 1, row)
-    at_end = lives.lower == time[:, None]
-    inside = (lives.entry < time[:, None]) | ((lives.entry == 0.0) & (time[:, None] == 0.0))
-    risk = (member * (inside & (lives.lower >= time[:, None]))).sum(axis=-1)
-    events = (member * (at_end & lives.exact)).sum(axis=-1)
-    censored = (member * (at_end & lives.censored)).sum(axis=-1)
+    shape = (len(lives.groups), len(time))
+
+    def counted(at: NDArray, which: NDArray) -> NDArray:
+        """Subjects by group and by place in ``time``."""
+        number = np.bincount(
+            lives.group[which] * shape[1] + at[which],
+            weights=lives.count[which],
+            minlength=shape[0] * shape[1],
+        )
+        return number.reshape(shape)
+
+    end = np.searchsorted(time, lives.lower)
+    seen = (lives.lower > lives.entry) | (
+        lives.entry == 0.0
+    )  # who goes as they come was never at risk
+    events, censored = counted(end, lives.exact & seen), counted(end, lives.censored & seen)
+    # Who enters at a time is at risk from the next one on; from the start, at once.
+    late = lives.entry > 0.0
+    begin = np.minimum(np.searchsorted(time, lives.entry, side="right"), shape[1] - 1)
+    entered = np.cumsum(counted(np.where(late, begin, 0), seen), axis=-1)
+    gone = np.cumsum(events + censored, axis=-1)
+    risk = entered - gone + events + censored
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.where(risk > 0.0, events / risk, 0.0)
         s = np.cumprod(1.0 - share, axis=-1)

@@ -29,6 +29,7 @@ from valuation.schema import DAYS_PER_MONTH
 Array = NDArray[np.float64]
 
 MONTHS_PER: dict[str, float] = {
+    "hours": 1.0 / (24.0 * DAYS_PER_MONTH),
     "days": 1.0 / DAYS_PER_MONTH,
     "weeks": 7.0 / DAYS_PER_MONTH,
     "months": 1.0,
@@ -44,7 +45,7 @@ _SPELLINGS = {
     word: unit
     for unit in MONTHS_PER
     for word in (unit, unit[:-1], {"weeks": "wks", "years": "yrs"}.get(unit, unit))
-} | {"hours": "hours", "hour": "hours", "minutes": "minutes", "seconds": "seconds"}
+} | {"minutes": "minutes", "seconds": "seconds"}
 
 
 class Columns(TypedDict, total=False):
@@ -71,7 +72,7 @@ class Lives:
     Attributes
     ----------
     unit
-        Of all times: ``days``, ``weeks``, ``months`` or ``years``.
+        Of all times, one of :data:`MONTHS_PER`.
     groups
         Labels in alphabetical order; ``("all",)`` if the table names none.
     grouped
@@ -146,7 +147,7 @@ def lives(
     Parameters
     ----------
     unit
-        Of the times: ``days``, ``weeks``, ``months`` or ``years``. A column whose name says another unit
+        Of the times: ``hours``, ``days``, ``weeks``, ``months`` or ``years``. A column whose name says another unit
         is refused, and so is a time beyond a hundred years.
     duration, event
         Time to the event, or to the last sighting, and 1 or 0 (or True or False) accordingly.
