@@ -697,24 +697,6 @@ def _fit(basis: NDArray, y: NDArray, w: NDArray) -> tuple[NDArray, int]:
     return basis @ coefficients, int(rank)
 
 
-def _conditional_mean(y: NDArray, x: NDArray, w: NDArray, *, pieces: int) -> NDArray:
-    """E[y | x] of each column of ``y``: cubic spline on the normal score, or means by value."""
-    from scipy.interpolate import BSpline
-
-    distinct, number = np.unique(x, return_inverse=True)
-    if distinct.size <= 2 * pieces:
-        mass = np.bincount(number, w)
-        sums = np.column_stack([np.bincount(number, w * column) for column in y.T])
-        return (sums / np.where(mass > 0, mass, 1.0)[:, None])[number]
-    score = _normal_score(x, w)
-    inner = np.unique(quantiles(score, np.arange(1, pieces) / pieces, w))
-    low, high = score.min(), score.max()
-    inner = inner[(inner > low) & (inner < high)]
-    knots = np.concatenate([[low] * 4, inner, [high] * 4])
-    basis = BSpline.design_matrix(score, knots, 3).toarray()
-    return _fit(basis, y, w)[0]
-
-
 def _payoffs(payoff: ArrayLike | xr.DataArray) -> NDArray:
     if isinstance(payoff, xr.DataArray) and DRAW in payoff.dims:
         payoff = payoff.transpose(DRAW, ...)
@@ -740,31 +722,3 @@ def evpi(
     w = weights(weight, len(table))
     best = int((w @ table).argmax())
     return mean(table.max(axis=1) - table[:, best], w, inflation=inflation)
-
-
-def evppi(
-    payoff: ArrayLike | xr.DataArray,
-    parameter: ArrayLike,
-    weight: ArrayLike | None = None,
-    *,
-    pieces: int = 8,
-    inflation: float = 1.0,
-) -> Estimate:
-    """Expected value of knowing one parameter exactly: E max E[payoff | parameter] - max E payoff.
-
-    The conditional mean is a cubic spline of ``pieces`` pieces on the parameter's normal score; a
-    parameter with few values takes the mean at each. It keeps each option's mean, so the result is
-    never negative and, up to the fit, never above :func:`evpi`. The MCSE is that of the payoffs
-    that the fitted rule would have earned, so it holds what the parameter leaves unknown.
-    """
-    table = _payoffs(payoff)
-    x = _draws(parameter, "parameter")
-    if x.size != len(table):
-        raise ValuationError(f"{len(table)} rows of payoffs, but {x.size} values of the parameter")
-    w = weights(weight, x.size)
-    best = int((w @ table).argmax())
-    # Against the best option: what all options share cancels before the fit.
-    relative = table - table[:, [best]]
-    fitted = _conditional_mean(relative, x, w, pieces=pieces)
-    chosen = np.take_along_axis(relative, fitted.argmax(axis=1)[:, None], axis=1)[:, 0]
-    return Estimate(float(w @ fitted.max(axis=1)), mean(chosen, w, inflation=inflation).mcse)

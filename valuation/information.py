@@ -33,7 +33,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -373,6 +374,14 @@ def _folds(relative: NDArray, columns: Sequence[NDArray], count: int) -> NDArray
     return fold
 
 
+@cache
+def _threads() -> Any:
+    """What sets the threads of linear algebra; looking for the libraries takes longer than a fit."""
+    import threadpoolctl  # type: ignore[import-untyped]
+
+    return threadpoolctl.ThreadpoolController()
+
+
 @dataclass(frozen=True)
 class _Rule:
     """What a choice by fitted means earned on draws that the fit had not seen."""
@@ -380,6 +389,7 @@ class _Rule:
     earned: float
     mcse: float
     promised: float
+    changes: float
 
 
 @dataclass(frozen=True)
@@ -391,12 +401,15 @@ class _Problem:
     fold: NDArray
     inflation: float
     ceiling: float
+    most: int
 
     def rule(self, columns: Sequence[NDArray]) -> _Rule:
         """Choose by the regression on ``columns``, fold by fold."""
         relative, w = self.relative, self.weight
+        if relative.shape[1] == 1:
+            return _Rule(0.0, 0.0, 0.0, 0.0)  # one option is never beaten
         n = effective_draws(w) / self.inflation
-        most = min(MOST_COLUMNS, n / 2, MOST_CELLS / len(w))
+        most = min(self.most, n / 2, MOST_CELLS / len(w))
         terms, block = _terms(columns, w, int(most))
         means, doubt = np.zeros_like(relative), np.zeros_like(relative)
         rivals = np.flatnonzero(np.abs(relative).max(axis=0) > 0)
@@ -424,7 +437,8 @@ class _Problem:
         earned = relative[row, chosen]
         own = decision.mean(earned, w, inflation=self.inflation)
         unsure = float(w @ _doubt(means, doubt))
-        return _Rule(own.value, math.hypot(own.mcse, unsure), float(w @ means[row, chosen]))
+        other = float(w @ (np.abs(relative[row, chosen]) > 0))
+        return _Rule(own.value, math.hypot(own.mcse, unsure), float(w @ means[row, chosen]), other)
 
 
 def _doubt(means: NDArray, variance: NDArray) -> NDArray:
@@ -457,6 +471,8 @@ class Worth:
         What the fits expected of the choices they made. Well above ``earned``: they overfit.
     ceiling
         EVPI: no news is worth more.
+    changes
+        How often it leads to another choice than the option that is best on average, 0 .. 1.
     """
 
     value: float
@@ -464,6 +480,7 @@ class Worth:
     earned: float
     promised: float
     ceiling: float
+    changes: float = 0.0
 
 
 class _Bench:
@@ -475,6 +492,7 @@ class _Bench:
         news: Mapping[str, Columns],
         weight: ArrayLike | None,
         inflation: float,
+        most: int = MOST_COLUMNS,
     ):
         table = decision._payoffs(payoff)
         w = decision.weights(weight, len(table))
@@ -496,11 +514,11 @@ class _Bench:
                 " least: use more draws or more even weights"
             )
         best = int((w @ table).argmax())
-        relative = table - table[:, [best]]
+        relative = _rivals(table - table[:, [best]])
         fold = _folds(relative, self.columns, FOLDS)
         ceiling = float(w @ relative.max(axis=1))
-        self.problem = _Problem(relative, w, fold, inflation, ceiling)
-        self.rules: dict[frozenset[int], _Rule] = {frozenset(): _Rule(0.0, 0.0, 0.0)}
+        self.problem = _Problem(relative, w, fold, inflation, ceiling, most)
+        self.rules: dict[frozenset[int], _Rule] = {frozenset(): _Rule(0.0, 0.0, 0.0, 0.0)}
 
     def _number(self, column: NDArray) -> int:
         """The same number for the same draws, so that parts of a group are known as such."""
@@ -512,7 +530,10 @@ class _Bench:
 
     def fit(self, group: frozenset[int]) -> _Rule:
         if group not in self.rules:
-            self.rules[group] = self.problem.rule([self.columns[m] for m in sorted(group)])
+            columns = [self.columns[m] for m in sorted(group)]
+            # These matrices are small: threads that wait for each other take five times as long.
+            with _threads().limit(limits=1, user_api="blas"):
+                self.rules[group] = self.problem.rule(columns)
         return self.rules[group]
 
     def worth(self, group: frozenset[int]) -> Worth:
@@ -529,7 +550,25 @@ class _Bench:
         usable = [own] + [rule for part, rule in self.rules.items() if part and part < group]
         top = max(usable, key=lambda rule: rule.earned)
         value = min(max(top.earned, 0.0), self.problem.ceiling)
-        return Worth(value, top.mcse, own.earned, own.promised, self.problem.ceiling)
+        changes = top.changes if value > 0 else 0.0
+        return Worth(value, top.mcse, own.earned, own.promised, self.problem.ceiling, changes)
+
+
+def _rivals(relative: NDArray) -> NDArray:
+    """The options that some news could recommend, those left out that never beat a certain other.
+
+    Where one option brings no more than another in any draw, no news makes it the better one.
+    """
+    kept = list(range(relative.shape[1]))
+    for option in range(relative.shape[1]):
+        column = relative[:, [option]]
+        others = [other for other in kept if other != option]
+        # Of options that are the same everywhere the first stays, which is dealt with first.
+        beaten = (relative[:, others] >= column).all(axis=0)
+        same = (relative[:, others] == column).all(axis=0)
+        if any(b and (not s or other < option) for b, s, other in zip(beaten, same, others, strict=True)):
+            kept.remove(option)
+    return relative[:, kept]
 
 
 def _codes(column: NDArray) -> NDArray:
@@ -592,6 +631,8 @@ def ranked(
     weight: ArrayLike | None = None,
     *,
     inflation: float = 1.0,
+    most: int = MOST_COLUMNS,
+    follows: Mapping[str, str] | None = None,
 ) -> xr.Dataset:
     """Which news is worth waiting for: parameters, groups or disclosures, the most valuable first.
 
@@ -599,19 +640,37 @@ def ranked(
     by construction. All share the luck of the
     same draws, so ranks are surer than the errors suggest.
 
+    Parameters
+    ----------
+    most
+        Columns of a regression at most; fewer are quicker and see less of how many quantities
+        work together.
+    follows
+        By name of a piece of news, another one that tells no more: a figure with an error for the
+        figure without. Who knows more may add the error and follow the other's rule, so the first
+        is worth at least as much as the second.
+
     Returns
     -------
     Dataset
-        Dims ``(news)``: ``value``, ``mcse``, ``earned``, ``promised`` (see :class:`Worth`) and
-        ``share`` of EVPI (0 where EVPI is 0); attrs ``evpi`` and ``evpi_mcse``.
+        Dims ``(news)``: ``value``, ``mcse``, ``earned``, ``promised``, ``changes`` (see
+        :class:`Worth`) and ``share`` of EVPI (0 where EVPI is 0); attrs ``evpi`` and ``evpi_mcse``.
     """
     if not news:
         raise ParameterError("there is no news to rank; give draws by name")
-    bench = _Bench(payoff, news, weight, inflation)
+    bench = _Bench(payoff, news, weight, inflation, most)
     # Small groups first, so that all parts are fitted when a larger one looks for them.
     for group in sorted(bench.groups.values(), key=len):
         bench.worth(group)
     found = {name: bench.worth(group) for name, group in bench.groups.items()}
+    for name, other in (follows or {}).items():
+        if name not in found or other not in found:
+            raise ParameterError(
+                f"{name!r} cannot follow {other!r}: the news are {', '.join(map(repr, found))}"
+            )
+        if found[other].value > found[name].value:
+            own, better = found[name], found[other]
+            found[name] = replace(better, earned=own.earned, promised=own.promised)
     names = sorted(found, key=lambda name: (-found[name].value, name))
     ceiling = evpi(payoff, weight, inflation=inflation)
     units = payoff.attrs.get("units", "") if isinstance(payoff, xr.DataArray) else ""
@@ -619,6 +678,7 @@ def ranked(
         key: (NEWS, [getattr(found[name], key) for name in names], {"units": units})
         for key in ("value", "mcse", "earned", "promised")
     }
+    made["changes"] = (NEWS, [found[name].changes for name in names], {"units": "fraction"})
     share = [found[n].value / ceiling.value if ceiling.value > 0 else 0.0 for n in names]
     made["share"] = (NEWS, np.minimum(share, 1.0), {"units": "fraction"})
     return xr.Dataset(
@@ -698,7 +758,7 @@ def evsi_by_size(
         own = bench.worth(group)
         if found and found[-1].value > own.value:
             last = found[-1]
-            own = Worth(last.value, last.mcse, own.earned, own.promised, own.ceiling)
+            own = replace(last, earned=own.earned, promised=own.promised)
         found.append(own)
     whole = found.pop()
     units = payoff.attrs.get("units", "") if isinstance(payoff, xr.DataArray) else ""

@@ -21,7 +21,7 @@ import numpy as np
 from valuation import decision
 from valuation.errors import LedgerError, ModelError
 from valuation.models.joint import keyed_rng
-from valuation.schema import CI_PROB, CUSTOMER, DRAW, MONTH, PERSON, months_between
+from valuation.schema import CI_PROB, CUSTOMER, DRAW, MONTH, PERSON, date_after, months_between
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -258,17 +258,19 @@ def revenue_year(question: Question) -> int:
     return question.closes.year - 1
 
 
-def _revenue(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
-    """The mean run rate of the year's twelve mid-months, which is the revenue in USD bn."""
-    _within(drivers, question)
+def year_revenue(drivers: xr.Dataset, year: int) -> NDArray[Any]:
+    """Revenue of a calendar year, USD bn, ``(draw,)``: the mean run rate of its twelve mid-months.
+
+    Raises :class:`ModelError` if the year begins before the model's months or ends after them.
+    """
     closed = dt.date.fromisoformat(str(drivers.attrs["closed"]))
-    start = months_between(closed, dt.date(revenue_year(question), 1, 1))
-    points = start + np.arange(12) + 0.5
+    points = months_between(closed, dt.date(year, 1, 1)) + np.arange(12) + 0.5
     grid = np.concatenate([drivers["past_month"].to_numpy(), drivers[MONTH].to_numpy()])
-    if points[0] < grid[0]:
+    if points[0] < grid[0] or points[-1] > grid[-1]:
         raise ModelError(
-            f"question {question.id} asks for revenue of {revenue_year(question)}, before the model's "
-            "months; close it in a later year"
+            f"revenue of {year} is asked for, but the model's months go from "
+            f"{date_after(closed, int(grid[0]))} to {date_after(closed, int(grid[-1]))}; ask for "
+            "a year that lies within them"
         )
     past = drivers["revenue_past"].transpose(DRAW, "past_month").to_numpy()
     rate = np.concatenate([past, _path(drivers, "revenue")], axis=1)
@@ -277,8 +279,16 @@ def _revenue(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
     return np.asarray((rate[:, left] * (1.0 - part) + rate[:, left + 1] * part).mean(axis=1))
 
 
+def _revenue(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
+    _within(drivers, question)
+    try:
+        return year_revenue(drivers, revenue_year(question))
+    except ModelError as error:
+        raise ModelError(f"question {question.id}: {error}; or close it in another year") from None
+
+
 def _revenue_at_least(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
-    return _revenue(drivers, question) >= question.number
+    return np.asarray(_revenue(drivers, question) >= question.number)
 
 
 def _purchases_at_least(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
@@ -299,10 +309,14 @@ def _gap_at(drivers: xr.Dataset, month: float) -> NDArray[Any]:
     return np.asarray(path[:, left] * (1.0 - part) + path[:, left + 1] * part)
 
 
+def lab_rank(drivers: xr.Dataset, gap: NDArray[Any]) -> NDArray[Any]:
+    """The rank among labs that a gap to the frontier implies, 1 the best, ``(draw,)``."""
+    return np.asarray(1.0 + np.maximum(gap, 0.0) / drivers["rank_spacing"].to_numpy())
+
+
 def _lab_rank_at_most(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
     """The rank that the gap implies on the day it closes, to the nearest whole."""
-    gap = _gap_at(drivers, _within(drivers, question))
-    rank = 1.0 + np.maximum(gap, 0.0) / drivers["rank_spacing"].to_numpy()
+    rank = lab_rank(drivers, _gap_at(drivers, _within(drivers, question)))
     return np.asarray(rank < question.number + 0.5)
 
 

@@ -131,6 +131,11 @@ def sale_month(deal: Deal) -> int:
     return _months(deal, deal.stake.exit_years)
 
 
+def date_of_exit(deal: Deal) -> dt.date:
+    """The day on which the stake is sold: the end of :func:`sale_month`."""
+    return date_after(deal.closed, sale_month(deal))
+
+
 def _paid_at(amount: xr.Variable, deal: Deal, quarter: int) -> xr.Variable:
     """``amount`` in one quarter, 0 in all others."""
     return amount * (quarters(deal) == quarter)

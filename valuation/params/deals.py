@@ -14,7 +14,6 @@ from valuation.params.places import find_root, named_file
 from valuation.params.reading import (
     Date,
     Fraction,
-    Free,
     KeyPath,
     LargeUsdBn,
     Listed,
@@ -27,6 +26,7 @@ from valuation.params.reading import (
     Text,
     UsdBn,
     WholeYears,
+    Within,
     Years,
     problems_error,
     read_yaml,
@@ -35,6 +35,8 @@ from valuation.params.reading import (
 )
 
 Headline = Literal["npv", "npv_financial", "stake_alone", "moic", "irr", "no_impairment"]
+
+Basis = Literal["usd_bn", "revenue", "market", "holding", "book"]
 
 # Kept inside the project: a deal file from elsewhere must not make a run read any file it likes.
 InnerPath = Annotated[
@@ -130,10 +132,109 @@ class Hurdle(Record):
     moic_by: Date
 
 
+class Price(Record):
+    """What the whole target is taken to be worth in a trade of the stake: ``times`` of a basis.
+
+    ``usd_bn``: a fixed sum. ``revenue``: the target's revenue on that day, in each future.
+    ``market``: revenue x the multiple of that day, in each future. ``holding``: the same less the
+    discount for a stake without votes or market. ``book``: the stake's book value, grossed up.
+    """
+
+    basis: Basis
+    times: Annotated[float, Within(0, 10_000, "USD bn, or how many times the basis")]
+    premium: Annotated[
+        float, Within(-1, 5, "a fraction on top: 0.3 is a premium of 30%, -0.2 a discount of 20%")
+    ] = 0.0
+
+
+class Option(Record):
+    """Something that could be done with the deal from the decision date on.
+
+    Attributes
+    ----------
+    source, dated, reason
+        Ids of rows in ``seeds/`` or ``judgement``; when it was written down; why these terms.
+    stake_after
+        Fraction of the target owned afterwards; left out, the stake stays as it is.
+    price
+        At what worth of the whole target the difference changes hands; needed if there is one.
+    control
+        Whether what is owned afterwards can later be sold without the discount for a stake without
+        votes or market.
+    cost_usd_bn
+        Fees and other costs of doing it, paid on the decision date.
+    keep
+        Part of what is still to come that is kept, by component: 0.5 is half, 1 (as for each one
+        that is not listed) all of it, 1.2 a fifth more. The stake is scaled by what is owned.
+    """
+
+    title: Text
+    source: Text
+    dated: Date
+    reason: Text
+    stake_after: Fraction | None = None
+    price: Price | None = None
+    control: bool = False
+    cost_usd_bn: UsdBn = 0.0
+    keep: dict[str, Annotated[float, Within(0, 10, "part that is kept: 1 is all of it")]] = Field(
+        default_factory=dict
+    )
+
+
+class Datum(Record):
+    """One thing that a disclosure will say.
+
+    Attributes
+    ----------
+    about
+        An event that questions ask about, reported as yes or no, or a figure that has an error.
+    day
+        The day that it speaks of: by when an event has happened, or of when a figure is.
+    subject, threshold
+        As in ``seeds/questions.csv``.
+    sd
+        Of a figure: its error, on the scale that its kind of evidence uses (see
+        :mod:`valuation.disclosures`).
+    """
+
+    about: Name
+    day: Date
+    subject: Annotated[str, StringConstraints(max_length=400)] = ""
+    threshold: Annotated[float, Within(-1000, 10_000, "as in questions.csv")] | None = None
+    sd: Annotated[float, Within(0, 50, "an error", open_low=True)] | None = None
+
+
+class Disclosure(Record):
+    """News that is expected on a known date: what it will report, and how far to be believed.
+
+    Attributes
+    ----------
+    earliest, latest
+        The window in which it is expected; who waits for it waits until ``latest``.
+    credibility
+        Grade of the source, as in ``params/credibility.yaml``. A report that is not true says what
+        one could have said in any other future.
+    cost_usd_bn
+        What it costs to get; 0 for what is published anyway.
+    """
+
+    title: Text
+    source: Text
+    dated: Date
+    reason: Text
+    earliest: Date
+    latest: Date
+    credibility: Literal["A", "B", "C", "D"]
+    cost_usd_bn: UsdBn = 0.0
+    data: Annotated[tuple[Datum, ...], Listed]
+
+
 class Deal(Record):
     """One acquisition or investment. Nothing about it lives in code.
 
-    Money is USD bn, rates are annual fractions, ``closed`` is month 0 of every path.
+    Money is USD bn, rates are annual fractions, ``closed`` is month 0 of every path. ``options``
+    and ``disclosures`` move no probability: they say what could be done from ``decision_date`` on
+    (left out: from the as-of date on), and which news is awaited.
     """
 
     name: Name
@@ -161,7 +262,9 @@ class Deal(Record):
     components: dict[str, bool]
     strategic: Annotated[tuple[str, ...], Listed]
     headline: Headline
-    options: Free = Field(default_factory=dict)
+    decision_date: Date | None = None
+    options: dict[Name, Option] = Field(default_factory=dict)
+    disclosures: dict[Name, Disclosure] = Field(default_factory=dict)
 
     @property
     def months(self) -> int:
@@ -218,6 +321,74 @@ class Deal(Record):
                 yield ("strategic", index), f"{name!r} is not a component; {known}"
         if not any(self.components.values()):
             yield ("components",), "all are false; switch at least one on"
+        yield from self._undecided()
+        for name, option in self.options.items():
+            yield from self._unclear(option, ("options", name))
+        for name, news in self.disclosures.items():
+            yield from self._unreadable(news, ("disclosures", name))
+
+    def _undecided(self) -> Iterator[tuple[KeyPath, str]]:
+        if len(self.options) == 1:
+            yield (
+                ("options",),
+                f"{next(iter(self.options))!r} is the only one, which leaves nothing to choose; add "
+                "another, for instance to hold, or write {}",
+            )
+        if self.disclosures and not self.options:
+            yield (
+                ("disclosures",),
+                "news is worth something only where it can change a choice; add options",
+            )
+        day = self.decision_date
+        if day is not None and not self.closed <= day < self.ends:
+            yield (
+                ("decision_date",),
+                f"{day} is not between closing on {self.closed} and the end of the horizon on "
+                f"{self.ends}; move it",
+            )
+
+    def _unclear(self, option: Option, where: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+        for name in option.keep:
+            if name == "outlay":
+                yield (
+                    (*where, "keep", name),
+                    "was paid at closing, which no option can undo; leave it out",
+                )
+            elif name not in self.components:
+                known = suggestion(name, self.components, "components of this deal")
+                yield (*where, "keep", name), f"is not a component; {known}"
+        after = self.stake.fraction if option.stake_after is None else option.stake_after
+        if after != self.stake.fraction and option.price is None:
+            yield (
+                where,
+                f"moves the stake from {self.stake.fraction:g} to {after:g} without a price; add "
+                "price: {basis: ..., times: ...}",
+            )
+        if after == self.stake.fraction and option.price is not None:
+            yield (*where, "price"), "has nothing to price: the stake stays; add stake_after"
+        if after != self.stake.fraction and self.stake.fraction == 0:
+            yield (
+                (*where, "stake_after"),
+                "scales what is owned, and stake.fraction is 0; leave it out",
+            )
+
+    def _unreadable(self, news: Disclosure, where: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+        if news.latest < news.earliest:
+            yield (*where, "latest"), f"{news.latest} is before {news.earliest}; swap them"
+        if not news.data:
+            yield (*where, "data"), "is empty; say what the disclosure will report"
+        for index, datum in enumerate(news.data):
+            if not self.closed <= datum.day <= self.ends:
+                yield (
+                    (*where, "data", index, "day"),
+                    f"{datum.day} is not between closing on {self.closed} and the end of the "
+                    f"horizon on {self.ends}; move it",
+                )
+            elif datum.day > news.latest:
+                yield (
+                    (*where, "data", index, "day"),
+                    f"{datum.day} is after {news.latest}, when it will be known; move one of them",
+                )
 
 
 def years_after(day: dt.date, years: int) -> dt.date:
