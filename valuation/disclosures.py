@@ -201,9 +201,7 @@ def said(
     return tuple(found)
 
 
-def _exact(
-    datum: Datum, where: str, drivers: xr.Dataset, deal: Deal
-) -> tuple[NDArray, str, str]:
+def _exact(datum: Datum, where: str, drivers: xr.Dataset, deal: Deal) -> tuple[NDArray, str, str]:
     if datum.about in FIGURES:
         return _figure(datum, where, drivers, deal)
     if datum.about not in questions.EVENTS:
@@ -226,9 +224,7 @@ def _exact(
     return happens, INDICATOR, datum.about.replace("_", " ")
 
 
-def _figure(
-    datum: Datum, where: str, drivers: xr.Dataset, deal: Deal
-) -> tuple[NDArray, str, str]:
+def _figure(datum: Datum, where: str, drivers: xr.Dataset, deal: Deal) -> tuple[NDArray, str, str]:
     figure = FIGURES[datum.about]
     if datum.sd is None:
         raise ParameterError(f"{where}.sd: a figure has an error; say how large it is")

@@ -566,7 +566,10 @@ def _rivals(relative: NDArray) -> NDArray:
         # Of options that are the same everywhere the first stays, which is dealt with first.
         beaten = (relative[:, others] >= column).all(axis=0)
         same = (relative[:, others] == column).all(axis=0)
-        if any(b and (not s or other < option) for b, s, other in zip(beaten, same, others, strict=True)):
+        if any(
+            b and (not s or other < option)
+            for b, s, other in zip(beaten, same, others, strict=True)
+        ):
             kept.remove(option)
     return relative[:, kept]
 

@@ -159,7 +159,9 @@ def _payoff(
     for component in ahead[COMPONENT].to_numpy():
         part = option.keep.get(str(component), 1.0)
         worth = ahead.sel({COMPONENT: component}).to_numpy()
-        total = total + part * worth * (_scale(option, drivers, deal) if component == "stake" else 1.0)
+        total = total + part * worth * (
+            _scale(option, drivers, deal) if component == "stake" else 1.0
+        )
     cost = option.cost_usd_bn * _factor(deal.discount.strategic_per_year, deal, day)
     return total + trade(option, name, ahead, drivers, deal, day) - cost
 

@@ -1041,6 +1041,32 @@ def counts(
     return ax
 
 
+def worth_bars(
+    ax: Axes,
+    labels: Sequence[str],
+    worth: Sequence[float],
+    errors: Sequence[float],
+    texts: Sequence[str],
+    *,
+    x_label: str,
+) -> Axes:
+    """What each row is worth, from nothing up; a line is two errors each way, down to nothing."""
+    height = _rows(ax, labels)
+    ends = []
+    for row, (value, error, text) in enumerate(zip(worth, errors, texts, strict=True)):
+        ax.barh(row, value, height=height, color=PALETTE["gain"], zorder=4)
+        if error > 0:
+            _error_line(ax, max(0.0, value - 2 * error), value + 2 * error, row)
+        ends.append(value + 2 * error)
+        _beside(ax, ends[-1], row, text, bold=value > 2 * error)
+    longest = max((len(short(text, 24)) for text in texts), default=0)
+    room = min(0.4, (7.4 * longest + 10) / (size_of(ax)[0] * (0.94 if is_narrow(ax) else 0.6)))
+    ax.set_xlim(0, (max(ends, default=0.0) or 1.0) / (1 - room))
+    _dress(ax, x_label=x_label, x_grid=True)
+    _ticks(ax, "x", 5 if is_narrow(ax) else 7)
+    return ax
+
+
 # What changed.
 
 

@@ -60,6 +60,7 @@ from valuation.sections.world import (
     people,
     shrinkage,
 )
+from valuation.sections.worth import knowing, options, waiting
 
 __all__ = [
     "RESULTS_MIME",
@@ -83,6 +84,7 @@ __all__ = [
     "headline",
     "history",
     "hurdle",
+    "knowing",
     "live",
     "model_header",
     "model_rows",
@@ -95,6 +97,7 @@ __all__ = [
     "news_rows",
     "npv",
     "opinion",
+    "options",
     "outside_view",
     "people",
     "predictive",
@@ -110,5 +113,6 @@ __all__ = [
     "score_record",
     "shrinkage",
     "tornado",
+    "waiting",
     "waterfall",
 ]

@@ -12,6 +12,7 @@ import numpy as np
 from valuation import decision, value
 from valuation.forecast import DRIVERS
 from valuation.schema import CI_PROB, date_after
+from valuation.study.waiting import waiting
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -79,6 +80,7 @@ def results_of(study: Study) -> dict[str, Any]:
         "outside_view": outside_view(study),
         "questions": open_questions(study, noise),
         "live": live_of(study),
+        **waiting(study, noise),
         "diagnostics": told_checks(study.gate().checks),
     }
 

@@ -29,8 +29,11 @@ NEWS, REVISIONS, PRIORS, TERMS, SCENARIO = (
     "news", "revisions", "prior_edits", "deal_terms", "scenario",
 )  # fmt: skip
 ROSTERS = ("people", "customers", "vendors", "entities")
-# Terms of a deal that no number depends on.
-WORDS = frozenset({"name", "title", "acquirer", "target", "seeds", "priors"})
+# Terms of a deal that no number which an update splits depends on.
+WORDS = frozenset(
+    {"name", "title", "acquirer", "target", "seeds", "priors"}
+    | {"decision_date", "options", "disclosures"}
+)
 # What a row says; ids, wording and where it stood do not count. Its root does where another row shares it.
 SAME = ("event_date", "credibility", "kind", "subject", "value", "sd", "root")
 

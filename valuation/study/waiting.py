@@ -8,6 +8,7 @@ brings more than choosing now (:mod:`valuation.information`). What is worth noth
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +29,13 @@ if TYPE_CHECKING:
 GROUPS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "retention": (
         "People",
-        ("talent_retained", "stars_retained", "founder_in_post", "talent_pool_usd_bn")
-        + ("retention_pay_usd_bn",),
+        (
+            "talent_retained",
+            "stars_retained",
+            "founder_in_post",
+            "talent_pool_usd_bn",
+            "retention_pay_usd_bn",
+        ),
     ),
     "adoption": ("Data services", ("adoption_share", "acquirer_spend", "price_discount")),
     "churn": ("Rivals and customers", ("rivals_active", "denial_usd_bn")),
@@ -54,7 +60,7 @@ def waiting(study: Study, noise: float = 1.0) -> dict[str, Any]:
 
     ``noise`` is draws over effective draws of the chain.
     """
-    why = _nothing_to_choose(study)
+    why = _nothing_to_choose(study, noise)
     if why:
         return {
             "options": {"why": why, "decided_on": None, "choices": []},
@@ -74,7 +80,7 @@ def decision_day(study: Study) -> dt.date:
     return study.as_of if stated is None else max(stated, study.as_of)
 
 
-def _nothing_to_choose(study: Study) -> str:
+def _nothing_to_choose(study: Study, noise: float) -> str:
     """Why there is no choice to make, in words; empty if there is."""
     from valuation.value import date_of_exit
 
@@ -84,6 +90,12 @@ def _nothing_to_choose(study: Study) -> str:
     day, sold = decision_day(study), date_of_exit(deal)
     if "stake" in study.flows["component"] and day >= sold:
         return f"The stake is sold on {sold}, before a choice on {day}: no option is left."
+    count = decision.effective_draws(study.drivers["weight"].to_numpy()) / noise
+    if count < information.ENOUGH_DRAWS:
+        return (
+            f"Only {count:.0f} effective draws meet the scenario's conditions, too few to tell what "
+            "an option or a piece of news is worth."
+        )
     return ""
 
 
@@ -103,6 +115,7 @@ def _options(study: Study, payoff: xr.DataArray, day: dt.date, noise: float) -> 
         own = decision.mean(draws, weight, inflation=noise)
         behind = decision.mean(leader - draws, weight, inflation=noise)
         lower, upper = decision.interval(draws, weight)
+        after = study.deal.stake.fraction if option.stake_after is None else option.stake_after
         choices.append(
             {
                 "option": name,
@@ -110,9 +123,8 @@ def _options(study: Study, payoff: xr.DataArray, day: dt.date, noise: float) -> 
                 "source": option.source,
                 "dated": str(option.dated),
                 "reason": option.reason,
-                "stake_after": study.deal.stake.fraction
-                if option.stake_after is None
-                else option.stake_after,
+                "stake_after": after,
+                "sells": after < study.deal.stake.fraction,
                 "price_usd_bn": terms[name].price,
                 "indifferent_usd_bn": terms[name].indifferent,
                 "cost_usd_bn": option.cost_usd_bn,
@@ -158,9 +170,7 @@ def _drivers(study: Study, day: dt.date) -> tuple[dict[str, dict[str, np.ndarray
 def _information(study: Study, payoff: xr.DataArray, day: dt.date, noise: float) -> dict[str, Any]:
     weight = study.drivers["weight"].to_numpy()
     known, scalars = _drivers(study, day)
-    groups = {
-        name: [d for d in members if d in known] for name, (_, members) in GROUPS.items()
-    }
+    groups = {name: [d for d in members if d in known] for name, (_, members) in GROUPS.items()}
     groups = {name: members for name, members in groups.items() if members}
     grouped = {d: name for name, members in groups.items() for d in members}
     told, left_out = _told(study)
@@ -254,14 +264,12 @@ def _disclosure(
     weight = study.drivers["weight"].to_numpy()
     then = payoff
     if news.latest > day:
-        then = options.payoffs(
-            study.drivers, study.flows, study.deal, day=news.latest, since=day
-        )
-    now_best, then_best = (
-        table.sel(option=information.best_option(table, weight).option).to_numpy()
-        for table in (payoff, then)
+        then = options.payoffs(study.drivers, study.flows, study.deal, day=news.latest, since=day)
+    without = information.best_option(then, weight).option
+    at_once = payoff.sel(option=information.best_option(payoff, weight).option)
+    loss = decision.mean(
+        at_once.to_numpy() - then.sel(option=without).to_numpy(), weight, inflation=noise
     )
-    loss = decision.mean(now_best - then_best, weight, inflation=noise)
     found = information.ranked(
         then,
         {
@@ -274,6 +282,7 @@ def _disclosure(
         follows={"exact": "told"},
     )
     told, exact = _worth(found, "told"), _worth(found, "exact")
+    balance = told["value"] - loss.value - news.cost_usd_bn
     return {
         "disclosure": name,
         "title": news.title,
@@ -287,6 +296,9 @@ def _disclosure(
         "cost_usd_bn": news.cost_usd_bn,
         "waiting_usd_bn": loss.value,
         "waiting_mcse": loss.mcse,
+        "balance": balance,
+        "balance_mcse": math.hypot(told["mcse"], loss.mcse),
+        "without": without,
         **told,
         "evppi": exact["value"],
         "evppi_mcse": exact["mcse"],
@@ -313,6 +325,7 @@ def _readings(
 ) -> list[dict[str, Any]]:
     """Which option each end of a datum speaks for, and by how much over the choice made without it."""
     first = information.best_option(payoff, weight).option
+    cases: list[tuple[str, np.ndarray, float | None]]
     if shown.unit == INDICATOR:
         cases = [("no", shown.told < 0.5, None), ("yes", shown.told >= 0.5, None)]
     else:
