@@ -113,10 +113,11 @@ SCALARS: dict[str, tuple[str, str, float]] = {
 }
 
 
-def _merged(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def merged(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` itself, changed: mappings key by key, anything else replaced."""
     for key, item in changes.items():
         if isinstance(item, Mapping) and isinstance(base.get(key), dict):
-            _merged(base[key], item)
+            merged(base[key], item)
         else:
             base[key] = item
     return base
@@ -124,7 +125,7 @@ def _merged(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
 
 def deal(**changes: Any) -> Deal:
     """The test deal; nested changes by key, as in ``deal(discount={"stake_per_year": 0.0})``."""
-    return Deal.model_validate(_merged(copy.deepcopy(DEAL), changes))
+    return Deal.model_validate(merged(copy.deepcopy(DEAL), changes))
 
 
 def only(*components: str, **changes: Any) -> Deal:

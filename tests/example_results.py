@@ -356,6 +356,7 @@ def example_results() -> dict[str, Any]:
             )
         ],
         "questions": example_questions(),
+        **example_worth(),
         "outside_view": {
             "successes": 17,
             "n": 56,
@@ -657,3 +658,133 @@ def example_scores() -> dict[str, Any]:
             "paths": {"Q1": [["2025-07-01", 0.9]]},
         },
     }  # fmt: skip
+
+
+def _choice(
+    name: str, title: str, mean: float, behind: float, best: float, price: float | None
+) -> dict[str, Any]:
+    return {
+        "option": name,
+        "title": title,
+        "source": "judgement",
+        "dated": "2026-02-28",
+        "reason": "As one would",
+        "stake_after": 0.49 if price is None else 0.2,
+        "sells": price is not None,
+        "price_usd_bn": price,
+        "indifferent_usd_bn": None if price is None else price - 1.5,
+        "cost_usd_bn": 0.0,
+        "mean": mean,
+        "mcse": 0.05,
+        "lower": mean - 3,
+        "upper": mean + 4,
+        "behind": behind,
+        "behind_mcse": 0.04 if behind else 0.0,
+        "chance_best": best,
+        "chance_best_mcse": 0.005,
+        "chance_loss": 0.1,
+        "expected_loss": 0.2,
+    }
+
+
+def _worth(value: float, mcse: float, changes: float) -> dict[str, float]:
+    return {"value": value, "mcse": mcse, "changes": changes}
+
+
+def _news(
+    name: str, title: str, value: float, mcse: float, waiting: float, readings: list[Any]
+) -> dict[str, Any]:
+    return {
+        "disclosure": name,
+        "title": title,
+        "source": "Q20",
+        "dated": "2026-02-28",
+        "reason": "It comes every spring",
+        "earliest": "2026-11-01",
+        "latest": "2027-01-31",
+        "credibility": "B",
+        "chance": 0.8,
+        "chance_true": 0.85,
+        "cost_usd_bn": 0.0,
+        "waiting_usd_bn": waiting,
+        "waiting_mcse": 0.01,
+        "balance": value - waiting,
+        "balance_mcse": mcse + 0.01,
+        "without": "hold",
+        "evppi": value + 0.1,
+        "evppi_mcse": mcse,
+        "evpi": 1.5,
+        "evpi_mcse": 0.05,
+        "data": [
+            {
+                "about": "revenue",
+                "day": "2026-12-31",
+                "subject": "",
+                "threshold": None,
+                "sd": 0.1,
+                "label": "Revenue of the year",
+                "unit": "USD bn",
+                "readings": readings,
+            }
+        ],
+    } | _worth(value, mcse, 0.4)
+
+
+def _reading(reading: str, best: str, lead: float) -> dict[str, Any]:
+    return {
+        "reading": reading,
+        "level": 1.2,
+        "chance": 0.2,
+        "best": best,
+        "lead": lead,
+        "lead_mcse": 0.02,
+    }
+
+
+def example_worth() -> dict[str, Any]:
+    """Two options, three pieces of news (one worth the wait, one not, one worth nothing)."""
+    drivers = [
+        {"driver": "revenue", "label": "Revenue", "unit": "USD bn per year", "group": "revenue"}
+        | _worth(0.9, 0.05, 0.4),
+        {"driver": "talent_retained", "label": "Talent", "unit": "fraction", "group": "retention"}
+        | _worth(0.0, 0.01, 0.0),
+    ]
+    return {
+        "options": {
+            "why": "",
+            "decided_on": "2026-03-31",
+            "choices": [
+                _choice("hold", "Hold the stake", 5.0, 0.0, 0.4, None),
+                _choice("sell", "Sell down to a fifth", 4.6, 0.4, 0.6, 12.5),
+            ],
+            "best": "hold",
+            "runner_up": "sell",
+            "margin": 0.4,
+            "margin_mcse": 0.04,
+        },
+        "information": {
+            "why": "",
+            "evpi": 1.5,
+            "evpi_mcse": 0.05,
+            "drivers": drivers,
+            "groups": [
+                {"group": "revenue", "label": "Worth of the target", "drivers": ["revenue", "x"]}
+                | _worth(1.2, 0.05, 0.4)
+            ],
+            "disclosures": [
+                _news(
+                    "revenue",
+                    "Revenue in 2026",
+                    0.5,
+                    0.03,
+                    0.2,
+                    [_reading("at most", "sell", 0.3), _reading("at least", "hold", 0.0)],
+                ),
+                _news("report", "The annual report", 0.1, 0.01, 0.2, []),
+                _news("model", "The next model", 0.0, 0.01, 0.2, []),
+            ],
+            "left_out": [
+                {"disclosure": "old", "title": "Old news", "why": "It was due by 2026-01-31."}
+            ],
+        },
+    }

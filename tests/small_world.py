@@ -7,6 +7,7 @@ house priors. Credibility is a parameter everywhere, since most closed forms hol
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -33,6 +34,50 @@ IGNORED = {"A": 0.0, "B": 0.0, "C": 0.0, "D": 0.0}
 
 FOUNDER, MOVER, STAR, LEGACY = "Ada Founder", "Ben Mover", "Cat Star", "Dan Legacy"
 RIVAL, LAB, MINISTRY = "Rival Lab", "Second Lab", "Ministry"
+
+_TOLD: dict[str, Any] = {
+    "title": "Told",
+    "source": "judgement",
+    "dated": dt.date(2026, 2, 28),
+    "reason": "Of a test",
+}
+# Two options about as good as each other, and news of every sort.
+CHOICE: dict[str, Any] = {
+    "decision_date": dt.date(2026, 3, 31),
+    "options": {
+        "hold": _TOLD,
+        "sell": {
+            **_TOLD,
+            "stake_after": 0.1,
+            "price": {"basis": "holding", "times": 1.0, "premium": -0.25},
+        },
+    },
+    "disclosures": {
+        name: {
+            **_TOLD,
+            "earliest": dt.date(2026, 6, 1),
+            "latest": dt.date(2026, 12, 31),
+            "credibility": grade,
+            "data": data,
+        }
+        for name, grade, data in (
+            ("price", "A", [{"about": "whole_value", "day": dt.date(2026, 12, 31), "sd": 0.25}]),
+            (
+                "founder",
+                "A",
+                [{"about": "in_post", "subject": "Ada Founder", "day": dt.date(2026, 6, 12)}],
+            ),
+            (
+                "accounts",
+                "B",
+                [
+                    {"about": "impairment", "day": dt.date(2026, 12, 31)},
+                    {"about": "purchases", "day": dt.date(2026, 12, 31), "sd": 0.2},
+                ],
+            ),
+        )
+    },
+}
 
 SEEDS: dict[str, str] = {
     "people": """
@@ -232,7 +277,7 @@ def project(home: Path, **tables: str) -> Path:
     shutil.copytree(PROJECT / "params", home / "params")
     for path in (home / "params" / "deals").glob("*.yaml"):
         path.unlink()
-    terms = deal().model_dump(mode="json")
+    terms = deal(**CHOICE).model_dump(mode="json")
     (home / "params" / "deals" / "test_deal.yaml").write_text(
         yaml.safe_dump(terms, sort_keys=False), encoding="utf-8"
     )

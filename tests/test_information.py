@@ -487,3 +487,54 @@ def test_tables_and_numbers_that_cannot_be_are_refused():
         information.evpi_normal(0.0, -1.0)
     with pytest.raises(ParameterError, match="size above 0"):
         information.evsi_normal(0.0, 1.0, error=1.0, size=0)
+
+
+# --- rules and their shares -----------------------------------------------------------------------
+
+
+def test_an_option_that_another_one_always_beats_changes_nothing():
+    rng = np.random.default_rng(8)
+    x, noise = rng.normal(size=(2, 2000))
+    payoff = np.column_stack([np.zeros(2000), x + noise])
+    worse = np.column_stack([payoff, payoff[:, 1] - rng.exponential(size=2000)])
+    # The same option twice is one option.
+    double = np.column_stack([payoff, payoff])
+    plain = information.evppi(payoff, x)
+    assert information.evppi(worse, x).value == pytest.approx(plain.value)
+    assert information.evppi(double, x).value == pytest.approx(plain.value)
+    assert information.evppi(worse[:, 1:], x) == information.Worth(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+def test_how_often_news_leads_to_another_choice():
+    rng = np.random.default_rng(8)
+    x = rng.normal(size=N)
+    payoff = against_nothing(x - 0.5)
+    assert information.evppi(payoff, x).changes == pytest.approx(norm.sf(0.5), abs=0.01)
+    assert information.evppi(against_nothing(x - 50), x).changes == 0
+    found = information.ranked(payoff, {"x": x})
+    assert float(found["changes"][0]) == information.evppi(payoff, x).changes
+
+
+def test_who_knows_more_may_follow_the_rule_of_who_knows_less():
+    rng = np.random.default_rng(8)
+    x = rng.normal(size=400)
+    news = {"idle": rng.normal(size=400), "x": x}
+    payoff = against_nothing(x + rng.normal(size=400))
+    plain = information.ranked(payoff, news)
+    # As if the idle one told at least as much as x.
+    led = information.ranked(payoff, news, follows={"idle": "x"})
+    assert float(led["value"].sel(news="idle")) == float(plain["value"].sel(news="x")) > 0
+    assert float(led["earned"].sel(news="idle")) == float(plain["earned"].sel(news="idle"))
+    with pytest.raises(ParameterError, match="'idle' cannot follow 'y': the news are"):
+        information.ranked(payoff, news, follows={"idle": "y"})
+
+
+def test_a_smaller_regression_finds_what_is_smooth():
+    rng = np.random.default_rng(8)
+    a, b = rng.normal(size=(2, 4000))
+    payoff = against_nothing(a + b)
+    small, large = (
+        information.ranked(payoff, {"both": np.column_stack([a, b])}, most=most)
+        for most in (48, 450)
+    )
+    assert float(small["value"][0]) == pytest.approx(float(large["value"][0]), rel=0.02)

@@ -214,6 +214,8 @@ class Disclosure(Record):
     credibility
         Grade of the source, as in ``params/credibility.yaml``. A report that is not true says what
         one could have said in any other future.
+    chance
+        That it comes at all; if it does not, nothing is learned by ``latest``.
     cost_usd_bn
         What it costs to get; 0 for what is published anyway.
     """
@@ -225,6 +227,7 @@ class Disclosure(Record):
     earliest: Date
     latest: Date
     credibility: Literal["A", "B", "C", "D"]
+    chance: Fraction = 1.0
     cost_usd_bn: UsdBn = 0.0
     data: Annotated[tuple[Datum, ...], Listed]
 

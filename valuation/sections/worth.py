@@ -254,7 +254,8 @@ def waiting(results: Results) -> Section:
                     [
                         tag(
                             "li",
-                            f"{row['title']}: {_origin(row)} Taken to be true with a chance of "
+                            f"{row['title']}: {_origin(row)} Comes with a chance of "
+                            f"{words.percent(row['chance'])} and is then true with one of "
                             f"{words.percent(row['chance_true'])} (grade {row['credibility']}).",
                         )
                         for row in rows
@@ -276,6 +277,11 @@ def _window(row: Results) -> str:
     return f"{a.split(' ', 1)[1]} to {b.split(' ', 1)[1]}"
 
 
+def _if_it_comes(row: Results) -> str:
+    chance = float(row["chance"])
+    return f" if it comes at all ({words.percent(chance)})" if chance < 1 else ""
+
+
 def _waiting_reading(results: Results) -> str:
     found, by_name = get(results, "information"), _by_name(results)
     best = by_name[get(results, "options")["best"]]
@@ -290,7 +296,7 @@ def _waiting_reading(results: Results) -> str:
         )
     top = some[0]
     said = (
-        f"Worth most is {_named(top['title'])}, expected {_window(top)}: USD "
+        f"Worth most is {_named(top['title'])}, expected {_window(top)}{_if_it_comes(top)}: USD "
         f"{_with_error(top['value'], top['mcse'])} m, where seeing the whole future would be worth "
         f"{whole}. In {_futures(top['changes'])} futures one would then do something else than without it."
     )

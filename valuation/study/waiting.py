@@ -55,6 +55,10 @@ COLUMNS = 64
 END = 0.2
 
 
+# What is said of the choice as a whole; nothing where there is none.
+_CHOICE = ("decided_on", "best", "runner_up", "margin", "margin_mcse")
+
+
 def waiting(study: Study, noise: float = 1.0) -> dict[str, Any]:
     """``options`` and ``information`` of a study's results, as documented in CONTRIBUTING.
 
@@ -63,8 +67,9 @@ def waiting(study: Study, noise: float = 1.0) -> dict[str, Any]:
     why = _nothing_to_choose(study, noise)
     if why:
         return {
-            "options": {"why": why, "decided_on": None, "choices": []},
-            "information": {"why": why, "drivers": [], "groups": [], "disclosures": []},
+            "options": {"why": why, "choices": []} | dict.fromkeys(_CHOICE),
+            "information": {"why": why, "evpi": None, "evpi_mcse": None}
+            | {key: [] for key in ("drivers", "groups", "disclosures", "left_out")},
         }
     day = decision_day(study)
     payoff = options.payoffs(study.drivers, study.flows, study.deal, day=day)
@@ -281,7 +286,9 @@ def _disclosure(
         most=COLUMNS,
         follows={"exact": "told"},
     )
-    told, exact = _worth(found, "told"), _worth(found, "exact")
+    # Where it does not come nothing is learned, and one chooses as without it.
+    told = {key: news.chance * number for key, number in _worth(found, "told").items()}
+    exact = _worth(found, "exact")
     balance = told["value"] - loss.value - news.cost_usd_bn
     return {
         "disclosure": name,
@@ -292,6 +299,7 @@ def _disclosure(
         "earliest": str(news.earliest),
         "latest": str(news.latest),
         "credibility": news.credibility,
+        "chance": news.chance,
         "chance_true": float(study.credibility[news.credibility]),
         "cost_usd_bn": news.cost_usd_bn,
         "waiting_usd_bn": loss.value,
