@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import datetime as dt
 import re
+from pathlib import Path
 from typing import Any
 
 import builders
@@ -394,3 +395,19 @@ def test_a_datum_that_cannot_be_told_is_refused_with_its_key(datum, error, words
 def test_a_chance_of_truth_is_between_0_and_1():
     with pytest.raises(ParameterError, match=r"is 0 to 1, got 1\.5"):
         told(WRITTEN_DOWN, truth=1.5)
+
+
+def test_the_shipped_deal_rests_its_options_and_news_on_rows_that_exist():
+    import pandas as pd
+
+    from valuation.params import load_deal
+
+    root = Path(__file__).resolve().parents[1]
+    shipped = load_deal("meta_scale", root)
+    assert set(shipped.options) == {"hold", "buy_rest", "sell_down", "write_off"}
+    assert len(shipped.disclosures) >= 6
+    known = {"judgement"}
+    for name in ("evidence", "questions", "base_rates"):
+        known |= set(pd.read_csv(root / shipped.seeds / f"{name}.csv", dtype=str)["id"])
+    for item in (*shipped.options.values(), *shipped.disclosures.values()):
+        assert {source.strip() for source in item.source.split(",")} <= known

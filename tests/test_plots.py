@@ -72,6 +72,9 @@ def drawings():
         "movement": lambda ax: plots.movement(
             ax, labels, thirds, [0.0, 0.1, 0.9], first_name="2026", second_name="2029"
         ),
+        "worth_bars": lambda ax: plots.worth_bars(
+            ax, labels, [500.0, 20.0, 0.0], [50.0, 30.0, 0.0], labels, x_label="USD m"
+        ),
         "counts": lambda ax: plots.counts(ax, labels, [3, 2, 0], [1, 0, 4], x_label="rows"),
     }
 

@@ -697,3 +697,89 @@ def test_calibration_tells_whether_right_chances_would_have_led_there():
     assert "the chances were off, even for so few outcomes" in told.summary
     results["backtest"]["questions"] = []
     assert "nothing can be said" in sections.score_calibration(results).summary
+
+
+# --- options and news -----------------------------------------------------------------------------
+
+
+def _worth(**changes):
+    results = copy.deepcopy(example_results())
+    for path, found in changes.items():
+        place, *keys = path.split("__")
+        target = results[place]
+        for key in keys[:-1]:
+            target = target[int(key) if key.isdigit() else key]
+        target[keys[-1]] = found
+    return results
+
+
+def test_an_option_that_leads_is_said_to_lead_and_one_that_does_not_is_not():
+    led = sections.options(_worth()).summary
+    assert "“Hold the stake” brings most on average: USD 5.0 bn of what is still to come" in led
+    assert "USD 0.4 bn more than “Sell down to a fifth”" in led
+    assert "the best choice in 40 of 100 futures, “Sell down to a fifth” in 60 of 100." in led
+    tied = sections.options(_worth(options__margin=0.05)).summary
+    assert "“Hold the stake” and “Sell down to a fifth” bring as much on average" in tied
+    assert "more than" not in tied.replace("no more than", "")
+
+
+def test_a_trade_says_from_which_price_on_it_is_better():
+    assert "above USD 11.0 bn" in sections.options(_worth()).html
+    bought = _worth(options__choices__1__sells=False)
+    assert "below USD 11.0 bn" in sections.options(bought).html
+    never = _worth(options__choices__1__sells=False, options__choices__1__indifferent_usd_bn=None)
+    assert "at no price" in sections.options(never).html
+
+
+def test_the_news_worth_most_is_named_with_its_date_its_chance_and_its_cost():
+    said = sections.waiting(_worth()).summary
+    assert "“Revenue in 2026”, expected November 2026 to January 2027 if it comes" in said
+    assert "if it comes at all (80%): USD 500 ± 30 m" in said
+    assert "until 31 January 2027 instead of choosing at once costs USD 200 ± 10 m" in said
+    assert "waiting for it brings USD 300 ± 40 m on balance" in said
+    assert "Nothing that these draws can show is gained from “The next model”" in said
+    assert "The annual report" not in said
+
+
+@pytest.mark.parametrize(
+    ("balance", "cost", "words"),
+    [
+        (-0.5, 1.0, "more than the news is worth: choose without it."),
+        (0.01, 0.49, "on balance it makes no difference that these draws can show."),
+        (0.5, 0.0, "Waiting for it costs nothing that these draws can show."),
+        (0.9, -0.4, "gains USD 400 ± 10 m by itself"),
+    ],
+)
+def test_whether_to_wait_follows_from_worth_and_cost(balance, cost, words):
+    row = "information__disclosures__0__"
+    results = _worth(**{f"{row}balance": balance, f"{row}waiting_usd_bn": cost})
+    assert words in sections.waiting(results).summary
+
+
+def test_each_piece_of_news_has_its_verdict():
+    text = sections.waiting(_worth()).html
+    for verdict in ("Wait for it", "Choose without it", "Changes nothing"):
+        assert text.count(f">{verdict}<") == 1
+
+
+def test_where_no_news_matters_the_page_says_so():
+    rows = {f"information__disclosures__{i}__value": 0.0 for i in range(3)}
+    said = sections.waiting(_worth(**rows)).summary
+    assert said.startswith("None of the 3 pieces of news on the list is worth waiting for")
+    assert "“Hold the stake” stays the choice" in said
+    alike = sections.knowing(_worth(information__drivers__0__value=0.0)).summary
+    assert "any one driver for certain would change nothing that these draws can show" in alike
+
+
+def test_no_worth_is_ever_shown_below_nothing():
+    shown = sections.waiting(_worth()), sections.knowing(_worth())
+    for found in shown:
+        assert not re.search(r"[−-]\d+ ± ", found.html)
+    assert "0 ± 10" in shown[0].html
+
+
+def test_what_each_reading_advises_names_the_option():
+    text = sections.waiting(_worth()).html
+    assert "Revenue of the year: at most USD 1.2 bn" in text
+    assert ">Sell down to a fifth<" in text
+    assert ">Hold the stake, as without it<" in text
