@@ -257,7 +257,7 @@ class Change:
             return self.base
         try:
             state = mixed(self.old, self.new, self.items, chosen)
-            evidence_of(state)
+            self.pool.stands(state)
         except (LedgerError, ParameterError):
             return self._coalition(self._standing(chosen))
         return self._at(state)

@@ -299,7 +299,14 @@ class State:
             told[model].append(line)
         rows = {name: content(mine) for name, mine in told.items()}
         bare = replace(bare, deal=study.base_deal)
-        reach = joint.reach_of(joint.Evidence(bare, study.models, scored, {}, bare))
+        reach = 0
+        for name in study.models:
+            key = (rosters, str(study.base_deal.closed), name, rows[name])
+            if key not in _REACH:
+                own = scored[[model == name for model in models]]
+                far = joint.reach_of(joint.Evidence(bare, study.models, own, {}, bare))
+                _remember(_REACH, key, far, PARTS_KEPT)
+            reach = max(reach, _REACH[key])
         months = months_known(
             study.deal, [x[_DAY] for x in lines if study.credibility[x[_GRADE]] > 0.0]
         )
@@ -324,6 +331,8 @@ def _rosters(study: Study) -> tuple[Context, str]:
     return found, content(found.people, found.customers, found.vendors, found.entities)
 
 
+# Months that the rows of a model reach, by what they say.
+_REACH: OrderedDict[tuple[str, ...], int] = OrderedDict()
 # What was made of objects that do not change, by identity; they are kept, so that nothing takes their place.
 _TOLD: OrderedDict[tuple[Any, ...], tuple[tuple[Any, ...], Any]] = OrderedDict()
 
@@ -457,6 +466,10 @@ class Pool:
         # That no draw meets the conditions says nothing about the weights.
         free = study.scenario.model_copy(update={"conditions": ()})
         return self.fault(replace(study, scenario=free))
+
+    def stands(self, study: Study) -> None:
+        """Raise what binding a state's rows raises; where each model's rows have been bound before, they stand."""
+        self._parts(study, self.sources[0])
 
     def row_probability(self, before: Study, after: Study, row: str) -> float:
         """How probable ``before`` made what a row of ``after`` says; at most 1.
