@@ -303,7 +303,7 @@ class State:
         for name in study.models:
             key = (rosters, str(study.base_deal.closed), name, rows[name])
             if key not in _REACH:
-                own = scored[[model == name for model in models]]
+                own = scored[np.array([model == name for model in models], dtype=bool)]
                 far = joint.reach_of(joint.Evidence(bare, study.models, own, {}, bare))
                 _remember(_REACH, key, far, PARTS_KEPT)
             reach = max(reach, _REACH[key])
