@@ -55,7 +55,8 @@ def test_without_the_table_its_figures_are_left_out(figures):
 
 
 def test_a_name_that_the_package_has_not_is_an_attribute_error():
-    assert {"survival", "money", "conjugate"} <= set(dir(valuation))
+    assert {"survival", "money", "outside"} <= set(dir(valuation))
+    assert valuation.outside is outside
     with pytest.raises(AttributeError, match="has no attribute 'retentoin'"):
         _ = valuation.retentoin
 

@@ -641,6 +641,30 @@ def test_the_deals_churn_model_finds_the_hazards_of_released_prisoners(root):
 
 
 @pytest.mark.slow
+def test_the_deals_churn_model_tells_rivals_from_others_in_a_table():
+    rng = np.random.default_rng(4)
+    hazard, share, effect, decay = 0.015, 0.7, 2.5, 6.0
+    grid = np.linspace(0.0, 36.0, 3601)
+    surge = np.exp(-hazard * math.expm1(effect) * decay * -np.expm1(-grid / decay))
+    truth = [np.exp(-hazard * grid) * (1 - share * c + share * c * surge) for c in (0, 1)]
+    rival = rng.integers(0, 2, 600)
+    draws = zip(rng.random(600), rival, strict=True)
+    left = np.array([np.interp(-u, -truth[c], grid, right=np.inf) for u, c in draws])
+    # Each is asked once a month, for thirty months.
+    low = np.where(left < 30.0, np.floor(left), 30.0)
+    frame = pd.DataFrame(
+        {"low": low, "high": np.where(left < 30.0, low + 1.0, np.inf), "rival": rival}
+    )
+    columns = survival.Columns(unit="months", lower="low", upper="high", conflict="rival")
+    fit = survival.fit_churn(frame, random_seed=3, **columns)
+    found = survival.survival(fit, [6, 12, 24])
+    off = found["survival"].to_numpy() - np.array(truth)[:, [600, 1200, 2400]]
+    assert (np.abs(off) < 3.0 * found["sd"].to_numpy()).all()
+    assert found["conflict"].to_numpy().tolist() == [0, 1]
+    assert float(fit.parameters["conflict_effect"].mean()) == pytest.approx(effect, abs=0.9)
+
+
+@pytest.mark.slow
 def test_draws_that_fail_a_check_are_refused_unless_a_reason_is_given():
     columns = survival.Columns(unit="months", duration="t", event="gone")
     short = {"random_seed": 14, "family": "exponential", "draws": 30, "tune": 100}

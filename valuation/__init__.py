@@ -10,7 +10,16 @@ from typing import Any
 __version__ = "0.1.0"
 
 # Of use without a deal, a ledger or a project's folder.
-PUBLIC = ("conjugate", "decision", "information", "money", "posterior", "scoring", "survival")
+PUBLIC = (
+    "conjugate",
+    "decision",
+    "information",
+    "money",
+    "outside",
+    "posterior",
+    "scoring",
+    "survival",
+)
 
 
 def __getattr__(name: str) -> Any:
