@@ -721,6 +721,11 @@ def test_an_option_that_leads_is_said_to_lead_and_one_that_does_not_is_not():
     tied = sections.options(_worth(options__margin=0.05)).summary
     assert "“Hold the stake” and “Sell down to a fifth” bring as much on average" in tied
     assert "more than" not in tied.replace("no more than", "")
+    sold = _worth(options__best="sell", options__runner_up="hold")
+    assert sections.options(sold).summary.endswith(
+        "That rests on a price of USD 12.5 bn for the whole target: at less than USD 11.0 bn it "
+        "would be worse than doing nothing."
+    )
 
 
 def test_a_trade_says_from_which_price_on_it_is_better():
@@ -733,6 +738,7 @@ def test_a_trade_says_from_which_price_on_it_is_better():
 
 def test_the_news_worth_most_is_named_with_its_date_its_chance_and_its_cost():
     said = sections.waiting(_worth()).summary
+    assert said.startswith("Worth waiting for: “Revenue in 2026”. Worth most is “Revenue in 2026”,")
     assert "“Revenue in 2026”, expected November 2026 to January 2027 if it comes" in said
     assert "if it comes at all (80%): USD 500 ± 30 m" in said
     assert "until 31 January 2027 instead of choosing at once costs USD 200 ± 10 m" in said
@@ -753,7 +759,10 @@ def test_the_news_worth_most_is_named_with_its_date_its_chance_and_its_cost():
 def test_whether_to_wait_follows_from_worth_and_cost(balance, cost, words):
     row = "information__disclosures__0__"
     results = _worth(**{f"{row}balance": balance, f"{row}waiting_usd_bn": cost})
-    assert words in sections.waiting(results).summary
+    said = sections.waiting(results).summary
+    assert words in said
+    none = said.startswith("No news on the list is shown to be worth the wait. ")
+    assert none == (balance < 0.1)
 
 
 def test_each_piece_of_news_has_its_verdict():

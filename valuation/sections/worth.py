@@ -91,7 +91,7 @@ def options(results: Results) -> Section:
             [float(row["lower"]) for row in rows],
             [float(row["mean"]) for row in rows],
             [float(row["upper"]) for row in rows],
-            x_label="Present value of what is still to come, USD bn: mean and 90% interval",
+            x_label="Still to come, USD bn: mean and 90% interval",
             notes=notes,
             highlight=0,
         ),
@@ -167,7 +167,14 @@ def _options_reading(found: Results, by_name: Mapping[str, Results]) -> str:
     )
     if often is not best:
         said += f", “{often['title']}” in {_futures(often['chance_best'])}"
-    return f"{said}."
+    said += "."
+    if best["price_usd_bn"] is not None and best["indifferent_usd_bn"] is not None:
+        said += (
+            f" That rests on a price of {words.money(best['price_usd_bn'])} for the whole target: "
+            f"{'at less' if best['sells'] else 'at more'} than "
+            f"{words.money(best['indifferent_usd_bn'])} it would be worse than doing nothing."
+        )
+    return said
 
 
 def _prices(rows: Sequence[Results]) -> str:
@@ -295,7 +302,12 @@ def _waiting_reading(results: Results) -> str:
             f"whole future before choosing would be worth {whole}."
         )
     top = some[0]
-    said = (
+    waits = [row for row in rows if _verdict(row) == WAIT]
+    if waits:
+        said = f"Worth waiting for: {words.listed([_named(row['title']) for row in waits])}. "
+    else:
+        said = "No news on the list is shown to be worth the wait. "
+    said += (
         f"Worth most is {_named(top['title'])}, expected {_window(top)}{_if_it_comes(top)}: USD "
         f"{_with_error(top['value'], top['mcse'])} m, where seeing the whole future would be worth "
         f"{whole}. In {_futures(top['changes'])} futures one would then do something else than without it."
@@ -326,26 +338,29 @@ def _waiting_reading(results: Results) -> str:
     return said
 
 
+WAIT = "Wait for it"
+
+
+def _verdict(row: Results) -> str:
+    net, error = float(row["balance"]), float(row["balance_mcse"])
+    if not _sure(row["value"], row["mcse"]):
+        return "Changes nothing"
+    if _sure(net, error):
+        return WAIT
+    return "Choose without it" if _sure(-net, error) else "No difference shown"
+
+
 def _balance(rows: Sequence[Results]) -> str:
     """For each piece of news, whether it is worth the wait."""
     lines = []
     for row in rows:
-        net, error = float(row["balance"]), float(row["balance_mcse"])
-        if not _sure(row["value"], row["mcse"]):
-            verdict = "Changes nothing"
-        elif _sure(net, error):
-            verdict = "Wait for it"
-        elif _sure(-net, error):
-            verdict = "Choose without it"
-        else:
-            verdict = "No difference shown"
         lines.append(
             (
                 row["title"],
                 words.long_date(row["latest"]),
                 _with_error(row["value"], row["mcse"]),
                 _with_error(row["waiting_usd_bn"] + row["cost_usd_bn"], row["waiting_mcse"]),
-                verdict,
+                _verdict(row),
             )
         )
     return table(
