@@ -147,6 +147,95 @@ def example_live() -> dict[str, Any]:
     return packed(drawn, deal(), own="house", multiple=7.5)
 
 
+def _judged() -> dict[str, Any]:
+    """Pooled sets, powers, prior alone, shifts and rows left out, as a base case has them."""
+
+    def powers(change: float, npv: float, why: str = "") -> dict[str, Any]:
+        return {
+            "weaker": change, "weaker_mcse": 0.002, "stronger": -0.7 * change, "stronger_mcse": 0.002,
+            "change": change, "change_mcse": 0.002, "npv_weaker": 20 * change, "npv_weaker_mcse": 0.1,
+            "npv_stronger": -14 * change, "npv_stronger_mcse": 0.1, "npv": npv, "drivers": {"revenue": 0.2},
+            "khat": 0.31, "effective_draws": 2400.0, "why": why,
+        }  # fmt: skip
+
+    def told(chance: float, mean: float) -> dict[str, float]:
+        return {
+            "probability": chance, "mcse": 0.005, "npv_mean": mean, "npv_mcse": 0.11, "npv_median": mean - 2,
+            "npv_lower": -13.8, "npv_upper": 5.9,
+        }  # fmt: skip
+
+    def shift(name: str, label: str, at: float | None, reach: float, method: str) -> dict[str, Any]:
+        return {
+            "prior": name, "label": label, "unit": "fraction", "model": "worth", "shift": at, "reach": reach,
+            "unreachable": at is None and abs(reach) == 3.0, "probability": 0.5 if at else 0.31,
+            "khat": None if method == "moved" else 0.2, "method": method, "median": 0.02, "median_there": 0.09,
+        }  # fmt: skip
+
+    def row(id: str, claim: str, change: float | None, why: str = "") -> dict[str, Any]:
+        error = None if change is None else 0.004
+        return {
+            "id": id, "claim": claim, "kind": "revenue", "subject": "Maker", "change": change, "mcse": error,
+            "npv_change": None if change is None else 20 * change, "npv_mcse": None if change is None else 0.1,
+            "khat": 0.9 if why else 0.2, "effective_draws": 1900.0, "returns": [], "why": why,
+        }  # fmt: skip
+
+    far = "the stored draws do not reach far enough (Pareto k 0.90)"
+    return {
+        "target": 0.5,
+        "pooled": {
+            "weights": {"house": 1 / 3, "sceptic": 1 / 3, "enthusiast": 1 / 3},
+            **{k: v for k, v in told(0.21, -4.1).items() if k != "npv_median"},
+            "low": 0.06, "high": 0.41, "between": 0.09, "npv_between": 0.17,
+            "shares_after": {"house": 0.4, "sceptic": 0.2, "enthusiast": 0.4},
+            "probability_after": 0.25, "probability_after_mcse": 0.005,
+            "sentence": "Futures of all 3 prior sets in proportion to their weights give 21%.",
+        },
+        "scaling": {
+            "alphas": [0.8, 1.25],
+            "limit": 0.05,
+            "models": [
+                {"model": "revenue", "title": "What does it earn?", "parameters": 9, "rows": 5,
+                 "prior": powers(0.051, 0.21), "likelihood": powers(-0.003, 0.02),
+                 "diagnosis": "rests on the prior"},
+                {"model": "worth", "title": "What is it worth?", "parameters": 8, "rows": 0,
+                 "prior": powers(0.008, 0.06), "likelihood": None, "diagnosis": "rests on the prior"},
+                {"model": "all", "title": "Every sub-model at once", "parameters": 17, "rows": 5,
+                 "prior": powers(0.06, 0.4, far), "likelihood": powers(0.005, 0.03), "diagnosis": ""},
+            ],
+            "parameters": [
+                {"parameter": "exit_multiple", "label": "Value over revenue", "model": "revenue",
+                 "prior": 0.4, "likelihood": 0.12, "diagnosis": "prior and data disagree"},
+                {"parameter": "uplift", "label": "Uplift", "model": "worth", "prior": 0.3,
+                 "likelihood": None, "diagnosis": "rests on the prior"},
+            ],
+            "drivers": {"revenue": "Revenue of the target"},
+            "sentence": "The priors of revenue move the chance by up to 5.1 points.",
+        },
+        "prior_only": {
+            "prior": told(0.10, -7.2), "posterior": told(0.16, -3.3), "change": 0.06, "change_mcse": 0.007,
+            "sentence": "The priors alone, valued by the same code, give 10.4%.",
+        },
+        "break_even_priors": {
+            "furthest": 3.0,
+            "rows": [
+                shift("exit_multiple", "Value over revenue", 2.1, 3.0, "moved and reweighted"),
+                shift("uplift", "Uplift", None, 3.0, "moved"),
+                shift("liquidity", "Discount", None, -1.75, "reweighted"),
+            ],
+            "sentence": "Of 3 priors 1 could bring the answer to even odds alone.",
+        },
+        "influence": {
+            "rows": [
+                row("B077", "New customers are named.", 0.017), row("B003", "Not written down.", -0.012),
+                *(row(f"B1{n}", "Little news.", 0.0001 * n) for n in range(6)),
+                row("B061", "Revenue of the year.", None, far),
+            ],
+            "sentence": "Without B077 the probability would be 1.7 points higher.",
+        },
+        "elsewhere": "",
+    }  # fmt: skip
+
+
 def example_results() -> dict[str, Any]:
     """A complete ``results`` dict: 17 in 100, median NPV -5.2."""
     draws = np.random.default_rng(7)
@@ -318,6 +407,7 @@ def example_results() -> dict[str, Any]:
             "range": 0.35,
             "share": 0.58,
             "sentence": "Changing only the priors moves the chance from 6 to 41 in 100.",
+            **_judged(),
         },
         "drivers": drivers,
         "people": [
@@ -410,6 +500,8 @@ def _check(check: str, value: float, limit: float, sentence: str) -> dict[str, A
 def conditional_results() -> dict[str, Any]:
     """The same with a condition and a thing set by assumption."""
     results = example_results()
+    results["opinion"] |= dict.fromkeys(("scaling", "prior_only", "break_even_priors", "influence"))
+    results["opinion"]["elsewhere"] = "How far it hangs on each prior is told in the base case."
     results["scenario"] = {
         "scenario": "bear",
         "title": "Founder leaves before vesting",

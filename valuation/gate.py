@@ -271,6 +271,35 @@ def reweighting(
     )
 
 
+def power_scaling(diagnoses: Mapping[str, str], limit: float) -> Check:
+    """What the sensitivity of each parameter to its prior and to its evidence says; never refused.
+
+    A prior that disagrees with its evidence may be the right one: it is a reason to look, and is said beside the
+    checks that were met.
+
+    Parameters
+    ----------
+    diagnoses
+        By parameter: what is wrong, in words; empty if nothing is.
+    limit
+        Sensitivity from which a prior or a likelihood counts.
+    """
+    name = "power scaling"
+    groups: dict[str, list[str]] = {}
+    for parameter, said in diagnoses.items():
+        if said:
+            groups.setdefault(said, []).append(parameter)
+    told = "; ".join(
+        f"{said}: {len(those)} of {len(diagnoses)} ({', '.join(those[:3])}"
+        f"{', ...' if len(those) > 3 else ''})"
+        for said, those in groups.items()
+    )
+    sentence = f"{name}: {told or 'no parameter is flagged'}, at a sensitivity of {_text(limit)}"
+    return Check(
+        name, sum(map(len, groups.values())), None, True, f"{sentence}; said, not refused."
+    )
+
+
 # --------------------------------------------------------------------------------------------------
 # Pages
 

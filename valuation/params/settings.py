@@ -92,6 +92,8 @@ class Gate(Record):
         Days between the as-of date and the newest evidence.
     overdue_days_max
         Days that a closed question may wait for its outcome, up to the as-of date.
+    psense_flag
+        Power-scaling sensitivity from which a prior or a likelihood counts as mattering; said, never refused.
     """
 
     rhat_max: Annotated[float, Within(1, 1.1, "R-hat: 1.01 is usual", open_low=True)]
@@ -107,6 +109,9 @@ class Gate(Record):
     evidence_age_days_max: Annotated[int, Within(1, 36_500, "days: 400 is usual", whole=True)]
     # Kept runs are read with the settings they had, and the first had no such limit.
     overdue_days_max: Annotated[int, Within(0, 36_500, "days: 180 is usual", whole=True)] = 36_500
+    psense_flag: Annotated[float, Within(0, 1, "a sensitivity: 0.05 is usual", open_low=True)] = (
+        0.05
+    )
 
 
 def load_credibility(path: str | Path | None = None) -> dict[str, float]:

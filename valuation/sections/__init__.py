@@ -9,11 +9,11 @@ from valuation.sections.answer import (
     definitions,
     headline,
     npv,
-    opinion,
     outside_view,
     provenance,
     scenario_banner,
 )
+from valuation.sections.belief import opinion
 from valuation.sections.contrast import (
     components_table,
     definitions_table,

@@ -1,4 +1,4 @@
-"""The answer: the first screen, what it assumes, how it is defined, and how much is opinion."""
+"""The answer: the first screen, what it assumes, how it is defined, and what stands beside it."""
 
 from __future__ import annotations
 
@@ -339,65 +339,6 @@ def npv(results: Results) -> Section:
         narrow_height=270,
     )
     return section("npv", "How good, how bad", drawing, summary=reading)
-
-
-def opinion(results: Results) -> Section:
-    """The prior sets side by side: what the answer owes to opinion."""
-    rows = list(get(results, "prior_sets"))
-    said = get(results, "opinion")
-    chances = [float(row["probability"]) for row in rows]
-    texts = [words.percent(row["probability"], row["mcse"]) for row in rows]
-    used = results["scenario"]["prior_set"]
-    names = [row["prior_set"] for row in rows]
-    reading = (
-        f"The same evidence under {len(rows)} sets of priors gives {words.percent(min(chances))} "
-        "to "
-        f"{words.percent(max(chances))}, a range of {round(100 * (max(chances) - min(chances)))} "
-        "points."
-    )
-    drawing = figure(
-        "figure-opinion",
-        lambda ax: plots.chance_bars(
-            ax,
-            [row["label"] for row in rows],
-            chances,
-            texts,
-            highlight=names.index(used) if used in names else -1,
-        ),
-        title="Chance of paying off by prior set",
-        reading=reading,
-        heads=columns(
-            "Prior set",
-            "Chance",
-            "Simulation error",
-            "Mean NPV, USD bn",
-            "Effective draws",
-            "Pareto k",
-            "How",
-            numeric=[1, 2, 3, 4, 5],
-        ),
-        rows=[
-            (
-                row["label"],
-                text,
-                words.points(row["mcse"]),
-                words.fixed(row["npv_mean"], 1),
-                words.compact(row.get("effective_draws")),
-                words.compact(row.get("khat"), figures=2),
-                str(row["method"]),
-            )
-            for row, text in zip(rows, texts, strict=True)
-        ],
-        height=60 + plots.row_height(False) * len(rows),
-        narrow_height=60 + plots.row_height(True) * len(rows),
-    )
-    return section(
-        "opinion",
-        "How much of this is opinion",
-        paragraph(words.sentence(said["sentence"])),
-        drawing,
-        summary=reading,
-    )
 
 
 def outside_view(results: Results) -> Section:

@@ -12,6 +12,7 @@ import numpy as np
 from valuation import decision, value
 from valuation.forecast import DRIVERS
 from valuation.schema import CI_PROB, date_after
+from valuation.study.opinion import opinion_of
 from valuation.study.waiting import waiting
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def results_of(study: Study) -> dict[str, Any]:
     values, drivers, deal = study.values, study.drivers, study.deal
     weight = drivers["weight"].to_numpy()
     npv = values["npv"].to_numpy()
-    noise = _inflation(npv)
+    noise = inflation_of(npv)
     scalars = decision.driver_scalars(drivers, deal)
     sets = _prior_sets(study)
     headline = _headline(study, noise, sets)
@@ -69,7 +70,7 @@ def results_of(study: Study) -> dict[str, Any]:
         "break_even": _break_even(scalars, bars, values, deal, weight),
         "break_even_values": _break_even_values(scalars, bars, npv, weight),
         "prior_sets": sets,
-        "opinion": _opinion(study, sets, npv, weight),
+        "opinion": _opinion(study, sets, npv, weight) | opinion_of(study, noise),
         "drivers": driver_bands(drivers, weight),
         "quantities": _quantities(study, weight, noise),
         "people": _people(study, weight),
@@ -131,7 +132,7 @@ def told_checks(checks: Iterable[Check]) -> list[dict[str, Any]]:
     ]
 
 
-def _inflation(npv: np.ndarray) -> float:
+def inflation_of(npv: np.ndarray) -> float:
     """Draws over effective draws of the chain, at least 1: how much autocorrelation widens errors."""
     from arviz_stats.base import array_stats
 

@@ -350,6 +350,16 @@ class Study:
             out[name] = (believed, value(drivers, self.deal))
         return out
 
+    @cached_property
+    def scaling(self) -> dict[str, Any] | None:
+        """How far the answer hangs on each sub-model's priors and rows; None where the base case tells it."""
+        from valuation.study.answers import inflation_of
+        from valuation.study.opinion import plain_case, scaling
+
+        if not plain_case(self):
+            return None
+        return scaling(self, inflation_of(self.values["npv"].to_numpy()))
+
     # --- checks -----------------------------------------------------------------------------------
 
     @cached_property
@@ -391,13 +401,21 @@ class Study:
                     )
                 )
                 checks.append(self._conditional_error())
-            if self.beliefs.khat is not None:
-                checks += gates.reweighting(
-                    self.beliefs.khat,
-                    len(self.beliefs.weight),
-                    self.beliefs.effective_draws,
-                    self.limits,
-                    name=self.prior_set,
+            for name, (believed, _) in self.other_sets.items():
+                if believed.khat is not None:
+                    checks += gates.reweighting(
+                        believed.khat,
+                        len(believed.weight),
+                        believed.effective_draws,
+                        self.limits,
+                        name=name,
+                    )
+            if self.scaling is not None:
+                checks.append(
+                    gates.power_scaling(
+                        {p["label"]: p["diagnosis"] for p in self.scaling["parameters"]},
+                        self.limits.psense_flag,
+                    )
                 )
         return gates.gate(checks, self.override)
 

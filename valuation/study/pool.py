@@ -345,6 +345,10 @@ def _told[T](what: str, objects: tuple[Any, ...], make: Callable[[], T]) -> T:
     return found
 
 
+# Drivers of a state to quantities and their draws, ``(quantity, draw)``.
+Measure = Callable[["xr.Dataset", "Study"], tuple[tuple[Quantity, ...], np.ndarray]]
+
+
 class Pool:
     """Draws of one or more fits; :meth:`at` weighs them for a state. Remembers what it has simulated.
 
@@ -355,15 +359,25 @@ class Pool:
     reference
         The state whose priors complete what a source did not sample while another did.
     memory
-        Where results are kept; another pool's, to go on from it.
+        Where results are kept; another pool's, to go on from it. Pools that measure other things share none.
+    measure
+        What a position tells of the drivers of a state; default: every published quantity.
     """
 
-    def __init__(self, sources: Sequence[Source], reference: Study, memory: Memory | None = None):
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        reference: Study,
+        memory: Memory | None = None,
+        *,
+        measure: Measure | None = None,
+    ):
         if not sources:
             raise ModelError("no stored draws to weigh; run `valuation report` first")
         sampled = {name for source in sources for name in source.scalars}
         self.sources = tuple(_completed(s, sampled, reference) for s in sources)
         self.memory = Memory() if memory is None else memory
+        self._measure = quantities_of if measure is None else measure
         self._states: OrderedDict[int, tuple[Study, State]] = OrderedDict()
         self._asked: set[str] = set()
 
@@ -576,7 +590,7 @@ class Pool:
         key = content(source.name, state.fixed, known)
         if key not in memory:
             drivers = _forecast(study, evidence_of(study), source)
-            quantities, values = quantities_of(drivers, study)
+            quantities, values = self._measure(drivers, study)
             meets = np.ones(source.draws, dtype=bool)
             for condition in study.scenario.conditions:
                 from valuation.forecast import holds
