@@ -352,7 +352,13 @@ def driver_scalars(drivers: xr.Dataset, deal: Deal) -> xr.Dataset:
     for key, values in drivers.data_vars.items():
         if values.dims == (DRAW,) and key != "weight":
             made[str(key)] = values.astype(float).assign_attrs(values.attrs)
-    return xr.Dataset(made).reset_coords(drop=True)
+    return xr.Dataset({k: x for k, x in made.items() if moves(x)}).reset_coords(drop=True)
+
+
+def moves(driver: xr.DataArray) -> bool:
+    """Whether draws or months differ at all; what is fixed is a part of the model that a deal does without."""
+    x = driver.to_numpy()
+    return float(np.ptp(x)) > 1e-12 * max(1.0, float(np.abs(x).max()))
 
 
 def driver_events(drivers: xr.Dataset, deal: Deal) -> xr.Dataset:

@@ -398,6 +398,9 @@ def _exit_times(
     ``subjects`` gives each one's key of random numbers, ``last`` the end of its forecast. Each subject's times are
     remembered apart, since a row about one leaves the others alone.
     """
+    if not subjects:  # a roster of pooled rows alone
+        nobody = np.zeros((len(next(iter(near.parameters.values()))), 0))
+        return nobody, nobody
     life = near.evidence.bound.get(term)
     known = life.final if isinstance(life, BoundLifeCourse) else {}
     fixed = content(term, near.draws[models[-1]], near.evidence.context.content, random_seed)

@@ -40,8 +40,15 @@ def files_below(path: Path) -> Iterator[Path]:
 
 
 def inputs_below(path: Path) -> Iterator[Path]:
-    """As :func:`files_below`, without the record: publishing a run must not make its report older."""
-    return (file for file in files_below(path) if file.name != RECORD)
+    """As :func:`files_below`, without the record: publishing a run must not make its report older.
+
+    Folders in a folder are left out: ``seeds/`` holds one deal's files, ``seeds/NAME/`` another's.
+    """
+    return (
+        file
+        for file in files_below(path)
+        if file.name != RECORD and file.parent in (path, path.parent)
+    )
 
 
 def run_folder(base: Path, *names: str) -> Path:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import click
 
 from valuation import __version__
-from valuation.cli import news, prior, questions, replay, reports, runs, update
+from valuation.cli import init, news, prior, questions, replay, reports, runs, update
 from valuation.cli.options import (
     EXIT_CODES,
     FAILED,
@@ -73,6 +73,7 @@ for _command in (
     reports.check,
     reports.scenarios,
     reports.deals,
+    init.init,
     reports.evidence,
     reports.lab,
     runs.runs,

@@ -72,13 +72,12 @@ def report(
         raise click.UsageError("give scenarios or --all, not both")
     from valuation import params
     from valuation.report import (
-        APART,
         index,
         model_task,
-        notebooks,
         report_base,
         run_tasks,
         scenario_task,
+        told_notebooks,
     )
     from valuation.report.standing import standings
 
@@ -86,10 +85,11 @@ def report(
     settings: dict[str, Any] = {
         "deal": deal, "as_of": as_of, "seed": seed, "override": override,
     }  # fmt: skip
-    names = list(dict.fromkeys(scenarios)) or list(params.load_scenarios(root))
+    terms = params.load_deal(deal, root)
+    names = list(dict.fromkeys(scenarios)) or list(params.scenarios_of(terms, root))
     tasks = [scenario_task(root, name, **settings) for name in names]
     if not scenarios:
-        others = [name for name in notebooks(root) if name not in APART]
+        others = told_notebooks(root, deal=deal, as_of=as_of)
         tasks += [model_task(root, name, **settings) for name in others]
     progress = progress_of(quiet)
     outcomes = run_tasks(tasks, jobs=jobs, force=force, progress=progress)

@@ -136,6 +136,8 @@ def _curves(
     rival = roster["rival"].to_numpy(float) * roster["revenue_share"].to_numpy(float)
     if rival.sum() > 0:
         new["rivals_active"] = ops.dot(rival / rival.sum(), active)
+    else:  # nobody to lose
+        new["rivals_active"] = 0.0 * active[..., 0, :] + 1.0
     return new
 
 

@@ -14,6 +14,7 @@ from valuation.params.scenarios import (
     Scenario,
     load_scenario,
     load_scenarios,
+    scenarios_of,
 )
 from valuation.params.schemas import SCHEMAS, write_json_schemas
 from valuation.params.settings import (
@@ -55,5 +56,6 @@ __all__ = [
     "load_scenarios",
     "parse_yaml",
     "read_yaml",
+    "scenarios_of",
     "write_json_schemas",
 ]

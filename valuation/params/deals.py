@@ -33,6 +33,7 @@ from valuation.params.reading import (
     suggestion,
     validate,
 )
+from valuation.params.settings import Range
 
 Headline = Literal["npv", "npv_financial", "stake_alone", "moic", "irr", "no_impairment"]
 
@@ -43,6 +44,7 @@ InnerPath = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$"),
 ]
+Address = Annotated[str, StringConstraints(pattern=r"^https?://[^\s<>\"]+$")]
 
 
 class Outlay(Record):
@@ -232,6 +234,31 @@ class Disclosure(Record):
     data: Annotated[tuple[Datum, ...], Listed]
 
 
+class Ending(Record):
+    """How a deal went that is seen as it looked before: told on its page, read by no model.
+
+    Attributes
+    ----------
+    as_of
+        The last day of the replay: nothing that was published later may be in its ledger.
+    date
+        When the ending was known.
+    paid_off
+        Whether it did, by what is told.
+    told
+        What happened, as a clause that can follow a colon.
+    publisher, address
+        Who says so.
+    """
+
+    as_of: Date
+    date: Date
+    paid_off: bool
+    told: Text
+    publisher: Text
+    address: Address
+
+
 class Deal(Record):
     """One acquisition or investment. Nothing about it lives in code.
 
@@ -268,6 +295,10 @@ class Deal(Record):
     decision_date: Date | None = None
     options: dict[Name, Option] = Field(default_factory=dict)
     disclosures: dict[Name, Disclosure] = Field(default_factory=dict)
+    scenarios: Annotated[tuple[Name, ...], Listed] = ()  # those that make sense for it; none: all
+    # Limits of params/gate.yaml that are other ones for a target of another size.
+    prior_range: dict[str, Range] = Field(default_factory=dict)
+    ending: Ending | None = None
 
     @property
     def months(self) -> int:
@@ -322,6 +353,16 @@ class Deal(Record):
             if name not in self.components:
                 known = suggestion(name, self.components, "components of this deal")
                 yield ("strategic", index), f"{name!r} is not a component; {known}"
+        if len(set(self.scenarios)) < len(self.scenarios):
+            yield ("scenarios",), "names one twice; name each once"
+        if self.ending is not None and not (
+            self.closed < self.ending.as_of < self.ending.date <= self.ends
+        ):
+            yield (
+                ("ending",),
+                f"{self.closed} (closed), {self.ending.as_of} (as_of) and {self.ending.date} (date) must "
+                f"follow each other and lie before {self.ends}, the end of the horizon",
+            )
         if not any(self.components.values()):
             yield ("components",), "all are false; switch at least one on"
         yield from self._undecided()

@@ -81,7 +81,7 @@ EVENTS: dict[str, tuple[str, str]] = {
 # What a scenario may not change: who the deal is between, and what its posterior was fitted to.
 FIXED_TERMS = (
     "name", "title", "acquirer", "target", "founder", "closed", "seeds", "priors",
-    "prior_set", "currency",
+    "prior_set", "currency", "scenarios", "prior_range", "ending",
 )  # fmt: skip
 
 Value = Annotated[float, Within(-1e6, 1e6, "in the driver's unit")]
@@ -409,3 +409,14 @@ def load_scenarios(root: str | Path | None = None) -> dict[str, Scenario]:
     if problems:
         raise ParameterError(problems)
     return found
+
+
+def scenarios_of(deal: Deal, root: str | Path | None = None) -> dict[str, Scenario]:
+    """The scenarios that make sense for a deal, ``base`` first: those it names, or all if it names none."""
+    found = load_scenarios(root)
+    if unknown := [name for name in deal.scenarios if name not in found]:
+        raise ParameterError(
+            f"deal {deal.name}: scenarios: unknown scenario {unknown[0]!r}; "
+            f"{suggestion(unknown[0], found)}"
+        )
+    return {name: s for name, s in found.items() if not deal.scenarios or name in deal.scenarios}

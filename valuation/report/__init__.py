@@ -18,6 +18,7 @@ from valuation.report.runs import (
     run_notebook,
     run_tasks,
     scenario_task,
+    told_notebooks,
 )
 
 __all__ = [
@@ -42,4 +43,5 @@ __all__ = [
     "run_notebook",
     "run_tasks",
     "scenario_task",
+    "told_notebooks",
 ]

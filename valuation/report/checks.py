@@ -70,7 +70,7 @@ def _settings(root: Path, deal: str) -> Iterator[Result]:
 
     def scenarios() -> str:
         terms = params.load_deal(deal, root)
-        found = params.load_scenarios(root)
+        found = params.scenarios_of(terms, root)
         for scenario in found.values():
             scenario.resolve(terms)
         return f"{len(found)}: {listed(found)}"
@@ -132,6 +132,8 @@ def _record(root: Path, deal: str) -> Iterator[Result]:
     name = "forecasts: every published run is on record"
     try:
         kept = archive.list_runs(root, deal=deal, scenario=runs.BASE)
+        blind = load_deal(deal, root).ending is not None  # its future is known: nothing is forecast
+        kept = [] if blind else kept
         present = {r.id: r.created for r in kept if not r.problem and r.as_of_given is False}
         missing = record.unrecorded(record.read(folder), present)
     except (OSError, ValuationError):

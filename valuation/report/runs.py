@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from valuation import __version__, archive, publish, record
-from valuation.errors import GateError, ParameterError, RunError, ValuationError
+from valuation.errors import GateError, LedgerError, ParameterError, RunError, ValuationError
 from valuation.report import kernel, parameters
 from valuation.sections.sentinel import digest_of
 
@@ -290,6 +290,22 @@ def model_task(
     )
 
 
+def told_notebooks(root: Path, *, deal: str = DEFAULT_DEAL, as_of: str = "") -> list[str]:
+    """Names for :func:`model_task` that have something to tell: a model of which no row speaks teaches nothing."""
+    from valuation.ledger import load_ledger
+    from valuation.models import KINDS, MODELS
+    from valuation.params import load_deal
+
+    names = [name for name in notebooks(root) if name not in APART]
+    folder = root / load_deal(deal, root).seeds
+    try:
+        scored = load_ledger(folder, kinds=KINDS, as_of=as_of or None).scored()
+    except LedgerError:
+        return names  # each run says what is wrong with the ledger
+    read = {KINDS[kind].model for kind in scored["kind"]}
+    return [name for name in names if name not in MODELS or name in read]
+
+
 # Running.
 
 
@@ -366,8 +382,11 @@ def freeze(root: Path, run: archive.Run) -> int:
         return 0
     from valuation.params import load_deal
 
+    terms = load_deal(run.deal, root)
+    if terms.ending is not None:  # its future is known: nothing is forecast
+        return 0
     return record.freeze(
-        root / load_deal(run.deal, root).seeds,
+        root / terms.seeds,
         run=run.id,
         deal=run.deal,
         scenario=run.scenario,

@@ -17,6 +17,7 @@ from valuation.sections.parts import (
     figure,
     get,
     join,
+    link,
     paragraph,
     section,
     table,
@@ -129,6 +130,33 @@ def _notes(results: Results) -> Html:
     return tag("ul", join([tag("li", text) for text in said]), class_="vl-notes")
 
 
+def ending_sentence(results: Results) -> str:
+    """What happened, beside the answer that was given blind; empty for a deal whose end is open."""
+    ending = results["deal"].get("ending")
+    if not ending:
+        return ""
+    chance = words.about(results["headline"]["natural"])
+    outcome = "paid off" if ending["paid_off"] else "did not pay off"
+    return (
+        f"Seen blind on {words.long_date(results['as_of'])} the chance was {chance}; the deal {outcome}: "
+        f"{words.spell_dates(ending['told'].rstrip('.'))} ({ending['publisher']}, "
+        f"{words.long_date(ending['date'])})."
+    )
+
+
+def _ending(results: Results) -> Html:
+    said = ending_sentence(results)
+    if not said:
+        return Html("")
+    source = link(results["deal"]["ending"]["address"], "Source")
+    return tag(
+        "div",
+        tag("p", join([tag("strong", "What happened."), said, source], " ")),
+        class_="vl-do",
+        role="note",
+    )
+
+
 def _dots_figure(results: Results) -> Html:
     dots = get(results, "npv_dots")
     head = results["headline"]
@@ -178,7 +206,8 @@ def _drivers_list(results: Results) -> Html:
     counts = get(results, "evidence_counts")
     evidence = (
         f"{counts['scored']} of {counts['total']} dated claims bear on the answer; "
-        f"{counts['context']} are shown as background and the rest repeat a counted one."
+        f"{words.counted(counts['context'], 'is', 'are')} shown as background and the rest repeat a "
+        "counted one."
     )
     items.append(tag("li", tag("strong", "Evidence"), f": {evidence}"))
     head, told = results["headline"], get(results, "opinion")
@@ -214,6 +243,7 @@ def headline(results: Results) -> Section:
             ),
             _cards(results),
             _notes(results),
+            _ending(results),
             tag("div", _dots_figure(results), _drivers_list(results), class_="vl-split"),
         ]
     )

@@ -369,7 +369,7 @@ GLOSSARY: Mapping[str, str] = {
         "A quantity fixed by hand, whatever the evidence says. It is a what-if, not a forecast."
     ),
     "Simulation error": "How much the number would move if the same simulation were run again.",
-    "Strategic value": "Value that no market prices: talent kept, better models, rivals held back.",
+    "Strategic value": "Value that no market prices, such as talent kept or rivals held back.",
     "Words for chances": words.likely_words(),
 }
 

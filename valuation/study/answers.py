@@ -100,6 +100,8 @@ def told_deal(deal: Deal) -> dict[str, Any]:
         "stake_discount_per_year": deal.discount.stake_per_year,
         "hurdle_per_year": deal.hurdle.irr_per_year,
         "horizon_years": deal.horizon_years,
+        # How a deal that is seen blind went. No number is made from it.
+        "ending": None if deal.ending is None else deal.ending.model_dump(mode="json"),
     }
 
 
@@ -229,8 +231,20 @@ def notes_of(study: Study) -> list[str]:
     """What a reader should know about the age and the hindsight of the inputs."""
     newest = max(study.ledger.evidence["published"])
     notes = []
+    ending = study.base_deal.ending
+    if not any(day > study.deal.closed for day in study.ledger.scored()["event_date"]):
+        notes.append(
+            "No evidence has been entered of anything that happened after the close on "
+            f"{told_day(study.deal.closed)}: this is what the priors say by themselves. "
+            f"`valuation news add --deal {study.deal.name}` enters what is known."
+        )
     late = (dt.date.today() - newest).days
-    if study.as_of_given:
+    if ending is not None:
+        notes.append(
+            f"A blind replay: nothing published after {told_day(study.as_of)} is read. The terms and the priors were "
+            "written later, by people who knew the ending; what happened stands below and enters no number."
+        )
+    elif study.as_of_given:
         notes.append(
             f"A replay: evidence, rosters and comparable deals are those of {told_day(study.as_of)}; "
             "the terms of the deal and the priors are as written today."
@@ -561,7 +575,7 @@ def driver_bands(drivers: xr.Dataset, weight: np.ndarray) -> dict[str, Any]:
     """Bands of every monthly driver, every third month."""
     out = {}
     for name in DRIVERS:
-        if name in drivers:
+        if name in drivers and decision.moves(drivers[name]):
             path = drivers[name].isel(month=slice(None, None, 3))
             dates = [str(d)[:10] for d in path["date"].to_numpy()]
             out[name] = _band(path, weight, dates, path.attrs["label"], path.attrs["units"])

@@ -391,7 +391,8 @@ class Study:
     def _verdict(self) -> gates.Verdict:
         checks = [*gates.from_table(self.diagnosis.table), *self.ledger_checks()]
         if self.models == tuple(MODELS):
-            checks += gates.prior_range(self._prior_intervals(), self.limits.prior_range)
+            limits = {**self.limits.prior_range, **self.base_deal.prior_range}
+            checks += gates.prior_range(self._prior_intervals(), limits)
             if self.scenario.conditions:
                 checks.append(
                     gates.scenario_draws(
@@ -569,7 +570,9 @@ def open_study(
     resolved = what_if.resolve(terms)
     book = load_priors(base / terms.priors)
     book.get(resolved.prior_set)  # an unknown set is an error now, not after a fit
-    ledger = load_ledger(base / terms.seeds, kinds=KINDS, as_of=as_of or None)
+    # What is seen blind is seen from the day of its replay, whatever else the files hold.
+    cut = as_of or (terms.ending.as_of if terms.ending else None)
+    ledger = load_ledger(base / terms.seeds, kinds=KINDS, as_of=cut)
     return Study(
         root=base,
         deal=resolved,

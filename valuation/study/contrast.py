@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from valuation.params import load_scenarios
+from valuation.params import scenarios_of
 from valuation.study.case import RANDOM_SEED, open_study
 
 SHOWN = ("scenario", "headline", "definitions", "npv_quantiles", "components")
@@ -18,7 +18,7 @@ def compare(
     override: str = "",
     root: Any = None,
 ) -> dict[str, Any]:
-    """Results of every scenario file, cut to what a comparison shows.
+    """Results of every scenario of the deal, cut to what a comparison shows.
 
     Returns
     -------
@@ -29,7 +29,7 @@ def compare(
     """
     base = open_study(deal, as_of=as_of, random_seed=random_seed, override=override, root=root)
     rows, refused = [], []
-    for name in sorted(load_scenarios(base.root), key=lambda n: (n != "base", n)):
+    for name in scenarios_of(base.base_deal, base.root):
         study = open_study(
             deal, name, as_of=as_of, random_seed=random_seed, override=override, root=base.root
         )
