@@ -223,7 +223,8 @@ def test_an_effect_that_the_draws_cannot_tell_is_said_and_not_shown(base):
     assert all("Pareto k" in r["why"] for r in lost)
     assert found["rows"][-len(lost) :] == lost
     assert (
-        f"What {len(lost)} of the {len(found['rows'])} rows do cannot be told" in found["sentence"]
+        f"The effect of {len(lost)} of the {len(found['rows'])} rows cannot be told"
+        in found["sentence"]
     )
 
 

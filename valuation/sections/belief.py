@@ -301,9 +301,9 @@ def _influence(said: Mapping[str, Any]) -> Html:
     heads = columns(
         "Row",
         "Claim",
-        "Chance without it",
+        "Change of the chance",
         "Simulation error",
-        "Mean NPV without it, USD bn",
+        "Change of mean NPV, USD bn",
         "Pareto k",
         numeric=[2, 3, 4, 5],
     )

@@ -550,7 +550,7 @@ def _influence_sentence(rows: Sequence[Mapping[str, Any]]) -> str:
     clear = [r for r in sound if abs(r["change"]) > 2 * r["mcse"]]
     lost = len(rows) - len(sound)
     unsure = (
-        f" What {lost} of the {len(rows)} rows do cannot be told from these draws: fit again without them."
+        f" The effect of {lost} of the {len(rows)} rows cannot be told from these draws: fit again without them."
         if lost
         else ""
     )
