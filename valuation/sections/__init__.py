@@ -47,7 +47,7 @@ from valuation.sections.news import (
     news_rows,
 )
 from valuation.sections.parts import SECTION_MIME, Section
-from valuation.sections.past import history
+from valuation.sections.past import history, past
 from valuation.sections.questions import questions
 from valuation.sections.scorecard import score_backtest, score_calibration, score_record
 from valuation.sections.sentinel import RESULTS_MIME, Sentinel, digest_of, finish
@@ -99,6 +99,7 @@ __all__ = [
     "opinion",
     "options",
     "outside_view",
+    "past",
     "people",
     "predictive",
     "price",

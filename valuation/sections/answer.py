@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from valuation import plots
-from valuation.sections import words
+from valuation.sections import change, words
 from valuation.sections.parts import (
     Html,
     Section,
@@ -241,6 +241,7 @@ def headline(results: Results) -> Section:
                 f"{meaning} Scenario: {words.sentence(scenario['title'])}",
                 "vl-meta",
             ),
+            _since(results),
             _cards(results),
             _notes(results),
             _ending(results),
@@ -248,6 +249,17 @@ def headline(results: Results) -> Section:
         ]
     )
     return section("answer", title, body, summary=lead, kind="vl-answer")
+
+
+def _since(results: Results) -> Html:
+    """What changed since the last report of another state, and why."""
+    since = results.get("since")
+    if not since:
+        return Html("")
+    told = change.change_sentence({**since, "deal": results["deal"]})
+    if not since["shared"]:
+        told += f" What moved it: valuation compare {since['was']['run'][-8:]} latest."
+    return paragraph(f"Since {since['was']['label']}: {words.lower_first(told)}", "vl-since")
 
 
 def scenario_banner(results: Results) -> Section:

@@ -67,6 +67,12 @@ def clear_items(replay: Results, point: Results) -> list[Results]:
     ]
 
 
+def past(results: Results) -> Section | None:
+    """The answer on past dates, if the scenario was replayed; None, which a notebook does not show, if not."""
+    replay = results.get("history")
+    return None if not replay else history(replay, drivers=False)
+
+
 def _replay_row(replay: Results) -> Results:
     return next(row for row in replay["quantities"] if row["name"] == replay["headline"])
 

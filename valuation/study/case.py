@@ -479,6 +479,7 @@ class Study:
     def results(self) -> dict[str, Any]:
         """Every number a page shows, as plain values that JSON can hold; stored by content."""
         from valuation.study.answers import results_of
+        from valuation.study.since import since_of
         from valuation.study.stored import load_or_make
 
         key = digest_of(
@@ -494,7 +495,17 @@ class Study:
                 "checked": str(dt.date.today()),  # the ledger's checks depend on the day
             }
         )
-        return load_or_make(self.cache / "results" / f"{key[:16]}.json", lambda: results_of(self))
+        found = load_or_make(self.cache / "results" / f"{key[:16]}.json", lambda: results_of(self))
+        # Not functions of the inputs, but of what has been published and replayed.
+        return found | {"since": since_of(self, found), "history": self._history()}
+
+    def _history(self) -> dict[str, Any] | None:
+        """The answer on past dates as it was last replayed; None of an as-of date, or if there is none."""
+        from valuation.study.replay import read_history
+
+        if self.as_of_given:
+            return None
+        return read_history(self.root, self.base_deal.name, self.scenario.scenario)
 
 
 @cache

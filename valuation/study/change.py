@@ -152,15 +152,15 @@ class Change:
     # --- draws ------------------------------------------------------------------------------------
 
     @cached_property
-    def _pooled(self) -> tuple[Pool, str]:
-        """The pool that both ends can trust, and why anything was fitted (empty if nothing was)."""
+    def _stored(self) -> tuple[tuple[Source, ...], str]:
+        """The stored fits that can serve together, and why one that is there cannot be read."""
         sources: list[Source] = []
         why = ""
         for key, owner in self.keys:
             state = None if owner is None else _sampled_under(owner, key)
             try:
                 found = self._source(key, first=not sources, owner=state)
-            except ArtifactError as error:  # made again below, like draws that have gone
+            except ArtifactError as error:
                 found, why = None, why or f"stored draws are damaged ({error})"
             if (
                 found is not None
@@ -168,6 +168,22 @@ class Change:
                 and key not in {s.key for s in sources}
             ):
                 sources.append(found)
+        return tuple(sources), why
+
+    @property
+    def ready(self) -> bool:
+        """Whether stored draws serve both ends, so that nothing must be fitted."""
+        sources, why = self._stored
+        if why or not sources:
+            return False
+        pool = Pool(sources, self.new, self.memory)
+        return all(pool.fault(study) is None for study in (self.new, self.old))
+
+    @cached_property
+    def _pooled(self) -> tuple[Pool, str]:
+        """The pool that both ends can trust, and why anything was fitted (empty if nothing was)."""
+        stored, why = self._stored
+        sources = list(stored)
         if not sources:
             why = why or "no draws of the old state are stored"
         pool = Pool(sources, self.new, self.memory) if sources else None
@@ -766,6 +782,17 @@ def open_change(
         step=step,
         owners=owners,
         memory=memory,
+    )
+
+
+def between(run: Run, new: Study, published: Mapping[str, float]) -> Change:
+    """From a published run to a state that has its own fit and is about to publish ``{quantity: value}``."""
+    old = completed(state_of(run, cache=new.cache), new)
+    behind, owners = _keys_of(run, new.root, new.cache)
+    own = _fits_of(new)
+    keys = (*((k, s if s is None else completed(s, new)) for k, s in behind), *own)
+    return Change(
+        old, new, run, published_by(run), keys, until_published=dict(published), owners=owners
     )
 
 
