@@ -23,6 +23,7 @@ from example_results import (
     example_comparison,
     example_model_results,
     example_results,
+    example_scores,
 )
 from example_update import example_update
 from test_notebooks_static import NOTEBOOKS
@@ -311,6 +312,7 @@ def example_module():
     module.open_study = lambda **asked: ExampleStudy()
     module.model_results = lambda study, name: example_model_results() | {"model": name}
     module.compare = lambda **asked: example_comparison()
+    module.score_results = lambda study: example_scores()
     module.open_change = lambda **asked: types.SimpleNamespace(results=example_update())
     return module
 
