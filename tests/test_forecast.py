@@ -13,7 +13,7 @@ import small_world as world
 import xarray as xr
 
 from valuation.errors import ModelError, ParameterError
-from valuation.forecast import DRIVERS, apply_sets, conditioned, forecast, holds
+from valuation.forecast import DRIVERS, apply_sets, conditioned, forecast, holds, months_known
 from valuation.models import joint, retention, worth
 from valuation.models.joint import Evidence
 from valuation.ops import numpy_ops
@@ -65,6 +65,14 @@ def within_error(hits: np.ndarray, chance: np.ndarray, *, errors: float = 4.0) -
 
 
 # --- shape ----------------------------------------------------------------------------------------
+
+
+def test_what_is_announced_for_later_is_not_known_before():
+    deal = world.deal()
+    close, told, due = deal.closed, dt.date(2025, 9, 1), dt.date(2026, 3, 1)
+    assert months_known(deal, []) == 1
+    assert months_known(deal, [(told, told)]) == 3
+    assert months_known(deal, [(due, told), (close, close)]) == 3
 
 
 def test_every_driver_that_a_scenario_may_name_is_forecast(drivers):

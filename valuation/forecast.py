@@ -728,7 +728,8 @@ def _gap(
     context = evidence.context
     # A row that nobody believes says nothing of time either.
     believed = context.truth(evidence.rows) > 0.0
-    past = months_known(context.deal, evidence.rows["event_date"][believed])
+    rows = evidence.rows[believed]
+    past = months_known(context.deal, zip(rows["event_date"], rows["published"], strict=True))
     known = near.curves(RETENTION)["talent_retained"][:, :past].copy()
     names = joint.scalars(context, joint.closure(("capability",)))
     vectors = joint.innovations(context, joint.closure(("capability",)))
@@ -744,9 +745,13 @@ def _gap(
     return _once("gap", path, *read)
 
 
-def months_known(deal: Deal, believed: Iterable[dt.date]) -> int:
-    """Months of the forecast that had begun by the last day that believed rows are about, the close's among them."""
-    last = max(believed, default=deal.closed)
+def months_known(deal: Deal, believed: Iterable[tuple[dt.date, dt.date]]) -> int:
+    """Months of the forecast that had begun by the last day known from believed rows, the close's among them.
+
+    ``believed`` has the day that each row is about and that of its publication: what is announced for later is not
+    known before.
+    """
+    last = max((min(days) for days in believed), default=deal.closed)
     return sum(d <= last for d in _month_starts(deal.closed, round(12 * deal.horizon_years)))
 
 

@@ -308,7 +308,12 @@ class State:
                 _remember(_REACH, key, far, PARTS_KEPT)
             reach = max(reach, _REACH[key])
         months = months_known(
-            study.deal, [x[_DAY] for x in lines if study.credibility[x[_GRADE]] > 0.0]
+            study.deal,
+            [
+                (line[_DAY], told_on)
+                for line, told_on in zip(lines, scored["published"], strict=True)
+                if study.credibility[line[_GRADE]] > 0.0
+            ],
         )
         scenario = study.scenario
         what_if = _told(
