@@ -880,3 +880,82 @@ def example_worth() -> dict[str, Any]:
             ],
         },
     }
+
+
+def example_method_results() -> dict[str, Any]:
+    """Results of the notebook on methods, small and invented."""
+    points = [0.25, 0.5, 0.75]
+    band = {"level": 0.95, "lower": [-0.1, -0.12, -0.1], "upper": [0.1, 0.12, 0.1]}
+    names = (
+        ("NPV", "answer"),
+        ("pays off", "answer"),
+        ("exit_hazard", "retention"),
+        ("steps[6]", "retention"),
+    )
+    return {
+        "models": [
+            {
+                "model": "retention",
+                "title": "Will the talent stay?",
+                "equation": ["h = m e^(−λ z)", "S(t) if last seen at t"],
+                "reads": [{"kind": "departure", "meaning": "left on event_date", "unit": "months"}],
+                "rows": 3,
+                "priors": [
+                    {
+                        "name": "exit_hazard",
+                        "label": "Hazard",
+                        "describe": "lognormal",
+                        "source": "C01",
+                    }
+                ],
+            },
+            {
+                "model": "worth",
+                "title": "What is it worth?",
+                "equation": ["prior"],
+                "reads": [],
+                "rows": 0,
+                "priors": [],
+            },
+        ],
+        "credibility": {"A": 0.97, "D": 0.15},
+        "calibration": {
+            "simulations": 100,
+            "pool_draws": 2000,
+            "effective_median": 15.2,
+            "points": points,
+            "one": band,
+            "every": {"level": 0.99, "lower": [-0.2, -0.22, -0.2], "upper": [0.2, 0.22, 0.2]},
+            "family_error": 0.001,
+            "quantities": [
+                {
+                    "name": n,
+                    "label": n,
+                    "group": g,
+                    "strays": [0.02, -0.01 * j, 0.0],
+                    "p": 0.1 + 0.2 * j,
+                }
+                for j, (n, g) in enumerate(names)
+            ],
+            "worst": {"name": "NPV", "label": "NPV", "p_family": 0.4},
+            "passed": True,
+            "detectable": {"bias_sd": 0.62, "narrow": 0.55, "wide": 2.1, "power": 0.8},
+            "pays_off": {"said": 0.12, "happened": 0.13, "off_sd": 0.4},
+        },
+        "coverage": [
+            {
+                "model": "retention",
+                "quantity": "Hazard of leaving",
+                "observations": n,
+                "level": 0.9,
+                "share": 0.88,
+                "lower": 0.79,
+                "upper": 0.98,
+                "kept": n < 8,
+                "simulations": 100,
+                "band_level": 0.999,
+                "width": 0.7,
+            }
+            for n in (3, 8)
+        ],
+    }

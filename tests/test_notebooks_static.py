@@ -18,6 +18,7 @@ EXPECTED = {
     "capability",
     "churn",
     "evidence",
+    "methods",
     "news_update",
     "retention",
     "scenario_comparison",

@@ -75,6 +75,14 @@ def drawings():
         "worth_bars": lambda ax: plots.worth_bars(
             ax, labels, [500.0, 20.0, 0.0], [50.0, 30.0, 0.0], labels, x_label="USD m"
         ),
+        "rank_strays": lambda ax: plots.rank_strays(
+            ax,
+            [0.25, 0.5, 0.75],
+            [[0.02, -0.01, 0.0], [0.0, 0.05, 0.1]],
+            ([-0.1, -0.12, -0.1], [0.1, 0.12, 0.1]),
+            ([-0.2, -0.22, -0.2], [0.2, 0.22, 0.2]),
+            label=HOSTILE,
+        ),
         "counts": lambda ax: plots.counts(ax, labels, [3, 2, 0], [1, 0, 4], x_label="rows"),
     }
 

@@ -13,6 +13,7 @@ import pytest
 from example_results import (
     conditional_results,
     example_comparison,
+    example_method_results,
     example_model_results,
     example_results,
     example_scores,
@@ -53,12 +54,14 @@ REPORT = [
 MODEL = ["model_header", "prior_posterior", "curves", "predictive", "model_rows", "model_summary"]
 COMPARISON = ["scenario_figure", "scenario_table", "definitions_table", "components_table"]
 SCORES = ["score_record", "score_backtest", "score_calibration", "questions"]
+METHOD = ["method_models", "method_evidence", "method_calibration", "method_coverage"]
 
 EVERY = (
     [(name, example_results) for name in REPORT]
     + [(name, conditional_results) for name in REPORT]
     + [(name, example_model_results) for name in MODEL]
     + [(name, example_comparison) for name in COMPARISON]
+    + [(name, example_method_results) for name in METHOD]
     + [(name, example_scores) for name in SCORES]
 )
 each_section = pytest.mark.parametrize(
@@ -792,3 +795,21 @@ def test_what_each_reading_advises_names_the_option():
     assert "Revenue of the year: at most USD 1.2 bn" in text
     assert ">Sell down to a fifth<" in text
     assert ">Hold the stake, as without it<" in text
+
+
+def test_a_machine_that_is_miscalibrated_is_told_so_first():
+    results = example_method_results()
+    fine = sections.method_calibration(results)
+    assert "None of 4 quantities strays further than chance allows" in fine.summary
+    assert "vl-fail" not in fine.html
+    found = results["calibration"]
+    results["calibration"] = found | {"passed": False, "worst": found["worst"] | {"p_family": 1e-6}}
+    wrong = sections.method_calibration(results)
+    assert "At least one of 4 quantities is miscalibrated: “NPV”" in wrong.summary
+    assert "vl-fail" in wrong.html
+
+
+def test_coverage_counts_the_intervals_that_hold_and_marks_those_that_do_not():
+    table_of = sections.method_coverage(example_method_results())
+    assert table_of.summary.startswith("1 of 2 intervals hold their truth as often as they say")
+    assert table_of.html.count("vl-fail") == 1

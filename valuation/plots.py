@@ -1070,6 +1070,45 @@ def worth_bars(
 # What changed.
 
 
+def rank_strays(
+    ax: Axes,
+    points: Sequence[float],
+    lines: Sequence[Sequence[float]],
+    one: tuple[Sequence[float], Sequence[float]],
+    every: tuple[Sequence[float], Sequence[float]],
+    *,
+    label: str,
+) -> Axes:
+    """How far shares of truths lie from what is expected, a line a quantity, all as fractions.
+
+    ``one`` and ``every`` are the lower and upper ends of two bands: of one quantity alone, and of all together.
+    """
+    place = 100 * np.asarray(points, float)
+
+    def closed(values: Sequence[float]) -> np.ndarray:
+        return 100 * np.concatenate([[0.0], np.asarray(values, float), [0.0]])
+
+    x = np.concatenate([[0.0], place, [100.0]])
+    for (low, high), alpha in ((every, 0.16), (one, 0.26)):
+        ax.fill_between(
+            x, closed(low), closed(high), color=PALETTE["neutral"], alpha=alpha, linewidth=0
+        )
+    ax.axhline(0.0, color=PALETTE["ink"], linewidth=1, zorder=3)
+    for line in lines:
+        ax.plot(x, closed(line), color=PALETTE["gain"], linewidth=1.4, alpha=0.75, zorder=4)
+    _dress(
+        ax,
+        x_label="Posterior probability of less than the truth",
+        y_label=label,
+        y_grid=True,
+    )
+    _percent_axis(ax, "x")
+    _ticks(ax, "y", 6)
+    reach = 1.1 * max(float(np.abs(closed(v)).max()) for v in (*every, *lines))
+    ax.set_ylim(-reach, reach)
+    return ax
+
+
 def _beside(
     ax: Axes, x: float, row: float, text: str, *, bold: bool = False, left: bool = False
 ) -> None:

@@ -29,6 +29,14 @@ from valuation.sections.learning import (
     prior_posterior,
 )
 from valuation.sections.live import live
+from valuation.sections.methods import (
+    method_calibration,
+    method_coverage,
+    method_evidence,
+    method_models,
+    method_sources,
+    method_update,
+)
 from valuation.sections.money import (
     break_even,
     cash,
@@ -86,6 +94,12 @@ __all__ = [
     "hurdle",
     "knowing",
     "live",
+    "method_calibration",
+    "method_coverage",
+    "method_evidence",
+    "method_models",
+    "method_sources",
+    "method_update",
     "model_header",
     "model_rows",
     "model_summary",

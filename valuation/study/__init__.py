@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from valuation.study.case import Study, open_study
     from valuation.study.change import Change, compare_runs, open_change
     from valuation.study.contrast import compare
+    from valuation.study.methods import method_results
     from valuation.study.scores import score_results
     from valuation.study.teaching import model_results
 
@@ -22,6 +23,7 @@ _HOMES = {
     "Study": "case",
     "compare": "contrast",
     "compare_runs": "change",
+    "method_results": "methods",
     "model_results": "teaching",
     "open_change": "change",
     "open_study": "case",
@@ -33,6 +35,7 @@ __all__ = [
     "Study",
     "compare",
     "compare_runs",
+    "method_results",
     "model_results",
     "open_change",
     "open_study",

@@ -1,0 +1,51 @@
+"""Does the machine know what it does not know? Simulated truths, their ledgers, and where the posterior puts them."""
+
+from valuation.calibration.ranks import (
+    Band,
+    Covered,
+    Detectable,
+    band,
+    covered,
+    detectable,
+    family_wise,
+    place,
+    strays,
+    uniformity,
+)
+from valuation.calibration.runs import (
+    DRIVERS,
+    NPV,
+    OBSERVED,
+    PAYS_OFF,
+    Calibration,
+    Coverage,
+    Fit,
+    Pool,
+    calibrate,
+    coverage,
+    plain_fit,
+)
+
+__all__ = [
+    "DRIVERS",
+    "NPV",
+    "OBSERVED",
+    "PAYS_OFF",
+    "Band",
+    "Calibration",
+    "Coverage",
+    "Covered",
+    "Detectable",
+    "Fit",
+    "Pool",
+    "band",
+    "calibrate",
+    "coverage",
+    "covered",
+    "detectable",
+    "family_wise",
+    "place",
+    "plain_fit",
+    "strays",
+    "uniformity",
+]
