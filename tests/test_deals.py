@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -270,6 +271,10 @@ def test_every_deal_is_fitted_reported_and_passes_its_checks_with_no_change_of_c
         chances[name] = results["headline"]["probability"]
         if study.base_deal.ending is None:
             continue
+        told = json.dumps(results, ensure_ascii=False)
+        for other in {*DEALS} - {name}:
+            for party in (DEALS[other].target, DEALS[other].founder):
+                assert party not in told, f"{name} speaks of {party}"
         again = otherwise(study).results
         for key in set(results) - {"run", "deal"}:
             assert again[key] == results[key], key

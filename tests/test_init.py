@@ -252,6 +252,23 @@ def test_on_a_terminal_what_was_not_given_is_asked_for(
     assert "Bank" in set(ledger.customers["subject"])
 
 
+def test_what_is_proposed_next_names_the_deal(at: CliRunner, project: Path) -> None:
+    create(answers(), project)
+    row = ["--source", "Wire", "--credibility", "B", "--claim", "Bob has left", "--subject"]
+    row += ["Bob Example", "--event-date", "2025-09-20", "--published", "2025-09-21"]
+    done = at.invoke(cli, ["news", "add", "--deal", "rocket", "--kind", "departure", *row])
+    assert done.exit_code == 0, done.output
+    assert "valuation update --deal rocket" in done.stderr
+    prior = ["--quantiles", "0.05=1,0.5=4,0.95=12", "--reason", "Peers", "--by", "Ann Example"]
+    done = at.invoke(cli, ["prior", "set", "exit_multiple", "--deal", "rocket", *prior])
+    assert done.exit_code == 0, done.output
+    assert "valuation update --deal rocket" in done.stderr
+    # Neither touched the files of the deal that ships.
+    ids = load_ledger(project / "seeds" / "rocket", kinds=KINDS).evidence["id"]
+    assert "N0001" in set(ids)
+    assert "N0001" not in set(load_ledger(project / "seeds", kinds=KINDS).evidence["id"])
+
+
 @pytest.mark.slow
 def test_a_new_deal_is_reported_at_once_with_the_answer_of_the_priors(
     project: Path, root: Path

@@ -17,6 +17,7 @@ from valuation.cli.options import (
     day,
     deal_option,
     debug_option,
+    for_deal,
     json_option,
     print_checks,
     print_json,
@@ -173,10 +174,12 @@ def add(
         dry_run=dry_run,
         file=name,
     )
-    return _conclude(added, folder, dry_run=dry_run, as_json=as_json, quiet=quiet)
+    return _conclude(added, folder, deal=deal, dry_run=dry_run, as_json=as_json, quiet=quiet)
 
 
-def _conclude(added: Addition, folder: Path, *, dry_run: bool, as_json: bool, quiet: bool) -> int:
+def _conclude(
+    added: Addition, folder: Path, *, deal: str, dry_run: bool, as_json: bool, quiet: bool
+) -> int:
     """Print what was added: ids as data, the rest as talk."""
     if as_json:
         print_json([dict(row) for row in added.rows])
@@ -199,7 +202,7 @@ def _conclude(added: Addition, folder: Path, *, dry_run: bool, as_json: bool, qu
     else:
         talk(f"{len(added.rows)} rows {verb} to {place}")
     if not dry_run:
-        talk("See what changes: valuation update", bold=True)
+        talk(f"See what changes: valuation update{for_deal(deal)}", bold=True)
     return OK
 
 
@@ -621,7 +624,7 @@ def supersede(
         dry_run=dry_run,
         file="news supersede",
     )
-    return _conclude(added, folder, dry_run=dry_run, as_json=as_json, quiet=quiet)
+    return _conclude(added, folder, deal=deal, dry_run=dry_run, as_json=as_json, quiet=quiet)
 
 
 # check, seal

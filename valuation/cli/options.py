@@ -131,6 +131,11 @@ jobs_option = click.option(
 force_option = click.option("--force", is_flag=True, help="Run even if nothing has changed.")
 
 
+def for_deal(deal: str) -> str:
+    """What a command that is proposed must be told, if it is about another deal than the default."""
+    return "" if deal == DEAL else f" --deal {deal}"
+
+
 def project_root() -> Path:
     from valuation.params import find_root
 

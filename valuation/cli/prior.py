@@ -15,6 +15,7 @@ from valuation.cli.options import (
     day,
     deal_option,
     debug_option,
+    for_deal,
     json_option,
     print_json,
     project_root,
@@ -256,7 +257,7 @@ def set_(
     if dry_run:
         talk("Nothing was written.")
     else:
-        talk(f"Wrote {short_path(path)}. {NEXT}")
+        talk(f"Wrote {short_path(path)}. {NEXT}{for_deal(deal)}")
 
 
 def _tell(done: Edited, prior_set: str, dry_run: bool) -> None:
