@@ -31,6 +31,7 @@ from test_sections import COMPARISON, MODEL, PAYLOADS, REPORT
 
 from valuation import page, sections
 from valuation.errors import RunError
+from valuation.sections.parts import STYLE_FILE
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -353,7 +354,7 @@ def test_a_shipped_notebook_runs_to_its_end_and_gives_a_whole_page(path, monkeyp
 
 
 def themes():
-    css = page.STYLE_FILE.read_text(encoding="utf-8")
+    css = STYLE_FILE.read_text(encoding="utf-8")
     found = re.findall(r":root \{(.*?)\}", css, re.DOTALL)
     return {
         name: dict(re.findall(r"--vl-([a-z]+): (#[0-9a-f]{6})", block))

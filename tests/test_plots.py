@@ -91,6 +91,22 @@ def svg(draw, *, width=plots.WIDE, id="figure-x"):
     return plots.draw_svg(draw, id, "A title", "What it says", width=width, height=320)
 
 
+def said_of(mark):
+    """The declarations of a mark: its style, and what its classes stand for."""
+    said = {name: declaration for declaration, name in plots.CLASSES.items()}
+    told = [said.get(name, "") for name in mark.attrib.get("class", "").split()]
+    return ";".join([*told, mark.attrib.get("style", "")])
+
+
+def sizes_of(svg):
+    """The size of every text in pixels."""
+    return [
+        float(size)
+        for mark in ElementTree.fromstring(svg).iter()
+        for size in re.findall(r"font-size:([\d.]+)px", said_of(mark))
+    ]
+
+
 each_drawing = pytest.mark.parametrize("name", sorted(drawings()))
 
 
@@ -115,9 +131,60 @@ def test_a_drawing_is_one_labelled_image_that_scales(name, width):
 def test_every_colour_is_a_role_of_the_page(name):
     """A colour outside the palette would not turn over on a dark ground."""
     drawn = svg(drawings()[name])
-    drawn = re.sub(r"var\(--vl-[a-z]+,#[0-9a-f]{6}\)", "", drawn)
     drawn = re.sub(r"<(title|desc|text)[^>]*>[^<]*</\1>", "", drawn)
     assert not re.search(r"#[0-9a-fA-F]{6}\b|rgb\(", drawn)
+
+
+@each_drawing
+def test_every_class_of_a_mark_has_its_rule_in_the_style_sheet(name):
+    root = ElementTree.fromstring(svg(drawings()[name]))
+    used = {part for e in root.iter() for part in e.attrib.get("class", "").split()} - {"vl-svg"}
+    assert used
+    for part in used:
+        assert plots.style().count(f".vl-svg .{part}{{") == 1
+    assert len(set(plots.CLASSES.values())) == len(plots.CLASSES)
+
+
+def flat(path):
+    """Every place that a path of straight lines passes, absolute and relative commands alike."""
+    places, x, y, start = [], 0.0, 0.0, (0.0, 0.0)
+    for command, text in re.findall(r"([MLlhvz])([^MLlhvz]*)", path.replace("Z", "z")):
+        values = [float(v) for v in re.findall(r"-?(?:\d+\.\d+|\.\d+|\d+)", text)]
+        if command == "z":
+            x, y = start
+        elif command in "hv":
+            for value in values:
+                x, y = (x + value, y) if command == "h" else (x, y + value)
+                places.append((x, y))
+        else:
+            for dx, dy in zip(values[::2], values[1::2], strict=True):
+                x, y = (x + dx, y + dy) if command == "l" else (dx, dy)
+                places.append((x, y))
+                if command == "M":
+                    start = (x, y)
+    return places
+
+
+def test_a_shortened_path_passes_the_same_places_to_a_tenth_of_a_pixel():
+    rng = np.random.default_rng(5)
+    places = np.cumsum(rng.normal(0, 3, (400, 2)), 0)
+    places[100:140, 1] = places[100, 1]  # a stretch along the axis
+    places[200:210] = places[200]  # and one that stays
+    told = " \n".join(f"{'L' if i else 'M'} {x:.6f} {y:.6f}" for i, (x, y) in enumerate(places))
+    short = plots._path(f"{told} \nz\nM 3 4 \nL -0.04 0.05 \n")
+    assert len(short) < 0.35 * len(told)
+    found = flat(short)
+    assert found[-2:] == [pytest.approx((3, 4)), pytest.approx((0, 0))]
+    kept = iter(found[:-2])
+    here = next(kept)
+    for place in places:
+        while np.abs(np.subtract(here, place)).max() > 0.0501:
+            here = next(kept)
+    assert next(kept, None) is None
+
+
+def test_curves_keep_their_control_points():
+    assert plots._path("M 1 2 \nQ 3 4 5 6 \nC 5 6 7 8 9.25 10 \nz") == "M1 2q2 2 4 4c0 0 2 2 4.2 4z"
 
 
 @each_drawing
@@ -147,9 +214,7 @@ def test_a_drawing_carries_no_style_sheet_script_or_foreign_address(name):
 
 @each_drawing
 def test_no_text_is_too_small_to_read_on_a_phone(name):
-    sizes = [
-        float(s) for s in re.findall(r"font-size:([\d.]+)px", svg(drawings()[name], width=360))
-    ]
+    sizes = sizes_of(svg(drawings()[name], width=360))
     assert sizes
     assert min(sizes) >= 11
 

@@ -22,11 +22,11 @@ from valuation.sections import words
 from valuation.sections.live import DATA_ID
 from valuation.sections.parts import (
     SECTION_MIME,
-    STYLE_FILE,
     Html,
     Section,
     esc,
     notebook_style,
+    section_style,
 )
 
 FOLDER = Path(__file__).resolve().parent
@@ -67,7 +67,7 @@ def document(
     # Autoescape is on; only what this package made is marked as safe.
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     template = environment.from_string((FOLDER / "page.html.j2").read_text(encoding="utf-8"))
-    style = STYLE_FILE.read_text(encoding="utf-8") + (FOLDER / "page.css").read_text("utf-8")
+    style = section_style() + (FOLDER / "page.css").read_text("utf-8")
     entries = [Entry(block.id, block.title) for block in blocks if isinstance(block, Section)]
     shown = [block.html if isinstance(block, Section) else esc(block) for block in blocks]
     script = script_of(shown)

@@ -61,7 +61,12 @@ def link(address: str, text: str) -> Html:
 @cache
 def notebook_style() -> str:
     """The rules a section needs where no page surrounds it."""
-    return f"<style>{STYLE_FILE.read_text(encoding='utf-8')}</style>"
+    return f"<style>{section_style()}</style>"
+
+
+def section_style() -> str:
+    """The rules of sections and of the drawings in them."""
+    return STYLE_FILE.read_text(encoding="utf-8") + plots.style()
 
 
 @dataclass(frozen=True)
@@ -158,12 +163,11 @@ def table(
     for row in rows:
         cells = []
         for column, cell in zip(heads, row, strict=True):
-            label = f' data-label="{esc(column.name)}"' if stack else ""
             name = "th" if column.head else "td"
             scope = ' scope="row"' if column.head else ""
-            cells.append(f"<{name}{scope}{_numeric(column)}{label}>{esc(cell)}</{name}>")
+            cells.append(f"<{name}{scope}{_numeric(column)}>{esc(cell)}</{name}>")
         lines.append(f"<tr>{''.join(cells)}</tr>")
-    kind = ' class="vl-stack"' if stack else ""
+    kind = f' class="vl-stack" style="{_labels(heads)}"' if stack else ""
     quiet = ' class="vl-quiet"' if hidden_caption else ""
     inner = (
         f"<table{kind}><caption{quiet}>{esc(caption)}</caption><thead><tr>{head}</tr></thead>"
@@ -174,6 +178,15 @@ def table(
         f'<div class="vl-scroll" role="region" tabindex="0" aria-label="{esc(caption)}"{asks}>'
         f"{inner}</div>"
     )
+
+
+def _labels(heads: Sequence[Column]) -> Html:
+    """What a card on a phone writes before each cell: said once for the table, read by its style sheet."""
+    told = []
+    for place, column in enumerate(heads, 1):
+        name = plots.plain(column.name).replace("\\", "\\\\").replace('"', '\\"')
+        told.append(f'--vl-{place}:"{name}"')
+    return esc(";".join(told))
 
 
 def _numeric(column: Column) -> str:
