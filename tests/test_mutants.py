@@ -59,3 +59,9 @@ def test_what_a_test_sees_is_caught_and_what_none_sees_survives(project, capsys)
     assert "1 of 2 caught (50%" in told
     assert "survivor: turned (sums.py)" in told
     assert "2 * x" in (project / "valuation" / "sums.py").read_text(encoding="utf-8")
+
+
+def test_of_named_tests_alone_a_survivor_is_one_that_they_miss(project, capsys):
+    unseen = mutants.Mutant("thrice", "sums.py", "2 * x", "3 * x", ("idle",))
+    assert mutants.run([unseen], project, named_only=True) == 1
+    assert "thrice (sums.py): SURVIVED" in capsys.readouterr().out
