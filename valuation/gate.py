@@ -16,6 +16,7 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 from valuation.errors import GateError
+from valuation.schema import finite
 
 RESULTS_MIME = "application/vnd.valuation.results+json"
 
@@ -114,8 +115,8 @@ def from_table(table: Iterable[Mapping[str, Any]]) -> tuple[Check, ...]:
     return tuple(
         Check(
             str(row["check"]),
-            _number(row.get("value")),
-            _number(row.get("limit")),
+            finite(row.get("value")),
+            finite(row.get("limit")),
             row.get("passed") is True,
             str(row["sentence"]),
         )
@@ -151,7 +152,7 @@ def evidence_age(days: float, limit: float) -> Check:
     sentence += f", at most {_text(limit)} allowed"
     if not passed:
         sentence += "; add news to seeds/evidence.csv or choose an earlier as-of date"
-    return Check(name, _number(days), _number(limit), passed, f"{sentence}.")
+    return Check(name, finite(days), finite(limit), passed, f"{sentence}.")
 
 
 def overdue(closed: Mapping[str, float], limit: float) -> Check:
@@ -165,11 +166,11 @@ def overdue(closed: Mapping[str, float], limit: float) -> Check:
     worst = max([0.0, *map(float, closed.values())])
     if not late:
         sentence = f"{name}: none; {_text(limit)} days are allowed after a question's close"
-        return Check(name, _number(worst), _number(limit), True, f"{sentence}.")
+        return Check(name, finite(worst), finite(limit), True, f"{sentence}.")
     told = ", ".join(f"{q} ({_text(closed[q])} days)" for q in late)
     sentence = f"{name}: {told}, at most {_text(limit)} allowed; "
     sentence += f"say what came of it: `valuation resolve {late[0]} --outcome ... --source ...`"
-    return Check(name, _number(worst), _number(limit), False, f"{sentence}.")
+    return Check(name, finite(worst), finite(limit), False, f"{sentence}.")
 
 
 def prior_range(
@@ -202,7 +203,7 @@ def prior_range(
             sentence += "; correct the priors behind it in params/priors.yaml"
         beyond = lower if not lower >= low else upper
         limit = low if not lower >= low else high
-        checks.append(Check(name, _number(beyond), _number(limit), passed, f"{sentence}."))
+        checks.append(Check(name, finite(beyond), finite(limit), passed, f"{sentence}."))
     return tuple(checks) or (
         Check(
             "prior range",
@@ -232,7 +233,7 @@ def scenario_draws(weights: Iterable[float], limits: Limits, *, scenario: str) -
     sentence = f"{name}: {_text(value)}, at least {_text(limits.scenario_draws_min)} needed"
     if not passed:
         sentence += "; its conditions are too rare: loosen them, or set the driver instead"
-    return Check(name, _number(value), _number(limits.scenario_draws_min), passed, f"{sentence}.")
+    return Check(name, finite(value), finite(limits.scenario_draws_min), passed, f"{sentence}.")
 
 
 def khat_limit(draws: int, khat_max: float) -> float:
@@ -260,11 +261,11 @@ def reweighting(
     words = f"{second}: {_text(effective)}, at least {_text(limits.scenario_draws_min)} needed"
     remedy = "; fit again instead of reweighting"
     return (
-        Check(first, _number(khat), _number(limit), good, f"{sentence}{'' if good else remedy}."),
+        Check(first, finite(khat), finite(limit), good, f"{sentence}{'' if good else remedy}."),
         Check(
             second,
-            _number(effective),
-            _number(limits.scenario_draws_min),
+            finite(effective),
+            finite(limits.scenario_draws_min),
             enough,
             f"{words}{'' if enough else remedy}.",
         ),
@@ -527,13 +528,6 @@ def _shows_results(cell: Mapping[str, Any]) -> bool:
 
 def _joined(source: str | Sequence[str] | None) -> str:
     return source if isinstance(source, str) else "".join(source or ())
-
-
-def _number(value: Any) -> float | None:
-    """A number that JSON can hold, else None."""
-    if value is None or not math.isfinite(value):
-        return None
-    return float(value)
 
 
 def _text(value: float) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import calendar
 import datetime as dt
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -42,6 +43,11 @@ MULTIPLE = "x revenue"
 INDICATOR = "0 or 1"
 
 DAYS_PER_MONTH = 365.25 / 12
+
+
+def finite(value: float | None) -> float | None:
+    """A number that JSON can hold; None for what is missing, infinite or no number."""
+    return float(value) if value is not None and math.isfinite(value) else None
 
 
 def months_between(start: dt.date, end: dt.date) -> float:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from valuation import scoring
 from valuation.questions import Question, spread
 from valuation.record import Forecast
-from valuation.schema import CI_PROB
+from valuation.schema import CI_PROB, finite
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -372,11 +372,6 @@ def statement(rows: Sequence[Scored]) -> str:
     else:
         told += "Errors and intervals count drivers, not questions."
     return told
-
-
-def finite(value: float) -> float | None:
-    """The value, or None where JSON has no word for it."""
-    return value if math.isfinite(value) else None
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from valuation.cli.options import (
     talk,
     with_options,
 )
+from valuation.schema import finite
 
 if TYPE_CHECKING:
     from valuation.params import Prior, PriorBook
@@ -299,7 +300,7 @@ def _facts(one: Prior) -> dict[str, Any]:
 
 def _belief(one: Prior) -> dict[str, Any]:
     """A distribution as data; `lower` and `upper` bound the central 90%, as in the results."""
-    lower, median, upper = (_finite(x) for x in _quantiles(one))
+    lower, median, upper = (finite(x) for x in _quantiles(one))
     stated = [
         {"probability": row.probability, "stated": row.stated, "fitted": row.fitted}
         for row in one.fit
@@ -308,7 +309,7 @@ def _belief(one: Prior) -> dict[str, Any]:
         "family": one.family,
         "parameters": dict(one.parameters),
         "quantiles": stated,
-        "mean": _finite(_mean(one)),
+        "mean": finite(_mean(one)),
         "lower": lower,
         "median": median,
         "upper": upper,
@@ -334,10 +335,6 @@ def _mean(one: Prior) -> float:
         return one.mean
     except OverflowError:
         return math.inf
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _number(value: float) -> str:

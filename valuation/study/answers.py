@@ -501,15 +501,9 @@ def _quantities(study: Study, weight: np.ndarray, noise: float) -> list[dict[str
 def open_questions(study: Study, noise: float = 1.0) -> list[dict[str, Any]]:
     """Every open question with its probability from the study's draws."""
     from valuation import questions
-    from valuation.forecast import asked
 
     register = questions.questions_of(study.ledger.questions)
-    drivers = asked(
-        study.drivers,
-        study.under(study.prior_set, study.deal),
-        study.beliefs.parameters,
-        random_seed=study.random_seed,
-    )
+    drivers = study.asked
     weight = study.drivers["weight"].to_numpy()
     return [
         told_question(q, questions.answer(drivers, weight, q, inflation=noise))

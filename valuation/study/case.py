@@ -317,6 +317,18 @@ class Study:
         ]
 
     @cached_property
+    def asked(self) -> xr.Dataset:
+        """The drivers, with what only questions and disclosures ask of them."""
+        from valuation.forecast import asked
+
+        return asked(
+            self.drivers,
+            self.under(self.prior_set, self.deal),
+            self.beliefs.parameters,
+            random_seed=self.random_seed,
+        )
+
+    @cached_property
     def flows(self) -> xr.DataArray:
         """Cash flows ``(draw, quarter, component)``, USD bn."""
         from valuation.value import cash_flows

@@ -27,6 +27,7 @@ from valuation.errors import ArtifactError, LedgerError, ParameterError
 from valuation.models import KINDS
 from valuation.params import cache_folder, find_root
 from valuation.params.reading import digest_of
+from valuation.schema import finite
 from valuation.study.case import HOUSE, RANDOM_SEED, Study, log_target, open_study, stacked
 from valuation.study.items import (
     NEWS,
@@ -52,7 +53,6 @@ from valuation.study.pool import (
     Source,
     error_of,
     evidence_of,
-    finite,
     read_source,
     trouble,
 )

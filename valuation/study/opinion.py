@@ -18,8 +18,9 @@ from valuation import decision, sensitivity, value
 from valuation.errors import LedgerError, OutOfReach
 from valuation.models import MODELS, joint
 from valuation.params.priors import HOUSE
+from valuation.schema import finite
 from valuation.sensitivity import ALPHAS
-from valuation.study.pool import Pool, Quantity, Source, error_of, finite, trouble
+from valuation.study.pool import Pool, Quantity, Source, error_of, trouble
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -8,7 +8,6 @@ sampled here and no sampler is imported.
 from __future__ import annotations
 
 import hashlib
-import math
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -145,11 +144,6 @@ def error_of(scatter: np.ndarray) -> np.ndarray:
     batches = scatter.shape[-1]
     centred = scatter - scatter.mean(axis=-1, keepdims=True)
     return np.asarray(np.sqrt((centred**2).sum(axis=-1) * batches / (batches - 1)))
-
-
-def finite(khat: float) -> float | None:
-    """A Pareto k that JSON can hold; None where the tail could not be judged at all."""
-    return float(khat) if math.isfinite(khat) else None
 
 
 def trouble(weights: Weights, limits: Gate) -> str | None:

@@ -22,6 +22,7 @@ import numpy as np
 from valuation import archive, publish
 from valuation import gate as gates
 from valuation.errors import ArtifactError, GateError, LedgerError, ModelError, ParameterError
+from valuation.schema import finite
 from valuation.study.case import HOUSE, Study
 from valuation.study.change import OVERLAP_MIN, REWEIGHTED, SAME_NUMBER
 from valuation.study.items import items_of, mixed
@@ -32,7 +33,6 @@ from valuation.study.pool import (
     Source,
     error_of,
     evidence_of,
-    finite,
     read_source,
     trouble,
 )

@@ -222,7 +222,6 @@ def _sorted(rows: Any) -> list[dict[str, Any]]:
 
 def _told(study: Study) -> tuple[dict[str, tuple[Said, ...]], list[dict[str, str]]]:
     """What each coming disclosure will say, by name, and which ones cannot be asked, with the reason."""
-    from valuation.forecast import asked
 
     told: dict[str, tuple[Said, ...]] = {}
     left_out: list[dict[str, str]] = []
@@ -235,12 +234,7 @@ def _told(study: Study) -> tuple[dict[str, tuple[Said, ...]], list[dict[str, str
             left_out.append({"disclosure": name, "title": news.title, "why": why})
     if not coming:
         return told, left_out
-    drivers = asked(
-        study.drivers,
-        study.under(study.prior_set, study.deal),
-        study.beliefs.parameters,
-        random_seed=study.random_seed,
-    )
+    drivers = study.asked
     weight = study.drivers["weight"].to_numpy()
     for name, news in coming.items():
         truth = float(study.credibility[news.credibility])
