@@ -536,7 +536,9 @@ def test_lab_starts_jupyterlab_on_this_interpreter_in_the_notebooks_folder(
     assert run("lab", "--no-browser", "--port", "8890")[0] == 0
     (command,) = called[0]
     assert command[:3] == [sys.executable, "-m", "jupyterlab"]
-    assert command[3:] == [str(project / "notebooks"), "--no-browser", "--port", "8890"]
+    assert command[3] == str(project / "notebooks")
+    assert command[-3:] == ["--no-browser", "--port", "8890"]
+    assert "--LabApp.news_url=None" in command
 
 
 @pytest.mark.parametrize(("words", "kept"), [(("fit",), True), (("fit", "--refit"), False)])

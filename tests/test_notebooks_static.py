@@ -19,6 +19,7 @@ EXPECTED = {
     "churn",
     "evidence",
     "methods",
+    "explore",
     "news_update",
     "retention",
     "scenario_comparison",

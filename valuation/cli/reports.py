@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -31,6 +32,12 @@ from valuation.cli.options import (
     seed_option,
     talk,
     with_options,
+)
+
+# JupyterLab would ask the network for news and for newer releases of itself.
+LAB_OPTIONS = (
+    "--LabApp.news_url=None",
+    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
 )
 
 # report, model, fit
@@ -316,5 +323,14 @@ def lab(arguments: tuple[str, ...]) -> int:
     environment = os.environ | {"VALUATION_HOME": str(root)}
     # A kernelspec of the same name in a home folder must not win over this interpreter's own.
     environment["JUPYTER_PREFER_ENV_PATH"] = "1"
-    command = [sys.executable, "-m", "jupyterlab", str(root / "notebooks"), *arguments]
+    # Kernels compute with the package that started them, not with another one installed.
+    package = str(Path(__file__).resolve().parents[2])
+    paths = [package, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
+    environment["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
+    options = list(LAB_OPTIONS)
+    if (
+        hasattr(os, "geteuid") and os.geteuid() == 0
+    ):  # in a container; it listens to this machine alone
+        options.append("--allow-root")
+    command = [sys.executable, "-m", "jupyterlab", str(root / "notebooks"), *options, *arguments]
     return subprocess.call(command, env=environment)

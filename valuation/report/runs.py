@@ -26,8 +26,13 @@ SCENARIOS = "scenarios"
 BASE = "base"
 SCENARIO_NOTEBOOK = "scenario_report"
 NEWS_NOTEBOOK = "news_update"
-# Run by other commands: they need a scenario, or a run to compare with.
-APART = {SCENARIO_NOTEBOOK: "valuation report NAME", NEWS_NOTEBOOK: "valuation update"}
+# Run by other commands: they need a scenario, a run to compare with, or a hand that moves the controls.
+EXPLORE_NOTEBOOK = "explore"
+APART = {
+    SCENARIO_NOTEBOOK: "valuation report NAME",
+    NEWS_NOTEBOOK: "valuation update",
+    EXPLORE_NOTEBOOK: "valuation lab",
+}
 COMPARISON_NOTEBOOK = "scenario_comparison"
 SCORECARD_NOTEBOOK = "scorecard"
 JOBS = 2

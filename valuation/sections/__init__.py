@@ -46,6 +46,7 @@ from valuation.sections.money import (
     tornado,
     waterfall,
 )
+from valuation.sections.moves import exploration
 from valuation.sections.news import (
     news_drivers,
     news_headline,
@@ -87,6 +88,7 @@ __all__ = [
     "drivers",
     "evidence",
     "evidence_overview",
+    "exploration",
     "finish",
     "glossary",
     "headline",

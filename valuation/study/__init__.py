@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from valuation.study.case import Study, open_study
     from valuation.study.change import Change, compare_runs, open_change
     from valuation.study.contrast import compare
+    from valuation.study.controls import explore
     from valuation.study.methods import method_results
+    from valuation.study.moves import explore_results
     from valuation.study.scores import score_results
     from valuation.study.teaching import model_results
 
@@ -23,6 +25,8 @@ _HOMES = {
     "Study": "case",
     "compare": "contrast",
     "compare_runs": "change",
+    "explore": "controls",
+    "explore_results": "moves",
     "method_results": "methods",
     "model_results": "teaching",
     "open_change": "change",
@@ -35,6 +39,8 @@ __all__ = [
     "Study",
     "compare",
     "compare_runs",
+    "explore",
+    "explore_results",
     "method_results",
     "model_results",
     "open_change",

@@ -189,7 +189,7 @@ def _scenario(study: Study) -> dict[str, Any]:
         "sets": [s.describe() for s in scenario.sets],
         "prior_set": study.prior_set,
         "prior_set_label": study.book.labels[study.prior_set],
-        "terms": _changed_terms(study),
+        "terms": changed_terms(study),
     }
 
 
@@ -210,7 +210,7 @@ def told_day(date: dt.date) -> str:
     return f"{date.day} {date:%B %Y}"
 
 
-def _changed_terms(study: Study) -> list[str]:
+def changed_terms(study: Study) -> list[str]:
     """A sentence for each term of the deal that the scenario changes."""
 
     def flat(tree: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:

@@ -83,7 +83,7 @@ def _answer(study: Study) -> tuple[np.ndarray, np.ndarray]:
     return event.astype(float), study.values["npv"].to_numpy()
 
 
-def _varying(study: Study) -> dict[str, np.ndarray]:
+def varying(study: Study) -> dict[str, np.ndarray]:
     """Draws of every scalar that has a prior and is not fixed."""
     priors = study.book.get(study.prior_set)
     return {
@@ -114,7 +114,7 @@ def scaling(study: Study, noise: float = 1.0) -> dict[str, Any]:
     row, at once.
     """
     evidence = study.under(study.prior_set, study.deal)
-    draws, owner = _varying(study), owners(study)
+    draws, owner = varying(study), owners(study)
     density = {name: evidence.context.prior(name).logpdf(x) for name, x in draws.items()}
     rows = joint.row_log_likelihood(evidence, study.beliefs.parameters)
     kind = dict(zip(evidence.rows["id"], evidence.rows["kind"], strict=True))
@@ -340,7 +340,7 @@ def break_even_priors(study: Study) -> dict[str, Any]:
     event, _ = _answer(study)
     found: dict[str, tuple[sensitivity.Shift, str]] = {}
     directions: dict[str, float] = {}
-    for name, draws in _varying(study).items():
+    for name, draws in varying(study).items():
         score = sensitivity.normal_score(priors[name], draws)
         pull = float(np.mean((score - score.mean()) * (event - event.mean())))
         directions[name] = pull if event.mean() < EVEN else -pull
