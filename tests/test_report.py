@@ -417,6 +417,62 @@ def test_what_reads_the_record_runs_after_what_adds_to_it(
     assert again() == ["scorecard"]
 
 
+def test_the_backtests_fits_are_made_beside_the_others_and_waited_for(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = {"deal": "meta_scale", "as_of": "", "random_seed": 7}
+    scores = replace(
+        _task(project), name="scorecard", values=values, record=project / "seeds" / publish.RECORD
+    )
+    other = replace(_task(project), name="other", folder=project / "reports" / "o")
+    did: list[str] = []
+
+    class Beside:
+        """A process that was begun."""
+
+        def __init__(self, command: list[str], **options: Any) -> None:
+            did.append(" ".join(command[1:]))
+            assert options["env"]["VALUATION_HOME"] == str(project)
+            self.code: int | None = None
+
+        def wait(self) -> None:
+            did.append("waited")
+            self.code = 0
+
+        def poll(self) -> int | None:
+            return self.code
+
+        def terminate(self) -> None:
+            did.append("stopped")
+
+    async def attempt(task: Task, inputs: str, progress: object) -> runs.Outcome:
+        did.append(task.name)
+        return runs.Outcome(task, "made", 0.0)
+
+    def fit(task: Task) -> bool:
+        did.append("fit")
+        return True
+
+    monkeypatch.setattr(runs.subprocess, "Popen", Beside)
+    monkeypatch.setattr(runs, "_attempt", attempt)
+    asked = "-m valuation score --backtest --json --quiet --deal meta_scale --seed 7"
+    run_tasks([scores, other], fit=fit)
+    assert did == [asked, "fit", "other", "waited", "scorecard"]
+    did.clear()
+    run_tasks([scores], fit=fit)  # alone it makes its own
+    run_tasks([replace(scores, values=values | {"as_of": "2025-12-31"}), other], fit=fit)
+    assert asked not in did
+    did.clear()
+
+    async def broken(*asked: object) -> list[runs.Outcome]:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(runs, "_attempt_all", broken)
+    with pytest.raises(OSError, match="the disk is full"):
+        run_tasks([scores, other], fit=fit)
+    assert did == [asked, "fit", "stopped", "waited"]
+
+
 @pytest.mark.parametrize("name", ["index.html", "results.json", "manifest.json"])
 def test_a_damaged_or_missing_file_is_found_and_made_again(project: Path, name: str) -> None:
     task = _task(project)

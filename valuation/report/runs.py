@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -562,7 +563,8 @@ def run_tasks(
 ) -> list[Outcome]:
     """Run those of ``tasks`` whose report is not current, ``jobs`` at a time.
 
-    The shared fit is made first; what reads the record runs last, also if it is current but the record
+    The shared fit is made first, and beside it those of the scorecard's backtest, in a process of its
+    own: compiling takes one core. What reads the record runs last, also if it is current but the record
     is about to grow. A failed task leaves its last good report as it was, with a page
     that says why beside it; the others go on. Outcomes come in the order of ``tasks``.
     """
@@ -585,6 +587,7 @@ def run_tasks(
             else:
                 stale.append((task, inputs))
         progress.begin([task for task, _ in stale])
+        beside = _backtest(stale) if fit is not None else None
         try:
             if stale and fit is not None:
                 progress.fitting()
@@ -604,16 +607,37 @@ def run_tasks(
                     progress.fitted(sampled)
             for reads in (False, True):
                 batch = [(task, inputs) for task, inputs in stale if bool(task.record) == reads]
+                if reads and beside is not None:
+                    beside.wait()
                 if reads:  # what the others put on record belongs to its inputs
                     batch = [(task, inputs_digest(task)) for task, _ in batch]
                 for outcome in asyncio.run(_attempt_all(batch, jobs, progress)):
                     outcomes[outcome.task.key] = outcome
         finally:
+            if beside is not None and beside.poll() is None:
+                beside.terminate()
+                beside.wait()
             progress.end()
     for outcome in outcomes.values():
         if outcome.note:
             print(outcome.note, file=sys.stderr)
     return [outcomes[task.key] for task in tasks]
+
+
+def _backtest(stale: Sequence[tuple[Task, str]]) -> subprocess.Popen[bytes] | None:
+    """The backtest of the scorecard that is to run, begun beside the other tasks; None if none is, or it runs alone.
+
+    It keeps its fits and results, which the notebook then finds. If it fails it leaves nothing, and the notebook meets
+    the same fault and tells it.
+    """
+    mine = next((task for task, _ in stale if task.record is not None), None)
+    if mine is None or len(stale) == 1 or mine.values.get("as_of"):
+        return None
+    command = [sys.executable, "-m", "valuation", "score", "--backtest", "--json", "--quiet"]
+    command += ["--deal", str(mine.values["deal"]), "--seed", str(mine.values["random_seed"])]
+    quiet = subprocess.DEVNULL
+    env = os.environ | {"VALUATION_HOME": str(mine.root)}
+    return subprocess.Popen(command, env=env, stdin=quiet, stdout=quiet, stderr=quiet)
 
 
 def run_notebook(
