@@ -20,8 +20,9 @@ from valuation import value as values
 from valuation.errors import ParameterError
 from valuation.models import joint
 from valuation.params import Scenario, load_scenario
+from valuation.schema import finite
 from valuation.study.opinion import varying
-from valuation.study.pool import finite, trouble
+from valuation.study.pool import trouble
 
 if TYPE_CHECKING:
     from valuation.models.joint import Evidence
