@@ -226,8 +226,12 @@ MUTANTS: tuple[Mutant, ...] = (
     # --- money
     _bug(
         "everything is paid a quarter late", "value.py",
-        "(1 + annual) ** (-flows[QUARTER] / PER_YEAR)", "(1 + annual) ** (-(flows[QUARTER] + 1) / PER_YEAR)",
+        "flows[QUARTER].to_numpy()[:, None] / PER_YEAR", "(flows[QUARTER].to_numpy()[:, None] + 1) / PER_YEAR",
         "value",
+    ),
+    _bug(
+        "at rates that differ between draws a quarter is a year", "value.py",
+        "(1 + annual) ** (-flows[QUARTER] / PER_YEAR)", "(1 + annual) ** (-flows[QUARTER])", "value",
     ),
     _bug(
         "the stake is discounted at the strategic rate", "value.py",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -142,20 +143,39 @@ def test_a_moved_prior_is_the_same_as_one_stated_there(base, told):
     assert row["method"] == "moved"
 
 
-def test_draws_moved_with_their_rows_weigh_as_the_tilted_prior_would():
+def test_draws_moved_with_their_rows_weigh_as_the_tilted_prior_would(base, monkeypatch):
     """In closed form: a normal mean seen once, its prior moved by one standard deviation."""
     from scipy import stats
 
     class Prior:
+        name = "mean"
         cdf, ppf = staticmethod(stats.norm.cdf), staticmethod(stats.norm.ppf)
 
     place = (np.arange(40_000) + 0.5) / 40_000
     x = stats.norm(0.5, np.sqrt(0.5)).ppf(place)  # prior N(0, 1), seen 1 with an error of 1
-    moved = sensitivity.shifted(Prior, x, 1.0)
-    weights = importance_weights(stats.norm(moved, 1).logpdf(1.0) - stats.norm(x, 1).logpdf(1.0))
-    mean = float(weights.weight @ moved)
-    assert mean == pytest.approx(1.0, abs=0.005)  # prior N(1, 1): the posterior is N(1, 1/2)
-    assert weights.weight @ (moved - mean) ** 2 == pytest.approx(0.5, rel=0.01)
+    beliefs = SimpleNamespace(parameters={"mean": x}, weight=np.full(x.size, 1.0 / x.size))
+    study: Any = SimpleNamespace(
+        prior_set="house", deal=None, under=lambda prior_set, deal: None, beliefs=beliefs,
+        drivers={}, limits=base.limits, random_seed=1,
+    )  # fmt: skip
+
+    def seen_once(evidence: Any, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        return stats.norm(values["mean"], 1).logpdf(1.0)[:, None]
+
+    def mean_of(power: int, *, rows: bool) -> float:
+        """Of a power of the parameter, in the place of a forecast's events."""
+        patch.setattr(opinion, "measured", lambda paths, study: ((), [paths["mean"] ** power]))
+        found = opinion._by_move(study, Prior(), rows=rows)(1.0)
+        assert found is not None
+        return found[0]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(joint, "row_log_likelihood", seen_once)
+        patch.setattr("valuation.forecast.forecast", lambda evidence, there, **_: there)
+        assert mean_of(1, rows=False) == pytest.approx(1.5)  # as if no row had been read
+        mean = mean_of(1, rows=True)
+        assert mean == pytest.approx(1.0, abs=0.005)  # prior N(1, 1): the posterior is N(1, 1/2)
+        assert mean_of(2, rows=True) - mean**2 == pytest.approx(0.5, rel=0.01)
 
 
 def test_rows_count_when_draws_that_they_read_are_moved(base):
@@ -212,6 +232,8 @@ def test_a_row_that_nobody_believes_has_no_influence(base):
     for row in opinion.influence(doubted)["rows"]:
         if row["id"] in ignored:
             assert row["change"] == pytest.approx(0.0, abs=1e-9)
+            # Both states have the same noise, so their difference has none.
+            assert row["mcse"] == pytest.approx(0.0, abs=1e-9)
 
 
 def test_an_effect_that_the_draws_cannot_tell_is_said_and_not_shown(base):

@@ -17,7 +17,7 @@ from valuation.errors import ModelError, ParameterError, ValuationError
 from valuation.params import Deal
 from valuation.params.deals import Disclosure
 from valuation.params.reading import Document, validate
-from valuation.schema import COMPONENT, DRAW, months_between
+from valuation.schema import COMPONENT, DRAW, date_after, months_between
 
 DAY = dt.date(2026, 6, 30)
 TOLD = {"title": "T", "source": "judgement", "dated": dt.date(2026, 2, 28), "reason": "R"}
@@ -59,6 +59,16 @@ def test_doing_nothing_brings_the_npv_less_what_has_been_paid():
     sunk = value.npv(flows.isel(quarter=early), terms)
     hold = options.payoffs(drivers, flows, terms, day=DAY).sel(option="hold")
     np.testing.assert_allclose(hold + sunk, value.npv(flows, terms))
+
+
+def test_what_falls_due_on_the_day_of_the_choice_is_past_and_the_day_before_still_to_come():
+    terms = deal()
+    flows = value.cash_flows(builders.drivers(terms), terms)
+    due = flows["date"].to_numpy()[4].astype("datetime64[D]").item()
+    for day, first in ((due, 5), (due - dt.timedelta(days=1), 4)):
+        ahead = options.still_to_come(flows, terms, day).sum(COMPONENT)
+        rest = value.npv(flows.isel(quarter=slice(first, None)), terms)
+        np.testing.assert_allclose(ahead, rest)
 
 
 def test_what_was_paid_before_the_choice_moves_no_option():
@@ -354,6 +364,16 @@ def test_revenue_of_a_year_is_its_mean_and_the_rank_follows_from_the_gap():
         told({"about": a, "day": DAY, "sd": 0.2})[0].exact for a in ("index_gap", "lab_rank")
     )
     np.testing.assert_allclose(rank, 1 + np.maximum(gap, 0) / 4)
+
+
+@pytest.mark.parametrize(("months", "mean"), [(24, 18.5), (11, 5.5), (3, 1.5)])
+def test_purchases_are_the_mean_of_twelve_months_or_of_those_there_have_been(months, mean):
+    """A rate that rises by one a month, from 0 at the close."""
+    made = asked()
+    made["purchases"] = made["purchases"] * 0.0 + made["month"]
+    day = date_after(deal().closed, months) + dt.timedelta(days=9)
+    found = disclosures.FIGURES["purchases"].truth(made, deal(), day)
+    np.testing.assert_allclose(found, mean)
 
 
 def test_all_data_of_one_report_are_true_or_none():

@@ -74,6 +74,14 @@ def test_a_flow_one_year_after_close_is_divided_by_one_plus_the_rate():
     assert value.npv(flows, deal(), rate=0.09).item() == pytest.approx(100.0)
 
 
+def test_each_draw_may_have_a_rate_of_its_own(random_flows):
+    rates = xr.DataArray(np.linspace(0.0, 0.3, random_flows.sizes[DRAW]), dims=DRAW)
+    worth = value.npv(random_flows, deal(), rate=rates)
+    for draw in (0, 7, 399):
+        alone = value.npv(random_flows.isel({DRAW: [draw]}), deal(), rate=float(rates[draw]))
+        np.testing.assert_allclose(worth[draw], alone.item())
+
+
 def test_the_stake_and_the_rest_have_their_own_rates():
     terms = deal(discount={"strategic_per_year": 0.09, "stake_per_year": 0.12})
     later = [0, 0, 0, 0, 1.0]
