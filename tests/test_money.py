@@ -93,6 +93,19 @@ def test_what_cannot_be_valued_is_refused(call, words):
         call()
 
 
+def test_a_modified_rate_reinvests_what_comes_in_and_finances_what_goes_out():
+    """A spreadsheet's documented example, and by hand."""
+    flows = [-120_000, 39_000, 30_000, 21_000, 37_000, 46_000]
+    found = money.mirr(flows, finance_rate=0.10, reinvest_rate=0.12)
+    assert found == pytest.approx(0.126094, abs=1e-6)
+    ends = 50 * 1.1 + 70
+    assert money.mirr([-100, 50, 70], finance_rate=0.2, reinvest_rate=0.1) == pytest.approx(
+        math.sqrt(ends / 100) - 1
+    )
+    later = money.mirr([-100, -24, 150], finance_rate=0.2, reinvest_rate=0.1)
+    assert later == pytest.approx(math.sqrt(150 / (100 + 24 / 1.2)) - 1)
+
+
 def test_a_payback_time_is_when_the_sum_comes_back():
     assert money.payback([-100, 50, 50, 50]) == 2.0
     assert money.payback([-100, 40, 40, 40]) == 2.5

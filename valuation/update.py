@@ -15,6 +15,7 @@ from valuation import pareto
 from valuation.errors import ModelError, OutOfReach
 
 SAME = 1e-9  # log ratios within this are equal
+IMPOSSIBLE = "no stored draw is possible under the change"
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def importance_weights(log_ratio: ArrayLike) -> Weights:
             "importance ratios must be one finite number a draw; check the likelihoods and priors that changed"
         )
     if np.isneginf(ratio).all():
-        raise OutOfReach("no stored draw is possible under the change")
+        raise OutOfReach(f"{IMPOSSIBLE}; fit again")
     if np.ptp(ratio[np.isfinite(ratio)]) < SAME and np.isfinite(ratio).all():
         # Nothing to smooth: the tail of rounding errors would pass for one of weights.
         return Weights(np.full(len(ratio), 1.0 / len(ratio)), 0.0, float(len(ratio)))

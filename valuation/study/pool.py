@@ -27,7 +27,13 @@ from valuation.params.priors import HOUSE
 from valuation.params.reading import digest_of
 from valuation.posterior.sampling import POSTERIOR
 from valuation.study.case import READ
-from valuation.update import Weights, importance_weights, mixture_log_density, overlap
+from valuation.update import (
+    IMPOSSIBLE,
+    Weights,
+    importance_weights,
+    mixture_log_density,
+    overlap,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -471,8 +477,8 @@ class Pool:
         """Why the draws cannot be weighed for a state, in words; None if they can."""
         try:
             return trouble(self.at(study).weights, study.limits)
-        except OutOfReach as error:
-            return str(error)
+        except OutOfReach:
+            return IMPOSSIBLE
         except ModelError:
             if not study.scenario.conditions:
                 raise
