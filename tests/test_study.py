@@ -21,6 +21,7 @@ import small_world as world
 from valuation import posterior, sections, value
 from valuation.errors import LedgerError, ModelError, ParameterError
 from valuation.models import MODELS, joint
+from valuation.schema import months_between
 from valuation.study import Study, compare, model_results, open_study, stored
 from valuation.study.case import _FORECASTS
 from valuation.study.waiting import waiting
@@ -642,6 +643,28 @@ def test_waiting_costs_nothing_where_nothing_is_done_either_way(base):
     for row in told["information"]["disclosures"]:
         assert row["value"] == row["evppi"] == 0
         assert row["waiting_usd_bn"] == pytest.approx(0, abs=1e-12)
+
+
+def test_who_waits_with_a_sale_gets_the_same_price_later_and_loses_its_interest(base):
+    """A price that beats holding in every future: news is worth nothing, and waiting costs what it discounts away."""
+    price = base.deal.options["sell"].price.model_copy(
+        update={"basis": "usd_bn", "times": 1000.0, "premium": 0.0}
+    )
+    dear = base.deal.options["sell"].model_copy(update={"price": price})
+    news = {n: d.model_copy(update={"cost_usd_bn": 0.5}) for n, d in base.deal.disclosures.items()}
+    study = changed(base, options=base.deal.options | {"sell": dear}, disclosures=news)
+    told = waiting(study, 1.0)
+    assert told["options"]["best"] == "sell"
+    now, then = (
+        (1 + base.deal.discount.stake_per_year) ** (-months_between(base.deal.closed, day) / 12)
+        for day in (base.deal.decision_date, dt.date(2026, 12, 31))
+    )
+    lost = (base.deal.stake.fraction - 0.1) * 1000.0 * (now - then)
+    assert lost > 1.0
+    for row in told["information"]["disclosures"]:
+        assert row["value"] == 0
+        assert row["waiting_usd_bn"] == pytest.approx(lost)
+        assert row["balance"] == pytest.approx(-lost - 0.5)
 
 
 def test_news_that_is_out_or_of_somebody_unknown_is_left_out_with_the_reason(base):
