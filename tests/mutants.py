@@ -425,19 +425,19 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _bug(
         "waiting brings what it costs", "study/waiting.py",
-        'told["value"] - loss.value', 'told["value"] + loss.value', "study",
+        'told["value"] - loss.value', 'told["value"] + loss.value', "waiting",
     ),
     _bug(
         "news that may not come is worth as if it came", "study/waiting.py",
-        "news.chance * number for", "number for", "study",
+        "news.chance * number for", "number for", "waiting",
     ),
     _bug(
         "who waits loses what is paid until the news comes", "study/waiting.py",
-        "day=news.latest, since=day)", "day=news.latest)", "study",
+        "day=news.latest, since=day)", "day=news.latest)", "waiting",
     ),
     _bug(
         "one chooses before what is known now", "study/waiting.py",
-        "max(stated, study.as_of)", "stated", "study",
+        "max(stated, study.as_of)", "stated", "waiting",
     ),
     # --- what is opinion
     _bug(
