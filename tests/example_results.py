@@ -414,11 +414,32 @@ def example_results() -> dict[str, Any]:
             {"subject": s, "cohort": c, "probability_in_post": dict(zip(dates, p, strict=True))}
             for s, c, p in people
         ],
+        "survival": [
+            {
+                "cohort": cohort,
+                "months": [0, 12, 24, 36],
+                "lower": [1.0, 0.7, 0.5, 0.3],
+                "median": [1.0, 0.8, 0.6, 0.5],
+                "upper": [1.0, 0.9, 0.8, 0.7],
+                "marks": marks,
+            }
+            for cohort, marks in (
+                (
+                    "star_hire",
+                    [
+                        {"month": 8.2, "label": "A. Person", "status": "exit"},
+                        {"month": 6.0, "label": "B. Person", "status": "seen"},
+                    ],
+                ),
+                ("legacy", []),
+            )
+        ],
         "customers": [
             {
                 "subject": s,
                 "segment": g,
                 "rival": r,
+                "revenue_share": 0.2 if r else 0.0,
                 "probability_active": dict(zip(dates, p, strict=True)),
             }
             for s, g, r, p in customers

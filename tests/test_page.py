@@ -21,6 +21,7 @@ import pytest
 from example_results import (
     conditional_results,
     example_comparison,
+    example_method_results,
     example_model_results,
     example_results,
     example_scores,
@@ -312,6 +313,10 @@ def example_module():
     module = types.ModuleType("valuation.study")
     module.open_study = lambda **asked: ExampleStudy()
     module.model_results = lambda study, name: example_model_results() | {"model": name}
+    module.method_results = lambda study: (
+        {key: example_results()[key] for key in ("deal", "as_of", "run", "diagnostics")}
+        | example_method_results()
+    )
     module.compare = lambda **asked: example_comparison()
     module.score_results = lambda study: example_scores()
     module.open_change = lambda **asked: types.SimpleNamespace(results=example_update())
@@ -525,3 +530,43 @@ def test_a_report_links_to_all_reports_and_their_page_does_not_link_to_itself():
     assert '<a href="../../index.html">All reports</a>' in page.to_html(notebook(part), results)
     assert "All reports" not in page.to_html(notebook(part), results, home="")
     assert "All reports" not in page.document(title="Reports", blocks=[part])
+
+
+# The words of the page.
+
+
+def test_the_first_use_of_a_word_in_running_text_is_a_link_to_its_meaning():
+    told = page.with_terms(
+        '<section><h2>NPV</h2><p>The NPV of <a href="#x">priors</a>, the npv again, and MOIC.</p>'
+        '<figure><svg><text>IRR</text></svg><figcaption title="IRR">By IRR.</figcaption></figure>'
+        "<table><tr><td>EVPI</td></tr></table><p>unhurdled hurdle-like hurdle</p></section>"
+    )
+    word = '<a class="vl-term" href="#word-'
+    assert f'<p>The {word}net-present-value">NPV</a> of <a href="#x">priors</a>, the npv' in told
+    assert f'{word}moic">MOIC</a>.' in told
+    assert f'<figcaption title="IRR">By {word}irr">IRR</a>.' in told
+    assert "<text>IRR</text>" in told
+    assert "<td>EVPI</td>" in told
+    assert f'<p>unhurdled hurdle-like {word}hurdle-rate">hurdle</a></p>' in told
+    assert "<h2>NPV</h2>" in told
+    assert told.count(word) == 4
+
+
+def test_words_that_a_board_does_not_use_are_explained_on_the_page_that_uses_them():
+    html = rendered("report")
+    glossary = html[html.index('id="glossary"') :]
+    for word in (
+        "k-hat", "Effective draws", "Prior and posterior", "Net present value", "IRR", "MOIC", "Hurdle rate",
+        "Shapley share", "Bits", "EVPI", "EVPPI", "EVSI", "Simulation error",
+    ):  # fmt: skip
+        assert re.search(rf'<dt id="word-[a-z-]+">{word}</dt><dd>[^<]{{30,}}</dd>', glossary), word
+    linked = set(re.findall(r'<a class="vl-term" href="#(word-[a-z-]+)">', html))
+    assert {"word-net-present-value", "word-strategic-value", "word-simulation-error"} <= linked
+
+
+def test_a_page_without_a_glossary_links_to_none():
+    results = example_results()
+    assert 'class="vl-term"' in page.to_html(
+        notebook(sections.npv(results), sections.glossary()), results
+    )
+    assert 'class="vl-term"' not in page.to_html(notebook(sections.npv(results)), results)

@@ -306,3 +306,27 @@ def test_drawing_never_loads_pyplot():
         " width=360, height=100); sys.exit('matplotlib.pyplot' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("highest", "end"), [(0.03, 4), (0.12, 16), (0.19, 24), (0.60, 80), (0.90, 100)]
+)
+def test_a_history_of_a_chance_starts_at_zero_and_says_where_it_ends(highest, end):
+    _, ax = plots.new_figure(820, 300)
+    days = ["2025-06-12", "2026-06-12", "2027-06-12"]
+    plots.history(ax, days, [0.5 * highest, highest, 0.7 * highest], [0.0] * 3, label="Chance")
+    low, high = ax.get_ylim()
+    assert low == 0
+    assert end <= high < 1.05 * end
+    assert 100 * highest <= end
+    assert [tick.get_text() for tick in ax.get_yticklabels()][-1] == f"{end}%"
+    assert ax.get_title(loc="left") == ("Chance" if end == 100 else f"Chance; axis to {end}%")
+
+
+def test_a_curve_without_a_prior_names_its_median_and_the_mass_of_its_band():
+    band = {"lower": [1.0, 0.2], "median": [1.0, 0.5], "upper": [1.0, 0.8]}
+    _, ax = plots.new_figure(360, 300)
+    plots.curves(ax, [0, 24], None, band, label="Share", percent=True, marks=[(6, "a", "exit")])
+    assert [text.get_text() for text in ax.texts] == ["median", "90%", "90%"]
+    (mark,) = [line for line in ax.lines if line.get_marker() == "D"]
+    assert mark.get_xydata().tolist() == [[6.0, 87.5]]  # on the curve, where it was seen

@@ -813,3 +813,34 @@ def test_coverage_counts_the_intervals_that_hold_and_marks_those_that_do_not():
     table_of = sections.method_coverage(example_method_results())
     assert table_of.summary.startswith("1 of 2 intervals hold their truth as often as they say")
     assert table_of.html.count("vl-fail") == 1
+
+
+def test_survival_curves_carry_who_left_and_who_was_still_there_when_last_seen():
+    results = example_results()
+    shown = sections.people(results)
+    assert shown.figures == 2  # a cohort of which nobody was followed has no curve
+    text = text_of(shown.html)
+    assert "Star hire: after 24 months in post 60% are expected to be still there" in text
+    assert "90% interval 50% to 80%" in text
+    assert (
+        "Of 2 people followed by name 1 left (diamonds) and 1 was still there when last seen (rings)"
+        in text
+    )
+    results["survival"][0]["marks"].append({"month": 1.0, "label": "B. Person", "status": "seen"})
+    assert "Of 2 people followed by name 1 left" in text_of(sections.people(results).html)
+
+
+def test_customers_are_weighted_by_the_revenue_they_stood_for():
+    results = example_results()
+    results["customers"] = [
+        {"subject": name, "segment": "technology", "rival": 0, "revenue_share": share,
+         "probability_active": {"2026-06-12": chance}}
+        for name, share, chance in (("One", 0.6, 0.5), ("Two", 0.2, 0.9), ("Three", 0.0, 0.1))
+    ]  # fmt: skip
+    text = text_of(sections.customers(results).html)
+    assert "stood for 80% of revenue at close" in text
+    assert "the share expected to be buying is 60% by 12 June 2026" in text
+    assert "One (60%)" in text
+    for row in results["customers"]:
+        row["revenue_share"] = 0.0
+    assert "Weighted" not in text_of(sections.customers(results).html)

@@ -389,16 +389,30 @@ def signed(value: float, digits: int = 1) -> str:
     return f"−{text}" if value < 0 else f"+{text}"
 
 
-def _percent_axis(ax: Axes, axis: Literal["x", "y"]) -> None:
-    """Probabilities always run from 0 to 100%."""
-    labels = ["0%", "25%", "50%", "75%", "100%"]
-    places = [0, 25, 50, 75, 100]
+def _percent_axis(ax: Axes, axis: Literal["x", "y"], end: int = 100) -> None:
+    """Probabilities run from 0 to 100%; only a history may end lower, and says so (:func:`_ended`)."""
+    places = [end * quarter / 4 for quarter in range(5)]
+    labels = [f"{number(place)}%" for place in places]
     if axis == "y":
-        ax.set_ylim(0, 103)
+        ax.set_ylim(0, 1.03 * end)
         ax.set_yticks(places, labels)
     else:
-        ax.set_xlim(0, 103)
+        ax.set_xlim(0, 1.03 * end)
         ax.set_xticks(places, labels)
+
+
+def _chance_end(highest: float) -> int:
+    """Where the axis of a history of a chance ends, %: moves are what it is read for, so they must be seen.
+
+    It starts at 0 all the same, so that heights compare.
+    """
+    return next(
+        (end for end in (4, 8, 12, 16, 20, 24, 32, 40, 60, 80) if 1.15 * highest <= end), 100
+    )
+
+
+def _ended(label: str, end: int) -> str:
+    return f"{label}; axis to {end}%" if 0 < end < 100 else label
 
 
 def row_height(narrow: bool) -> float:
@@ -996,33 +1010,66 @@ def prior_posterior(
 def curves(
     ax: Axes,
     months: Sequence[float],
-    prior: Mapping[str, Sequence[float]],
+    prior: Mapping[str, Sequence[float]] | None,
     posterior: Mapping[str, Sequence[float]],
     *,
     label: str,
     percent: bool = False,
     marks: Marks = (),
+    x_label: str = "Months since the deal closed",
 ) -> Axes:
     """A curve over months since close before (grey) and after (blue) the evidence.
 
-    ``prior`` and ``posterior`` hold ``lower``, ``median``, ``upper``. A mark is ``(month, label,
+    ``prior``, unless it is None, and ``posterior`` hold ``lower``, ``median``, ``upper``. A mark is ``(month, label,
     status)``: a diamond left the post, a ring was still seen, a square was counted in a report.
     """
     scale = 100.0 if percent else 1.0
     place = np.asarray(months, float)
     highest = 0.0
     for band, role, dash in ((prior, "neutral", (0, (4, 3))), (posterior, "gain", "-")):
+        if band is None:
+            continue
         low, mid, high = (scale * np.asarray(band[k], float) for k in ("lower", "median", "upper"))
         ax.fill_between(place, low, high, color=PALETTE[role], alpha=0.20, linewidth=0)
         ax.plot(place, mid, color=PALETTE[role], linewidth=2, linestyle=dash)
         highest = max(highest, float(high.max()))
-    _dress(ax, x_label="Months since the deal closed", y_label=label, y_grid=True)
+    _dress(ax, x_label=x_label, y_label=label, y_grid=True)
     if percent and highest <= 100:
         _percent_axis(ax, "y")
     else:
         _ticks(ax, "y", 6)
     ax.set_xlim(float(place[0]), float(place[-1]))
     _ticks(ax, "x", 6 if is_narrow(ax) else 10)
+    if prior is None:
+        last = [scale * float(posterior[key][-1]) for key in ("median", "upper", "lower")]
+        _end_labels(ax, float(place[-1]), list(zip(last, ("median", "90%", "90%"), strict=True)))
+    else:
+        _name_before_and_after(ax, float(place[-1]), scale, prior, posterior)
+    shapes = {"exit": ("D", "loss"), "seen": ("o", "ground"), "reported": ("s", "ink")}
+    for month, _, status in marks:
+        shape, role = shapes[status]
+        y = scale * float(np.interp(month, place, np.asarray(posterior["median"], float)))
+        ax.plot(
+            [month],
+            [y],
+            shape,
+            color=PALETTE[role],
+            markeredgecolor=PALETTE["ink" if status == "seen" else role],
+            markeredgewidth=1.4,
+            markersize=7 if status == "seen" else 6.5,
+            zorder=6,
+        )
+    return ax
+
+
+def _name_before_and_after(
+    ax: Axes,
+    x: float,
+    scale: float,
+    prior: Mapping[str, Sequence[float]],
+    posterior: Mapping[str, Sequence[float]],
+) -> None:
+    """The names of two medians at their right ends."""
     bottom, top = ax.get_ylim()
     pixel = (top - bottom) / (size_of(ax)[1] * 0.7)
     ends = sorted(
@@ -1039,7 +1086,7 @@ def curves(
     for y, name in ends:
         ax.annotate(
             name,
-            (float(place[-1]), y),
+            (x, y),
             xytext=(4, 0),
             textcoords="offset points",
             va="center_baseline",
@@ -1048,21 +1095,6 @@ def curves(
             fontweight="bold",
             annotation_clip=False,
         )
-    shapes = {"exit": ("D", "loss"), "seen": ("o", "ground"), "reported": ("s", "ink")}
-    for month, _, status in marks:
-        shape, role = shapes[status]
-        y = scale * float(np.interp(month, place, np.asarray(posterior["median"], float)))
-        ax.plot(
-            [month],
-            [y],
-            shape,
-            color=PALETTE[role],
-            markeredgecolor=PALETTE["ink" if status == "seen" else role],
-            markeredgewidth=1.4,
-            markersize=7 if status == "seen" else 6.5,
-            zorder=6,
-        )
-    return ax
 
 
 def predictive(
@@ -1479,9 +1511,10 @@ def history(
     style: Any = {"drawstyle": "steps-post"} if stepped else {}
     ax.plot(years, middle, color=blue, linewidth=2, solid_capstyle="round", zorder=4, **style)
     ax.plot(years[-1:], middle[-1:], "o", color=blue, markersize=7, zorder=5, clip_on=False)
-    _dress(ax, y_label=label, y_grid=True)
+    end = _chance_end(float(high.max())) if percent else 0
+    _dress(ax, y_label=_ended(label, end), y_grid=True)
     if percent:
-        _percent_axis(ax, "y")
+        _percent_axis(ax, "y", end)
     else:
         bottom, top = float(low.min()), float(high.max())
         pad = (top - bottom) * 0.12 or abs(top) * 0.1 or 0.5

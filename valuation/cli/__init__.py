@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import click
 
@@ -22,6 +23,8 @@ from valuation.cli.options import (
     USAGE,
     exit_code,
     explain,
+    patience,
+    silence,
 )
 
 __all__ = ["FAILED", "INTERRUPTED", "OK", "REFUSED", "USAGE", "cli", "exit_code", "main"]
@@ -33,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     debug = "--debug" in words
     code = OK
     try:
-        result = cli.main(args=words, prog_name="valuation", standalone_mode=False)
+        with progress(words):
+            result = cli.main(args=words, prog_name="valuation", standalone_mode=False)
         code = result if isinstance(result, int) else OK
     except BrokenPipeError:  # `valuation evidence | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -45,6 +49,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         explain(error)
         code = exit_code(error)
     sys.exit(code)
+
+
+# These show how far they are, or wait for somebody.
+_OWN_PROGRESS = ("report", "model", "lab", "watch", "init")
+
+
+def progress(words: Sequence[str]) -> AbstractContextManager[None]:
+    """On a terminal, a word from a command that takes longer than two seconds, unless it is to be quiet."""
+    name = next((word for word in words if not word.startswith("-")), "")
+    asks = name == "news" and sys.stdin.isatty()  # it may ask for what was not given
+    quiet = bool({"--quiet", "-q", "--help", "-h"} & set(words))
+    if quiet or asks or name in ("", *_OWN_PROGRESS) or not sys.stderr.isatty():
+        return nullcontext()
+    return patience(f"valuation {name}")
 
 
 @click.group(
@@ -62,6 +80,11 @@ def cli() -> None:
       valuation report base --as-of 2025-09-01 --json
       valuation check                       ledger, settings, notebooks, reports
       valuation lab                         the notebooks in JupyterLab
+
+    \b
+    Names complete on the tab key after
+      eval "$(_VALUATION_COMPLETE=bash_source valuation)"
+    with zsh_source or fish_source for these shells.
     """
 
 
@@ -87,3 +110,17 @@ for _command in (
     questions.score,
 ):
     cli.add_command(_command)
+
+
+def commands(group: click.Group = cli, before: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Every command with its words, groups resolved."""
+    for name, command in sorted(group.commands.items()):
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
+
+
+for _name, _each in commands():
+    if _name not in _OWN_PROGRESS and all(option.name != "quiet" for option in _each.params):
+        _each.params.append(silence)

@@ -6,7 +6,9 @@ import datetime as dt
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +48,33 @@ def talk(text: str = "", *, bold: bool = False, fg: str | None = None) -> None:
     click.echo(click.style(text, bold=bold or None, fg=fg), err=True, color=colour)
 
 
+AT_WORK = (2.0, 10.0, 30.0, 60.0, 120.0, 300.0)  # seconds after which a command says it is at work
+
+
+@contextmanager
+def patience(
+    what: str, *, after: Sequence[float] = AT_WORK, say: Callable[[str], None] = talk
+) -> Iterator[None]:
+    """While the body runs, say after some seconds, and then ever more rarely, that it still does."""
+    done = threading.Event()
+
+    def watch() -> None:
+        spent = 0.0
+        for seconds in after:
+            if done.wait(seconds - spent):
+                return
+            spent = seconds
+            say(f"{what}: at work for {seconds:g} s ...")
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
 def explain(error: BaseException) -> None:
     if isinstance(error, ValuationError):
         for line in str(error).splitlines():
@@ -71,6 +100,19 @@ def explain(error: BaseException) -> None:
 # Options that several commands share.
 
 Command = Callable[..., Any]
+
+
+def names_in(folder: str, ending: str) -> Callable[..., list[str]]:
+    """Completes what a shell asks for with the names of the files of a project's folder."""
+
+    def complete(context: click.Context, parameter: click.Parameter, start: str) -> list[str]:
+        try:
+            files = (project_root() / folder).glob(f"*{ending}")
+        except ValuationError:  # outside of a project there is nothing to offer
+            return []
+        return sorted(file.stem for file in files if file.stem.startswith(start))
+
+    return complete
 
 
 def day(context: click.Context, parameter: click.Parameter, value: str | None) -> str:
@@ -101,7 +143,12 @@ def with_options(*options: Callable[[Command], Command]) -> Callable[[Command], 
 
 
 deal_option = click.option(
-    "--deal", default=DEAL, show_default=True, metavar="NAME", help="A file of params/deals/."
+    "--deal",
+    default=DEAL,
+    show_default=True,
+    metavar="NAME",
+    help="A file of params/deals/.",
+    shell_complete=names_in("params/deals", ".yaml"),
 )
 as_of_option = click.option(
     "--as-of",
@@ -121,6 +168,8 @@ override_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="No progress, no summary.")
 debug_option = click.option("--debug", is_flag=True, help="Show where an error came from.")
+# Of commands that have no summary to leave out.
+silence = click.Option(["--quiet", "-q"], is_flag=True, expose_value=False, help="No progress.")
 jobs_option = click.option(
     "--jobs",
     type=click.IntRange(1, 64),

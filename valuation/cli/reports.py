@@ -22,6 +22,7 @@ from valuation.cli.options import (
     force_option,
     jobs_option,
     json_option,
+    names_in,
     override_option,
     print_checks,
     print_json,
@@ -44,7 +45,12 @@ LAB_OPTIONS = (
 
 
 @click.command(epilog=EXIT_CODES)
-@click.argument("scenarios", nargs=-1, metavar="[SCENARIO]...")
+@click.argument(
+    "scenarios",
+    nargs=-1,
+    metavar="[SCENARIO]...",
+    shell_complete=names_in("params/scenarios", ".yaml"),
+)
 @click.option("--all", "everything", is_flag=True, help="Every scenario and model; the default.")
 @with_options(deal_option, as_of_option, seed_option, jobs_option, override_option)
 @with_options(force_option, json_option, quiet_option, debug_option)
@@ -116,7 +122,7 @@ def report(
 
 
 @click.command(epilog=EXIT_CODES)
-@click.argument("name")
+@click.argument("name", shell_complete=names_in("notebooks", ".ipynb"))
 @with_options(deal_option, as_of_option, seed_option, override_option, force_option)
 @with_options(json_option, quiet_option, debug_option)
 def model(

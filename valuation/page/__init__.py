@@ -28,6 +28,7 @@ from valuation.sections.parts import (
     notebook_style,
     section_style,
 )
+from valuation.sections.world import GLOSSARY
 
 FOLDER = Path(__file__).resolve().parent
 POLICY = (
@@ -70,6 +71,8 @@ def document(
     style = section_style() + (FOLDER / "page.css").read_text("utf-8")
     entries = [Entry(block.id, block.title) for block in blocks if isinstance(block, Section)]
     shown = [block.html if isinstance(block, Section) else esc(block) for block in blocks]
+    if any(entry.id == "glossary" for entry in entries):
+        shown = [with_terms(markup) for markup in shown]
     script = script_of(shown)
     return template.render(
         title=title,
@@ -84,6 +87,46 @@ def document(
         entries=entries,
         blocks=[_safe(block) for block in shown],
     )
+
+
+_TERMS = {name.lower(): term.id for term in GLOSSARY for name in term.names}
+_ANY_TERM = re.compile(
+    rf"(?<![\w-])({'|'.join(map(re.escape, sorted(_TERMS, key=len, reverse=True)))})(?![\w-])", re.I
+)
+_PIECE = re.compile(r"(<[^>]*>)")
+_PROSE = {"p", "figcaption", "li"}
+_APART = {"a", "svg", "table", "script", "button", "code", "label", "nav", "dl"}
+
+
+def with_terms(markup: str) -> str:
+    """Markup in which the first use of a glossary's word in running text is a link to its meaning.
+
+    Attributes, figures, tables, links and whatever a script fills are left as they are.
+    """
+    prose = apart = 0
+    met: set[str] = set()
+
+    def linked(match: re.Match[str]) -> str:
+        id = _TERMS[match.group().lower()]
+        if id in met:
+            return match.group()
+        met.add(id)
+        return f'<a class="vl-term" href="#{id}">{match.group()}</a>'
+
+    out = []
+    for piece in _PIECE.split(markup):
+        if not piece.startswith("<"):
+            out.append(_ANY_TERM.sub(linked, piece) if prose and not apart else piece)
+            continue
+        closing = piece.startswith("</")
+        name = re.split(r"[\s>/]", piece[2 if closing else 1 :], maxsplit=1)[0]
+        step = -1 if closing else 1
+        if name in _APART:
+            apart += step
+        elif name in _PROSE:
+            prose += step
+        out.append(piece)
+    return "".join(out)
 
 
 def script_of(shown: Sequence[str]) -> str:

@@ -17,16 +17,21 @@ def _line(outcome: Outcome) -> str:
     return f"{outcome.task.name}: {what} in {outcome.seconds:.1f} s"
 
 
+EVERY = 10.0  # seconds between two lines on how far a notebook is
+
+
 class Lines:
-    """A line when something begins or ends, for logs."""
+    """A line when something begins or ends, and now and then how far it is, for logs."""
 
     def __init__(self) -> None:
         self.left = 0
         self.start = self.fit_start = time.monotonic()
         self.fit_seconds = 0.0
         self.fit_word = "sampling"
+        self.told = time.monotonic()
 
     def _say(self, text: str) -> None:
+        self.told = time.monotonic()
         print(text, file=sys.stderr, flush=True)
 
     def waiting(self) -> None:
@@ -47,7 +52,8 @@ class Lines:
         self._say(f"{what} in {self.fit_seconds:.1f} s; running {self.left} notebooks")
 
     def cell(self, task: Task, done: int, total: int) -> None:
-        pass
+        if time.monotonic() - self.told >= EVERY:
+            self._say(f"{task.name}: {done} of {total} cells ...")
 
     def finished(self, outcome: Outcome) -> None:
         self._say(_line(outcome))

@@ -175,7 +175,7 @@ def table(
     )
     asks = f' data-sortable="{esc(sortable)}"' if sortable else ""
     return Html(
-        f'<div class="vl-scroll" role="region" tabindex="0" aria-label="{esc(caption)}"{asks}>'
+        f'<div class="vl-scroll" role="group" tabindex="0" aria-label="{esc(caption)}"{asks}>'
         f"{inner}</div>"
     )
 

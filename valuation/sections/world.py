@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from valuation import plots
@@ -10,6 +11,7 @@ from valuation.sections import words
 from valuation.sections.parts import (
     Html,
     Section,
+    anchor,
     columns,
     details,
     esc,
@@ -34,6 +36,11 @@ def _chances(
     *,
     group: str,
     what: str,
+    name: Callable[[Results], str] = lambda row: str(row["subject"]),
+    more: Sequence[str] = (),
+    told: Callable[[Results], Sequence[str]] = lambda row: (),
+    after: Sequence[Html] = (),
+    before: str = "",
 ) -> Section:
     dates = sorted({date for row in rows for date in row[key]})
     first, last = dates[0], dates[-1]
@@ -50,7 +57,7 @@ def _chances(
         f"figure-{id}",
         lambda ax: plots.movement(
             ax,
-            [row["subject"] for row in ranked],
+            [name(row) for row in ranked],
             [float(row[key].get(first, row[key][last])) for row in ranked],
             [float(row[key][last]) for row in ranked],
             first_name=words.long_date(first),
@@ -65,13 +72,15 @@ def _chances(
         heads=columns(
             "Name",
             group,
+            *more,
             *(words.long_date(date) for date in dates),
-            numeric=range(2, 2 + len(dates)),
+            numeric=range(2, 2 + len(more) + len(dates)),
         ),
         rows=[
             (
                 row["subject"],
                 _group(row),
+                *told(row),
                 *(
                     words.percent(row[key][date]) if row[key].get(date) is not None else "–"
                     for date in dates
@@ -82,7 +91,8 @@ def _chances(
         height=84 + 28 * len(ranked),
         narrow_height=74 + 42 * len(ranked),
     )
-    return section(id, heading, drawing, summary=reading)
+    body = [paragraph(before)] if before else []
+    return section(id, heading, *body, drawing, *after, summary=f"{before} {reading}".strip())
 
 
 def _group(row: Results) -> str:
@@ -93,7 +103,8 @@ def _group(row: Results) -> str:
 
 
 def people(results: Results) -> Section:
-    """Who is likely to be in post on coming dates."""
+    """Who is likely to be in post on coming dates, and the curves behind it with what was seen."""
+    curves = [_survival(row) for row in get(results, "survival") if row["marks"]]
     return _chances(
         "people",
         "Who is still there",
@@ -101,18 +112,106 @@ def people(results: Results) -> Section:
         "probability_in_post",
         group="Cohort",
         what="be in post",
+        after=[
+            tag("h3", "By months in post, with what was seen"),
+            tag("div", join(curves), class_="vl-grid"),
+        ]
+        if curves
+        else [],
+    )
+
+
+_STATUS = {"exit": "left", "seen": "still there when last seen"}
+
+
+def _survival(row: Results) -> Html:
+    """One cohort's curve; a diamond is an exit, a ring a last sighting, from where on nothing is known."""
+    cohort = str(row["cohort"]).replace("_", " ")
+    marks = sorted(row["marks"], key=lambda mark: (mark["month"], mark["label"]))
+    named = {str(mark["label"]) for mark in marks}
+    gone = {str(mark["label"]) for mark in marks if mark["status"] == "exit"}
+    year = next((at for at, month in enumerate(row["months"]) if month >= 24), -1)
+    reading = (
+        f"{words.upper_first(cohort)}: after {row['months'][year]} months in post "
+        f"{words.percent(row['median'][year])} are expected to be still there, 90% interval "
+        f"{words.percent(row['lower'][year])} to {words.percent(row['upper'][year])}. Of "
+        f"{words.counted(len(named), 'person', 'people')} followed by name {len(gone)} left (diamonds) and "
+        f"{words.counted(len(named - gone), 'was', 'were')} still there when last seen (rings)."
+    )
+    step = max(1, len(row["months"]) // 10)
+    return figure(
+        f"figure-survival-{anchor(cohort)}",
+        lambda ax: plots.curves(
+            ax,
+            row["months"],
+            None,
+            row,
+            label=f"Still in post: {cohort}",
+            percent=True,
+            marks=[(float(m["month"]), str(m["label"]), m["status"]) for m in marks],
+            x_label="Months since the deal closed, or since joining",
+        ),
+        title=f"{words.upper_first(cohort)}: chance of being in post",
+        reading=reading,
+        heads=columns("Months", "5%", "Median", "95%", numeric=[0, 1, 2, 3]),
+        rows=[
+            (
+                str(row["months"][at]),
+                *(words.percent(row[key][at]) for key in ("lower", "median", "upper")),
+            )
+            for at in range(0, len(row["months"]), step)
+        ],
+        height=270,
+        half=True,
+        more=table(
+            f"{words.upper_first(cohort)}: what was seen",
+            columns("Who", "Month", "Status", numeric=[1]),
+            [
+                (str(m["label"]), words.compact(float(m["month"])), _STATUS[m["status"]])
+                for m in marks
+            ],
+        ),
     )
 
 
 def customers(results: Results) -> Section:
-    """Which customers are likely to be buying on coming dates."""
+    """Which customers are likely to be buying on coming dates, and how much of the revenue that is."""
+    rows = list(get(results, "customers"))
+
+    def share(row: Results) -> float:
+        return float(row.get("revenue_share") or 0.0)
+
     return _chances(
         "customers",
         "Who still buys",
-        get(results, "customers"),
+        rows,
         "probability_active",
         group="Segment",
         what="be buying",
+        name=lambda row: (
+            f"{row['subject']} ({words.percent(share(row))})" if share(row) else str(row["subject"])
+        ),
+        more=["Share of revenue at close"],
+        told=lambda row: [words.percent(share(row)) if share(row) else "–"],
+        before=_revenue_kept(rows, share),
+    )
+
+
+def _revenue_kept(rows: Sequence[Results], share: Callable[[Results], float]) -> str:
+    """Chances weighted by the revenue that each customer stood for at close."""
+    weighed = [row for row in rows if share(row) > 0]
+    if not weighed:
+        return ""
+    dates = sorted(set.intersection(*(set(row["probability_active"]) for row in weighed)))
+    whole = sum(share(row) for row in weighed)
+
+    def kept(date: str) -> float:
+        return sum(share(row) * float(row["probability_active"][date]) for row in weighed) / whole
+
+    told = [f"{words.percent(kept(date))} by {words.long_date(date)}" for date in dates]
+    return (
+        f"The customers whose weight is known stood for {words.percent(whole)} of revenue at close (in "
+        f"brackets: each one's share). Weighted by it, the share expected to be buying is {words.listed(told)}."
     )
 
 
@@ -348,36 +447,107 @@ def diagnostics(results: Results) -> Section:
     )
 
 
-GLOSSARY: Mapping[str, str] = {
-    "As-of date": "Only what was published by this day is used.",
-    "Condition": (
+@dataclass(frozen=True)
+class Term:
+    """A word that a reader may not know: how pages write it, first its heading, and what it means."""
+
+    names: tuple[str, ...]
+    meaning: str
+
+    @property
+    def id(self) -> str:
+        """Where its meaning stands on a page."""
+        return f"word-{anchor(self.names[0])}"
+
+
+def _term(meaning: str, *names: str) -> Term:
+    return Term(names, meaning)
+
+
+GLOSSARY: Sequence[Term] = (
+    _term("Only what was published by this day is used.", "As-of date"),
+    _term(
+        "How surprising news was, in tosses of a coin: 1 bit is as likely as heads, 10 bits about one in a thousand.",
+        "Bits",
+    ),
+    _term(
         "Something supposed to happen. Futures in which it does not are left out; the chance that "
-        "it happens is the model's own."
+        "it happens is the model's own.",
+        "Condition",
     ),
-    "Draw or future": "One complete simulated course of events, consistent with the evidence.",
-    "Grade": (
-        "How believable a claim is, A to D, each grade standing for a chance that it is true."
+    _term(
+        "One complete simulated course of events, consistent with the evidence.",
+        "Draw or future", "draws", "futures",
     ),
-    "Hurdle rate": "The yearly return that the money is asked to earn.",
-    "Interval": (
+    _term("A quantity that the value depends on, such as who stays or what is sold.", "Driver", "drivers"),
+    _term(
+        "How many independent futures the simulated ones are worth; the error follows from them.",
+        "Effective draws", "effective sample",
+    ),
+    _term(
+        "What it would be worth, at most, to know all that is uncertain before choosing: the mean gain from "
+        "choosing right in every future. No study is worth more.",
+        "EVPI", "value of perfect information",
+    ),
+    _term("The same for one driver or group of drivers only.", "EVPPI"),
+    _term("What a piece of news yet to come is worth, with the errors that such news has.", "EVSI"),
+    _term(
+        "How believable a claim is, A to D, each grade standing for a chance that it is true.", "Grade", "grades"
+    ),
+    _term("The yearly return that the money is asked to earn.", "Hurdle rate", "hurdle"),
+    _term(
         "The range that holds the stated share of the futures, with equal shares left out below "
-        "and above."
+        "and above.",
+        "Interval", "90% interval",
     ),
-    "Net present value": "All later money discounted to the day the deal closed, less the outlay.",
-    "Prior and posterior": "What was believed before the evidence, and after it.",
-    "Set by assumption": (
-        "A quantity fixed by hand, whatever the evidence says. It is a what-if, not a forecast."
+    _term(
+        "Internal rate of return: the yearly rate at which what comes back is worth what was paid.", "IRR"
     ),
-    "Simulation error": "How much the number would move if the same simulation were run again.",
-    "Strategic value": "Value that no market prices, such as talent kept or rivals held back.",
-    "Words for chances": words.likely_words(),
-}
+    _term(
+        "A check of updating by weights: above 0.7 a few draws carry too much, and the model is fitted again.",
+        "k-hat",
+    ),
+    _term("Multiple of invested capital: money that comes back over money paid; 1 is all of it, once.", "MOIC"),
+    _term(
+        "NPV: all later money discounted to the day the deal closed, less the outlay.",
+        "Net present value", "NPV",
+    ),
+    _term(
+        "What was believed before the evidence (prior) and after it (posterior).",
+        "Prior and posterior", "prior", "priors", "posterior",
+    ),
+    _term(
+        "One way of believing before the evidence: the house's, a sceptic's, an enthusiast's. The same evidence "
+        "is read by each.",
+        "Prior set", "prior sets",
+    ),
+    _term(
+        "A quantity fixed by hand, whatever the evidence says. It is a what-if, not a forecast.",
+        "Set by assumption",
+    ),
+    _term(
+        "An item's part of a change, averaged over every order in which the items could have come, so that none "
+        "is favoured by coming first. The parts add up to the change.",
+        "Shapley share", "Shapley shares", "Shapley",
+    ),
+    _term(
+        "How much the number would move if the same simulation were run again; also Monte Carlo error.",
+        "Simulation error", "Monte Carlo error",
+    ),
+    _term(
+        "Value that no market prices: talent kept, better models, rivals held back.", "Strategic value"
+    ),
+    _term(words.likely_words(), "Words for chances"),
+)  # fmt: skip
 
 
 def glossary() -> Section:
-    """The words of the page."""
+    """The words of the page; a page links to them where it uses them."""
     items = join(
-        [join([tag("dt", term), tag("dd", meaning)]) for term, meaning in sorted(GLOSSARY.items())]
+        [
+            join([tag("dt", term.names[0], id=term.id), tag("dd", term.meaning)])
+            for term in sorted(GLOSSARY, key=lambda term: term.names[0].lower())
+        ]
     )
     return section(
         "glossary", "Words", tag("dl", items, class_="vl-words"), summary="What the words mean."

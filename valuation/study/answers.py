@@ -74,6 +74,7 @@ def results_of(study: Study) -> dict[str, Any]:
         "drivers": driver_bands(drivers, weight),
         "quantities": _quantities(study, weight, noise),
         "people": _people(study, weight),
+        "survival": _survival(study, weight),
         "customers": _customers(study, weight),
         "evidence": _evidence(study),
         "evidence_counts": _counts(study),
@@ -620,6 +621,59 @@ def _people(study: Study, weight: np.ndarray) -> list[dict[str, Any]]:
             }
         )
     return out
+
+
+CURVE_STEP_MONTHS = 2
+CURVE_MONTHS = 60  # beyond, nothing has been seen of anybody, and the marks would crowd at the left
+
+
+def _survival(study: Study, weight: np.ndarray) -> list[dict[str, Any]]:
+    """The chance of being in post by months in post, by cohort, with what was seen of its named people."""
+    from valuation.models import retention
+
+    curves = study.curves["cohort_survival"]
+    months = np.arange(0, min(CURVE_MONTHS + 1, curves.shape[2]), CURVE_STEP_MONTHS)
+    out = []
+    for place, cohort in enumerate(retention.cohorts(study.evidence.context)):
+        tail = (1.0 - CI_PROB) / 2.0
+        levels = [
+            decision.quantiles(curves[:, place, month], [tail, 0.5, 1.0 - tail], weight)
+            for month in months
+        ]
+        lower, median, upper = (_rounded(np.array(line), 5) for line in zip(*levels, strict=True))
+        out.append(
+            {
+                "cohort": cohort,
+                "months": [int(month) for month in months],
+                "lower": lower,
+                "median": median,
+                "upper": upper,
+                "marks": seen_of(study, cohort),
+            }
+        )
+    return out
+
+
+def seen_of(study: Study, cohort: str) -> list[dict[str, Any]]:
+    """Exits and last sightings of a cohort's named people, on their own clocks."""
+    from valuation.models import retention
+
+    context = study.evidence.context
+    roster = context.people.set_index("subject")
+    marks = []
+    for _, row in study.evidence.rows.iterrows():
+        if row["kind"] not in ("departure", "sighting"):
+            continue
+        if roster.loc[row["subject"], "cohort"] != cohort:
+            continue
+        marks.append(
+            {
+                "month": float(retention.clock(context, row["subject"], row)),
+                "label": row["subject"],
+                "status": "exit" if row["kind"] == "departure" else "seen",
+            }
+        )
+    return marks
 
 
 def _customers(study: Study, weight: np.ndarray) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from valuation.errors import ModelError
 from valuation.models import MODELS, joint, retention
 from valuation.ops import numpy_ops
 from valuation.schema import CI_PROB, date_after
-from valuation.study.answers import _evidence, run_of, told_checks
+from valuation.study.answers import _evidence, run_of, seen_of, told_checks
 from valuation.study.case import stacked
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def _curves(
                     "fraction",
                     prior["cohort_survival"][:, g, :],
                     posterior["cohort_survival"][:, g, :],
-                    _marks(study, cohort),
+                    seen_of(study, cohort),
                 )
             )
         out.append(
@@ -203,26 +203,6 @@ def _curves(
     for name, label, unit in SHOWN.get(model, ()):
         out.append(_curve(study, name, label, unit, prior[name], posterior[name], []))
     return out
-
-
-def _marks(study: Study, cohort: str) -> list[dict[str, Any]]:
-    """Exits and last sightings of a cohort's named people, on their own clocks."""
-    context = study.evidence.context
-    roster = context.people.set_index("subject")
-    marks = []
-    for _, row in study.evidence.rows.iterrows():
-        if row["kind"] not in ("departure", "sighting"):
-            continue
-        if roster.loc[row["subject"], "cohort"] != cohort:
-            continue
-        marks.append(
-            {
-                "month": float(retention.clock(context, row["subject"], row)),
-                "label": row["subject"],
-                "status": "exit" if row["kind"] == "departure" else "seen",
-            }
-        )
-    return marks
 
 
 def _curve(

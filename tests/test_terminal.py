@@ -1,0 +1,254 @@
+"""The terminal: every command keeps to its promises, whatever it is for."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+from example_results import conditional_results, example_results
+
+from valuation import cli
+from valuation.cli.options import patience
+from valuation.report.progress import Lines
+from valuation.report.runs import Task
+from valuation.report.summary import WIDTH, summary
+
+COMMANDS = dict(cli.commands())
+each_command = pytest.mark.parametrize("name", sorted(COMMANDS))
+# What each needs to get as far as its work.
+GIVEN = {
+    "compare": ["latest", "latest"],
+    "init": ["demo"],
+    "model": ["retention"],
+    "news show": ["B001"],
+    "news supersede": ["B001"],
+    "prior set": ["z", "--quantiles", "0.5=1", "--reason", "r", "--by", "b"],
+    "prior show": ["z"],
+    "resolve": ["Q01", "--outcome", "yes", "--source", "s"],
+}
+ESCAPE = "\x1b["
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, project: Path) -> Run:
+    """The command in a copy of the project: exit code, stdout, stderr."""
+    monkeypatch.setenv("VALUATION_HOME", str(project))
+
+    def run(*words: str) -> tuple[int, str, str]:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            cli.main(words)
+        out, err = capfd.readouterr()
+        return int(stopped.value.code or 0), out, err
+
+    return run
+
+
+@each_command
+def test_help_fits_a_terminal_and_says_how_to_be_quiet_and_where_errors_come_from(
+    run: Run, name: str
+) -> None:
+    code, out, err = run(*name.split(), "--help")
+    assert (code, err) == (0, "")
+    assert max(map(len, out.splitlines())) <= WIDTH
+    assert ESCAPE not in out
+    if name == "lab":  # its options are JupyterLab's
+        return
+    assert "--debug" in out
+    if name not in ("init", "watch"):  # one asks, the other has nothing but its answers to say
+        assert "-q, --quiet" in out
+
+
+@each_command
+def test_an_error_is_one_line_and_its_origin_is_shown_only_when_asked_for(
+    run: Run, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def broken(context: click.Context) -> None:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(COMMANDS[name], "invoke", broken)
+    words = [*name.split(), *GIVEN.get(name, [])]
+    code, out, err = run(*words)
+    assert (code, out) == (cli.FAILED, "")
+    assert err == "error: RuntimeError: boom; run it with --debug to see where\n"
+    code, out, err = run(*words, "--debug")
+    assert code == cli.FAILED
+    assert err.startswith("Traceback (most recent call last)")
+    assert err.endswith("error: RuntimeError: boom; run it with --debug to see where\n")
+
+
+@each_command
+def test_a_slip_of_the_hand_is_told_in_one_line_with_where_to_look(run: Run, name: str) -> None:
+    if name == "lab":
+        return
+    code, out, err = run(*name.split(), *GIVEN.get(name, []), "--no-such-option")
+    assert (code, out) == (cli.USAGE, "")
+    assert re.fullmatch(
+        rf"error: No such option '?--no-such-option'?\.?.* \(see `valuation {name} --help`\)\n", err
+    )
+
+
+@each_command
+def test_no_option_is_taken_twice(name: str) -> None:
+    taken = [word for param in COMMANDS[name].params for word in param.opts]
+    assert len(set(taken)) == len(taken)
+
+
+def typed(project: Path, *words: str, **environment: str) -> str:
+    """What a command shows on a terminal."""
+    ours, theirs = pty.openpty()
+    given = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR")}
+    with subprocess.Popen(
+        [sys.executable, "-m", "valuation", *words],
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=theirs,
+        env=given | {"VALUATION_HOME": str(project), "TERM": "xterm-256color"} | environment,
+    ) as command:
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                piece = os.read(ours, 65536)
+            except OSError:  # how a terminal says that nobody writes to it any more
+                break
+            if not piece:
+                break
+            shown += piece
+        command.wait()
+    os.close(ours)
+    return shown.decode()
+
+
+def test_colours_are_for_a_terminal_and_no_color_turns_them_off(project: Path) -> None:
+    (project / "params" / "credibility.yaml").write_text("nonsense: 1\n", encoding="utf-8")
+    coloured = typed(project, "check")
+    plain = typed(project, "check", NO_COLOR="1")
+    assert ESCAPE in coloured
+    assert "FAIL" in plain
+    assert ESCAPE not in plain
+    piped = subprocess.run(
+        [sys.executable, "-m", "valuation", "check"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"VALUATION_HOME": str(project)},
+        check=False,
+    )
+    assert "FAIL" in piped.stdout
+    assert ESCAPE not in piped.stdout + piped.stderr
+
+
+def test_a_command_that_takes_longer_says_so_and_more_and_more_rarely() -> None:
+    said: list[str] = []
+    with patience("valuation check", after=(0.05, 0.2, 60.0), say=said.append):
+        time.sleep(0.6)
+    assert said == [
+        "valuation check: at work for 0.05 s ...",
+        "valuation check: at work for 0.2 s ...",
+    ]
+    time.sleep(0.1)
+    assert len(said) == 2
+    quick: list[str] = []
+    with patience("valuation check", after=(5.0,), say=quick.append):
+        pass
+    assert quick == []
+
+
+@each_command
+def test_progress_is_for_people_and_off_when_it_is_to_be_quiet(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    from contextlib import nullcontext
+
+    words = [*name.split(), *GIVEN.get(name, [])]
+    assert isinstance(cli.progress(words), nullcontext)  # no terminal here
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: False, raising=False)
+    own = name in ("report", "model", "lab", "watch", "init")
+    assert isinstance(cli.progress(words), nullcontext) == own
+    assert isinstance(cli.progress([*words, "--quiet"]), nullcontext)
+    assert isinstance(cli.progress([*words, "-q"]), nullcontext)
+
+
+def test_a_long_notebook_says_how_far_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("valuation.report.progress.time.monotonic", lambda: now[0])
+    lines = Lines()
+    task = Task("scenarios", "base", "base", tmp_path, {}, tmp_path, tmp_path)
+    for done in range(5):
+        now[0] += 4.0
+        lines.cell(task, done, 5)
+    assert capsys.readouterr().err == "base: 2 of 5 cells ...\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_is_told_how_to_complete(shell: str) -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "valuation"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"_VALUATION_COMPLETE": f"{shell}_source"},
+        check=False,
+    )
+    assert told.returncode == 0
+    assert f"_VALUATION_COMPLETE={shell}_complete" in told.stdout
+    assert "valuation" in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("typed_so_far", "offered"),
+    [
+        ("valuation rep", {"report", "replay"}),
+        ("valuation report fo", {"founder_leaves"}),
+        ("valuation report --deal m", {"meta_scale", "microsoft_linkedin"}),
+        ("valuation news s", {"seal", "show", "supersede"}),
+    ],
+)
+def test_commands_scenarios_and_deals_complete(typed_so_far: str, offered: set[str]) -> None:
+    words = typed_so_far.split(" ")
+    told = subprocess.run(
+        [sys.executable, "-m", "valuation"],
+        capture_output=True,
+        text=True,
+        env=os.environ
+        | {
+            "_VALUATION_COMPLETE": "bash_complete",
+            "COMP_WORDS": typed_so_far,
+            "COMP_CWORD": str(len(words) - 1),
+        },
+        cwd=Path(__file__).resolve().parents[1],
+        check=False,
+    )
+    assert {line.split(",", 1)[1] for line in told.stdout.splitlines()} == offered
+
+
+def test_outside_of_a_project_there_is_nothing_to_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from valuation.cli.options import names_in
+
+    monkeypatch.setenv("VALUATION_HOME", str(tmp_path))
+    context = click.Context(cli.cli)
+    option = click.Option(["--deal"])
+    assert names_in("params/deals", ".yaml")(context, option, "m") == []
+
+
+def test_the_summary_answers_the_question_in_eighty_columns() -> None:
+    text = summary([example_results(), conditional_results()], "A notice. " * 30)
+    assert max(map(len, text.splitlines())) <= WIDTH
+    assert text.startswith("Does ")
+    assert "pay off" in text.splitlines()[0]
+    assert "in about 16 of 100 simulated futures" in " ".join(text.split())
+    assert ESCAPE not in text
