@@ -50,7 +50,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _bug(
         "a false claim says the opposite instead of nothing", "models/base.py",
         "np.maximum(log_false, -745.0) + self.log_p0",
-        "np.maximum(log_false, -745.0) + np.log1p(-np.exp(self.log_p0))", "joint",
+        "np.maximum(log_false, -745.0) - plain", "joint",
     ),
     _bug(
         "p0 is the mean of logs, not of probabilities", "models/base.py",
