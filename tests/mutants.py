@@ -453,7 +453,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "float(np.exp(ratio - top).mean())", "math.exp(float((ratio - top).mean()))", "sensitivity",
     ),
     _bug(
-        "the disagreement of prior sets is left out of the share they agree on", "sensitivity.py",
+        "prior sets that hardly anybody believes disagree as much as others", "sensitivity.py",
         "between = sum(share[n] * (means[n] - middle) ** 2 for n in share)",
         "between = sum((means[n] - middle) ** 2 for n in share)", "sensitivity",
     ),
