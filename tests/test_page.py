@@ -309,6 +309,34 @@ class ExampleStudy:
         return None
 
 
+class Controls:
+    """What a page can show of controls that need a front end: their words."""
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        return {"text/plain": "controls"}
+
+
+def example_exploration():
+    """What the notebook of moves shows before anything is moved."""
+    results = example_results()
+    head = results["headline"]
+    return {
+        "schema": 1,
+        **{key: results[key] for key in ("deal", "as_of", "run", "diagnostics")},
+        "explored": {
+            **{
+                "moved": [],
+                "why": "",
+                "condition": 1.0,
+                "npv_mcse": 0.1,
+                "effective_draws": 4000.0,
+            },
+            **head,
+        },
+        "levers": {"z": "How well the two mesh", "beta": "Conflict effect on rivals"},
+    }
+
+
 def example_module():
     module = types.ModuleType("valuation.study")
     module.open_study = lambda **asked: ExampleStudy()
@@ -317,6 +345,8 @@ def example_module():
         {key: example_results()[key] for key in ("deal", "as_of", "run", "diagnostics")}
         | example_method_results()
     )
+    module.explore_results = lambda study: example_exploration()
+    module.explore = lambda study: Controls()
     module.compare = lambda **asked: example_comparison()
     module.score_results = lambda study: example_scores()
     module.open_change = lambda **asked: types.SimpleNamespace(results=example_update())
@@ -570,3 +600,16 @@ def test_a_page_without_a_glossary_links_to_none():
         notebook(sections.npv(results), sections.glossary()), results
     )
     assert 'class="vl-term"' not in page.to_html(notebook(sections.npv(results)), results)
+
+
+def test_title_author_and_currency_of_the_deal_file_head_the_page():
+    results = example_results()
+    shown = [sections.definitions(results), sections.provenance(results)]
+    assert 'name="author"' not in page.to_html(notebook(*shown), results)
+    results["deal"] |= {"title": "A <deal>", "author": 'The "desk" & co', "currency": "USD"}
+    shown = [sections.definitions(results), sections.provenance(results)]
+    html = page.to_html(notebook(*shown), results, title="For the board")
+    assert "<title>For the board</title>" in html
+    assert '<meta name="author" content="The &#34;desk&#34; &amp; co">' in html
+    assert "A &lt;deal&gt; · By The &#34;desk&#34; &amp; co ·" in html
+    assert "USD, in billions (bn)" in html

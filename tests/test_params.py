@@ -562,3 +562,12 @@ def test_numbers_of_a_deal_are_plain_floats():
     deal = load_deal("meta_scale", ROOT)
     assert type(deal.outlay.equity_usd_bn) is float
     assert np.isfinite(deal.discount.strategic_per_year)
+
+
+def test_a_deal_may_name_its_author_and_needs_no_fit_for_it(project: Path) -> None:
+    from valuation.study.items import WORDS
+
+    write_deal(project, edited("currency: USD\n", "currency: USD\nauthor: Corporate development\n"))
+    assert load_deal("meta_scale", project).author == "Corporate development"
+    assert load_deal("meta_scale", ROOT).author is None
+    assert "author" in WORDS

@@ -56,6 +56,7 @@ def document(
     heading: str = "",
     kicker: str = "",
     description: str = "",
+    author: str = "",
     footer: str = "",
     home: str = "",
 ) -> str:
@@ -79,6 +80,7 @@ def document(
         heading=heading or title,
         kicker=kicker,
         description=description,
+        author=author,
         home=home,
         footer=footer or "Made by valuation. No part of this page asks anything of a network.",
         policy=_policy(script),
@@ -192,6 +194,7 @@ def to_html(
         heading=heading or title,
         kicker=kicker(results),
         description=shown[0].summary,
+        author=str(results.get("deal", {}).get("author") or ""),
         blocks=blocks,
         home=home,
     )
@@ -202,6 +205,8 @@ def kicker(results: Mapping[str, Any]) -> str:
     parts = []
     if "deal" in results:
         parts.append(str(results["deal"]["title"]))
+        if author := results["deal"].get("author"):
+            parts.append(f"By {author}")
     if "scenario" in results:
         parts.append(f"Scenario: {results['scenario']['title']}")
         if terms := [words.spell_dates(str(t)) for t in results["scenario"].get("terms", ())]:

@@ -278,6 +278,7 @@ class Deal(Record):
     priors: InnerPath
     prior_set: Name
     currency: Literal["USD"]
+    author: Text | None = None  # who answers for the settings; heads every page
     outlay: Outlay
     stake: Stake
     services: Services

@@ -81,7 +81,7 @@ EVENTS: dict[str, tuple[str, str]] = {
 # What a scenario may not change: who the deal is between, and what its posterior was fitted to.
 FIXED_TERMS = (
     "name", "title", "acquirer", "target", "founder", "closed", "seeds", "priors",
-    "prior_set", "currency", "scenarios", "prior_range", "ending",
+    "prior_set", "currency", "author", "scenarios", "prior_range", "ending",
 )  # fmt: skip
 
 Value = Annotated[float, Within(-1e6, 1e6, "in the driver's unit")]

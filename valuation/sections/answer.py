@@ -440,7 +440,10 @@ def outside_view(results: Results) -> Section:
 def provenance(results: Results) -> Section:
     """Which inputs, code and seed made this page."""
     run = get(results, "run")
+    deal = results.get("deal", {})
     rows: list[Sequence[str]] = [
+        *([("Author of the settings", str(deal["author"]))] if deal.get("author") else []),
+        *([("Currency", f"{deal['currency']}, in billions (bn)")] if deal.get("currency") else []),
         ("Information up to", words.long_date(results["as_of"])),
         ("Made", str(run["created"])[:19].replace("T", " ") + " UTC"),
         ("Random seed", str(run["seed"])),

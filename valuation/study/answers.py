@@ -92,6 +92,8 @@ def told_deal(deal: Deal) -> dict[str, Any]:
     return {
         "name": deal.name,
         "title": deal.title,
+        "author": deal.author,
+        "currency": deal.currency,
         "acquirer": deal.acquirer,
         "target": deal.target,
         "outlay_usd_bn": deal.outlay.total_usd_bn,

@@ -31,7 +31,7 @@ NEWS, REVISIONS, PRIORS, TERMS, SCENARIO = (
 ROSTERS = ("people", "customers", "vendors", "entities")
 # Terms of a deal that no number which an update splits depends on.
 WORDS = frozenset(
-    {"name", "title", "acquirer", "target", "seeds", "priors"}
+    {"name", "title", "author", "acquirer", "target", "seeds", "priors"}
     | {"decision_date", "options", "disclosures", "scenarios", "prior_range", "ending"}
 )
 # What a row says; ids, wording and where it stood do not count. Its root does where another row shares it.
