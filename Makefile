@@ -25,7 +25,7 @@ test: setup ## run the tests (a few minutes)
 test-slow: setup ## run the long tests: whole notebooks, recovery, ten seeds, the browser
 	@$(BIN)/python -m pytest -n 2 --dist load -m slow --durations=15 $(PYTEST)
 
-bench: setup ## time the update against a refit, a session and a long ledger (about ten minutes)
+bench: setup ## time the update against a refit, a session, a long ledger and a page (about ten minutes)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 mutants: setup ## plant small bugs one at a time and see that the tests catch them (about an hour)

@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.processes import (
+    PROJECT,
     CommandFailed,
     Spent,
     Times,
@@ -146,11 +148,43 @@ def a_long_ledger(folder: Path, repeats: int) -> Outcome:
     )
 
 
+def a_page_opened(folder: Path, repeats: int) -> Outcome:
+    """The shipped report in headless Chromium, from its file; processor time is that of scripts, then of all."""
+    from playwright.sync_api import sync_playwright
+
+    file = folder / "index.html"
+    shutil.copy(PROJECT / "reports" / "example" / "index.html", file)
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    paint, load = Times("report, first paint (CPU: scripts)"), Times("report, loaded (CPU: all)")
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        for number in range(1, repeats + 1):
+            say(f"  a page, {number} of {repeats} ...")
+            view = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+            session = view.context.new_cdp_session(view)
+            session.send("Performance.enable")
+            view.goto(file.as_uri())
+            view.wait_for_function("performance.getEntriesByType('paint').length > 1")
+            spent = {
+                m["name"]: m["value"] for m in session.send("Performance.getMetrics")["metrics"]
+            }
+            first, loaded = view.evaluate(
+                """() => [performance.getEntriesByName('first-contentful-paint')[0].startTime,
+                    performance.getEntriesByType('navigation')[0].loadEventEnd]"""
+            )
+            paint.runs.append(Spent(first / 1000, spent["ScriptDuration"]))
+            load.runs.append(Spent(loaded / 1000, spent["TaskDuration"]))
+            view.context.close()
+        browser.close()
+    return Outcome((paint, load), (Limit("report opened from its file, s", load.wall, 0.5),))
+
+
 PARTS: dict[str, Callable[[Path, int], Outcome]] = {
     "update": update_against_refit,
     "session": update_in_a_session,
     "ten": ten_items,
     "ledger": a_long_ledger,
+    "page": a_page_opened,
 }
 
 

@@ -324,13 +324,11 @@ def example_exploration():
         "schema": 1,
         **{key: results[key] for key in ("deal", "as_of", "run", "diagnostics")},
         "explored": {
-            **{
-                "moved": [],
-                "why": "",
-                "condition": 1.0,
-                "npv_mcse": 0.1,
-                "effective_draws": 4000.0,
-            },
+            "moved": [],
+            "why": "",
+            "condition": 1.0,
+            "npv_mcse": 0.1,
+            "effective_draws": 4000.0,
             **head,
         },
         "levers": {"z": "How well the two mesh", "beta": "Conflict effect on rivals"},
