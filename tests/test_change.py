@@ -56,7 +56,7 @@ def few_quantities(drivers: xr.Dataset, study: Study) -> tuple[tuple[Quantity, .
     ]
     for group, data in (
         ("event", decision.driver_events(drivers, study.deal)),
-        ("driver", decision.driver_scalars(drivers, study.deal)),
+        ("driver", decision.driver_scalars(drivers, study.deal, fixed=True)),
     ):
         found += [
             (Quantity(str(n), str(n), "", group), np.asarray(v, dtype=float))
@@ -774,6 +774,25 @@ def test_terms_that_must_agree_are_attributed_though_one_alone_cannot_stand(old)
     answer = moved(old, new).answer
     add_up(answer)
     assert {i["item"] for i in answer["items"]} == {"term horizon_years", "term integration"}
+
+
+def test_a_driver_that_stands_still_in_some_combination_only_is_told_all_the_same(base, old):
+    """Once the founder has certainly left, whether they are there is no longer open in any draw."""
+    sure = {**world.DOUBTED, "A": 1.0}
+    left = LEFT | {"credibility": "A", "event_date": "2025-09-01", "published": "2025-09-02"}
+    back = DAY | {
+        "id": "N9",
+        "kind": "sighting",
+        "subject": world.FOUNDER,
+        "root": "ada9",
+        "credibility": "C",
+    }
+    before, after = (
+        replace(state(base, rows), credibility=sure) for rows in (KNOWN, (*KNOWN, left, back, GOOD))
+    )
+    answer = moved(before, after).answer
+    add_up(answer)
+    assert "founder_in_post" in table(answer)
 
 
 def test_progress_is_told_for_every_combination(base, old):

@@ -259,3 +259,14 @@ def test_without_scripts_the_shipped_answer_stands_and_no_dead_control(browser, 
     assert "above 0 in" in found.locator("#live-answer").inner_text()
     assert len(found.locator("#live-parts tbody tr").all()) == len(DEAL.components) + 1
     found.context.close()
+
+
+@pytest.mark.parametrize("rate", [-0.1, 0.4])
+def test_rates_beyond_the_nodes_are_not_extrapolated(rate):
+    from types import SimpleNamespace
+
+    study = SimpleNamespace(deal=priced(rate, 0.1), prior_set="house")
+    assert live.live_of(study) is None
+    html = sections.live(example_results() | {"live": None}).html
+    assert "live-controls" not in html
+    assert "change its file" in html

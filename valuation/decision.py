@@ -321,8 +321,10 @@ def waterfall(
     )
 
 
-def driver_scalars(drivers: xr.Dataset, deal: Deal) -> xr.Dataset:
+def driver_scalars(drivers: xr.Dataset, deal: Deal, *, fixed: bool = False) -> xr.Dataset:
     """One number a draw for each driver, dims ``(draw)``, with ``units`` and ``label``.
+
+    Those that are the same in every draw are left out unless ``fixed`` asks for them, too.
 
     A monthly driver is averaged over the months in which the deal's terms use it, or read at the
     exit month where they use it then. Indicators are the part of those months in which they are 1.
@@ -352,7 +354,8 @@ def driver_scalars(drivers: xr.Dataset, deal: Deal) -> xr.Dataset:
     for key, values in drivers.data_vars.items():
         if values.dims == (DRAW,) and key != "weight":
             made[str(key)] = values.astype(float).assign_attrs(values.attrs)
-    return xr.Dataset({k: x for k, x in made.items() if moves(x)}).reset_coords(drop=True)
+    kept = {name: values for name, values in made.items() if fixed or moves(values)}
+    return xr.Dataset(kept).reset_coords(drop=True)
 
 
 def moves(driver: xr.DataArray) -> bool:

@@ -15,6 +15,7 @@ Array = NDArray[np.float64]
 
 LEAST_TAIL = 5
 GRID = 30  # points of the grid besides the square root of the tail's length
+FLAT = 0.01  # a tail whose largest ratio exceeds the rest by less is bounded: what is left of it is rounding
 PRIOR_SHAPE, PRIOR_WEIGHT = 0.5, 10.0  # k is drawn towards 0.5 as by ten observations
 
 
@@ -54,7 +55,8 @@ def smoothed(log_ratio: Array) -> tuple[Array, float]:
     """Smoothed log weights, summing to 1 on the natural scale, and the shape k of their tail.
 
     ``log_ratio`` has shape ``(draw,)`` and no NaN or plus infinity. With too few draws for a tail the ratios stay as
-    they are and k is infinite: what cannot be judged is not trusted. A tail of equal ratios is bounded; its k is 0.
+    they are and k is infinite: what cannot be judged is not trusted. A tail of ratios that are equal to within 1% is
+    bounded: it stays as it is, and its k is 0.
     """
     log_weight = np.asarray(log_ratio, dtype=float) - np.max(log_ratio)
     length, k = tail_length(len(log_weight)), np.inf
@@ -62,7 +64,7 @@ def smoothed(log_ratio: Array) -> tuple[Array, float]:
         order = np.argsort(log_weight, kind="stable")
         tail = order[-length:]
         largest, cutoff = log_weight[tail[-1]], np.exp(log_weight[order[-length - 1]])
-        if log_weight[tail[0]] == largest:
+        if largest - log_weight[order[-length - 1]] < np.log1p(FLAT):
             k = 0.0
         else:
             k, scale = fit_tail(np.exp(log_weight[tail]) - cutoff)

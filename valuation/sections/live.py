@@ -16,6 +16,9 @@ DATA_ID = "live-data"
 def live(results: Results) -> Section:
     """Discount rates, hurdle, exit multiple, strategic value and the weight of prior sets, moved in the page."""
     data, head = get(results, "live"), get(results, "headline")
+    if data is None:
+        said = "The deal's rates lie beyond those between which a page can tell values: change its file."
+        return section("live", "Move the terms", paragraph(said), summary=said)
     chance = next(d for d in get(results, "definitions") if d["definition"] == "npv")
     told = {
         "data": data,

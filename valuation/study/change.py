@@ -75,6 +75,7 @@ BUCKETS = {
 # Nothing changed; the draws stand and only what follows from them was computed again; new weights; new draws.
 UNCHANGED, REVALUED, REWEIGHTED, REFITTED = "unchanged", "revalued", "reweighted", "refitted"
 SAME_NUMBER = 1e-9
+FIXED = 1e-12  # rounding of what is the same in every draw
 OVERLAP_MIN = 0.03  # of two fits, below which a state between them is a guess
 DECIDED = 3.0  # errors beyond which a driver is said to have moved
 
@@ -212,11 +213,13 @@ class Change:
     def _fit(self, study: Study, why: str) -> str:
         from valuation.posterior import diagnose
 
-        self.told(why)
+        key = study.posterior_key(study.prior_set)
+        if self._stored[1] or not (study.posteriors / f"{key}.json").is_file():
+            self.told(why)
         # Under the priors in use: a fit under others would be as far away as the draws at hand.
         tree = study._fitted(study.prior_set)
         diagnose(tree, study.limits).raise_if_failed(study.override)
-        return study.posterior_key(study.prior_set)
+        return key
 
     @property
     def pool(self) -> Pool:
@@ -226,9 +229,21 @@ class Change:
 
     @cached_property
     def quantities(self) -> tuple[Quantity, ...]:
-        """What both states publish."""
-        before = {q.name for q in self.pool.at(self.old).quantities}
-        return tuple(q for q in self.pool.at(self.new).quantities if q.name in before)
+        """What both states publish, but for drivers that are fixed at one value in both."""
+        ends = [self.pool.at(study) for study in (self.old, self.new)]
+        before, after = ({q.name: j for j, q in enumerate(end.quantities)} for end in ends)
+
+        def fixed(name: str) -> bool:
+            places = [(ends[0], before[name]), (ends[1], after[name])]
+            values = [float(end.values[j]) for end, j in places]
+            still = all(np.abs(end.scatter[j]).max() < FIXED for end, j in places)
+            return still and abs(values[0] - values[1]) < FIXED * max(1.0, abs(values[0]))
+
+        return tuple(
+            q
+            for q in ends[1].quantities
+            if q.name in before and not (q.group == "driver" and fixed(q.name))
+        )
 
     def _at(self, study: Study) -> Position:
         return self.pool.at(study).of(self.quantities)

@@ -34,11 +34,19 @@ def rate_nodes(count: int = NODES, top: float = RATE_MAX) -> NDArray[np.float64]
     return np.asarray(top / 2 * (1.0 - np.cos(np.pi * (2 * k + 1) / (2 * count))))
 
 
-def live_of(study: Study) -> dict[str, Any]:
-    """The draws of every prior set as a page embeds them; keys as documented in CONTRIBUTING."""
+def live_of(study: Study) -> dict[str, Any] | None:
+    """The draws of every prior set as a page embeds them; keys as documented in CONTRIBUTING.
+
+    None where a rate of the deal lies beyond those between which the page can tell values.
+    """
     from valuation.forecast import conditioned
 
     deal, own = study.deal, study.prior_set
+    rates = (
+        deal.discount.strategic_per_year, deal.discount.stake_per_year, deal.hurdle.irr_per_year,
+    )  # fmt: skip
+    if not all(0.0 <= rate <= RATE_MAX for rate in rates):
+        return None
     drawn = {own: study.drivers}
     for name in study.book.sets():
         if name != own:

@@ -735,7 +735,8 @@ def quantities_of(drivers: xr.Dataset, study: Study) -> tuple[tuple[Quantity, ..
     )
     for group, data in (
         ("event", decision.driver_events(drivers, deal)),
-        ("driver", decision.driver_scalars(drivers, deal)),
+        # A driver that is the same in every draw of one state may differ in the next.
+        ("driver", decision.driver_scalars(drivers, deal, fixed=True)),
     ):
         for name, draws in data.data_vars.items():
             unit = "probability" if group == "event" else str(draws.attrs.get("units", ""))
