@@ -34,6 +34,8 @@ APART = {
     NEWS_NOTEBOOK: "valuation update",
     EXPLORE_NOTEBOOK: "valuation lab",
 }
+# About the tool rather than about a deal or a day: told once.
+GUIDES = ("guide", "reference", "tutorial")
 COMPARISON_NOTEBOOK = "scenario_comparison"
 SCORECARD_NOTEBOOK = "scorecard"
 JOBS = 2
@@ -303,6 +305,8 @@ def told_notebooks(root: Path, *, deal: str = DEFAULT_DEAL, as_of: str = "") -> 
     from valuation.params import load_deal
 
     names = [name for name in notebooks(root) if name not in APART]
+    if deal != DEFAULT_DEAL or as_of:
+        names = [name for name in names if name not in GUIDES]
     folder = root / load_deal(deal, root).seeds
     try:
         scored = load_ledger(folder, kinds=KINDS, as_of=as_of or None).scored()

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from valuation.study.change import Change, compare_runs, open_change
     from valuation.study.contrast import compare
     from valuation.study.controls import explore
+    from valuation.study.guide import guide_results, limits_results, reference_results
+    from valuation.study.lesson import rehearsed
     from valuation.study.methods import method_results
     from valuation.study.moves import explore_results
     from valuation.study.scores import score_results
@@ -27,10 +29,14 @@ _HOMES = {
     "compare_runs": "change",
     "explore": "controls",
     "explore_results": "moves",
+    "guide_results": "guide",
+    "limits_results": "guide",
     "method_results": "methods",
     "model_results": "teaching",
     "open_change": "change",
     "open_study": "case",
+    "reference_results": "guide",
+    "rehearsed": "lesson",
     "score_results": "scores",
 }
 
@@ -41,10 +47,14 @@ __all__ = [
     "compare_runs",
     "explore",
     "explore_results",
+    "guide_results",
+    "limits_results",
     "method_results",
     "model_results",
     "open_change",
     "open_study",
+    "reference_results",
+    "rehearsed",
     "score_results",
 ]
 
