@@ -638,7 +638,9 @@ def _backtest(stale: Sequence[tuple[Task, str]]) -> subprocess.Popen[bytes] | No
     if mine is None or len(stale) == 1 or mine.values.get("as_of"):
         return None
     command = [sys.executable, "-m", "valuation", "score", "--backtest", "--json", "--quiet"]
-    command += ["--deal", str(mine.values["deal"]), "--seed", str(mine.values["random_seed"])]
+    command += ["--deal", str(mine.values["deal"])]
+    if "random_seed" in mine.values:  # else both take their own, which is the same
+        command += ["--seed", str(mine.values["random_seed"])]
     quiet = subprocess.DEVNULL
     env = os.environ | {"VALUATION_HOME": str(mine.root)}
     return subprocess.Popen(command, env=env, stdin=quiet, stdout=quiet, stderr=quiet)

@@ -160,6 +160,7 @@ def _call(name: str, found: Any) -> str:
     if inspect.isclass(found) and not is_dataclass(found):
         return name
     plain = str(inspect.signature(found)).replace("'", "")
+    plain = re.sub(r"<function [\w.]*<lambda> at \w+>", "…", plain)
     return name + re.sub(r"<(?:function|class) ([\w.]+)[^>]*>", r"\1", plain)
 
 

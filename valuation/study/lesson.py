@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,10 +82,17 @@ def rehearsed(study: Study, *, kind: str, subject: str, credibility: str) -> dic
         **results,
         "explored": explored(study),
         "levers": levers(study),
-        "row": {k: str(v) for k, v in row.items() if v is not None and k != "line"},
+        "row": {k: v for k, v in _told(row).items() if v},
         "command": _command(wanted),
         "back": back,
     }
+
+
+def _told(row: Mapping[str, Any]) -> dict[str, str]:
+    """Cells as the file spells them; blank ones are empty."""
+    from valuation.ledger.book import spell
+
+    return {name: spell(value) for name, value in row.items() if name != "line"}
 
 
 def _command(row: dict[str, str]) -> str:
