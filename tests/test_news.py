@@ -84,7 +84,8 @@ def seeds(tmp_path: Path) -> Path:
 
 
 def contents_of(folder: Path) -> dict[str, bytes]:
-    return {p.name: p.read_bytes() for p in folder.iterdir() if not p.name.startswith(".")}
+    files = (p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
+    return {p.name: p.read_bytes() for p in files}
 
 
 def add(folder: Path, *rows: dict[str, Any], **options: Any) -> Any:
@@ -194,6 +195,11 @@ def test_a_known_source_is_taken_by_id_or_by_publisher_and_a_new_story_is_a_new_
         ({"supersedes": "E99"}, "supersedes 'E99', which is no row; correct the id"),
         ({"supersedes": "E53"}, "supersedes 'E53', which was published later; swap the two"),
         ({"colour": "red"}, "unknown field 'colour'; known: id, event_date"),
+        (
+            {"kind": "quality_report", "subject": "Other Vendor", "value": "1"},
+            "quality_report is about whoever has the role 'target' in vendors.csv, and 'Other Vendor' has "
+            "'rival'; name 'Maker'",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_with_a_remedy_and_nothing_is_written(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ import pytest
 import small_world as world
 
 from valuation.errors import LedgerError
-from valuation.ledger import Ledger
+from valuation.ledger import Ledger, load_ledger
+from valuation.ledger.tables import TABLES
 from valuation.models import KINDS, joint
 from valuation.models.base import BoundLifeCourse, LifeCourse, LifeProcess, Observation
 from valuation.models.joint import Evidence
@@ -25,9 +27,10 @@ NOW = dt.date(2026, 3, 1)
 SUBJECTS = {
     "people": (world.MOVER, world.STAR, "Stars"),
     "customers": (world.RIVAL, "Shop"),
-    "vendors": ("Maker",),
-    "entities": ("Maker",),
+    "vendors": ("Maker", "Other Vendor"),
+    "entities": ("Maker", "Buyer", "Authority"),
 }
+MEANT = {"target": "Maker", "rival": "Other Vendor", "acquirer": "Buyer", "regulator": "Authority"}
 DATES = {
     "a year before the close": "2024-06-12",
     "the day before the close": "2025-06-11",
@@ -98,10 +101,45 @@ def test_an_awkward_row_is_refused_in_words_or_counts_and_silences_no_other(kind
     assert taken
 
 
+PARTIES = [
+    (kind, subject)
+    for kind in KINDS.values()
+    for subject in SUBJECTS[kind.roster]
+    if kind.roster in ("vendors", "entities") and subject != MEANT[kind.about]
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "subject"), PARTIES, ids=[f"{kind.name} of {subject}" for kind, subject in PARTIES]
+)
+def test_a_row_about_another_party_than_its_kind_means_is_refused_by_name(
+    kind: Kind, subject: str, tmp_path: Path
+) -> None:
+    numbers = next(n for n in NUMBERS if kind.check(*n) is None)
+    row = given(kind, subject, DATES["the year's end"], *numbers)
+    with pytest.raises(LedgerError) as refused:
+        world.ledger().adding([row])
+    plain(refused.value)
+    (problem,) = refused.value.problems
+    assert f"{kind.name} is about whoever has the role {kind.about!r}" in problem
+    assert f"name {MEANT[kind.about]!r}" in problem
+    cells = ["" if row.get(name) is None else str(row[name]) for name in TABLES["evidence"].header]
+    folder = world.write_seeds(tmp_path, evidence=f"{world.SEEDS['evidence']}\n{','.join(cells)}\n")
+    with pytest.raises(LedgerError, match=rf"evidence.csv:\d+: {kind.name} is about whoever"):
+        load_ledger(folder, kinds=KINDS)
+    assert "X1" in set(world.ledger().adding([row | {"subject": MEANT[kind.about]}]).scored()["id"])
+
+
+@pytest.mark.parametrize("role", ["acquirer", "target"])
+def test_a_deal_file_and_rosters_that_name_different_parties_are_refused(role: str) -> None:
+    with pytest.raises(LedgerError, match=rf"entities.csv:1: .* has the role '{role}'.*'Nobody'"):
+        world.context(**{role: "Nobody"})
+
+
 def test_every_kind_that_tells_what_has_happened_is_refused_ahead_of_its_event() -> None:
     for kind in KINDS.values():
         subject = "Stars" if kind.unit == "count" and kind.roster == "people" else None
-        subject = subject or SUBJECTS[kind.roster][0]
+        subject = subject or MEANT.get(kind.about) or SUBJECTS[kind.roster][0]
         numbers = next(n for n in NUMBERS if kind.check(*n) is None)
         row = given(kind, subject, DATES[AHEAD], *numbers)
         if kind.ahead:

@@ -74,6 +74,9 @@ class Kind:
         The sub-model whose likelihood reads it.
     roster
         Which roster its ``subject`` must be in: ``people``, ``customers``, ``vendors`` or ``entities``.
+    about
+        The role that its subject has in that roster (``target``, ``acquirer``, ``rival``, ``regulator``), as its
+        likelihood reads no name; empty for rosters of people and customers, which tell them apart.
     unit
         The only unit a row may state; empty if the kind takes no value.
     meaning
@@ -97,6 +100,7 @@ class Kind:
     meaning: str
     check: Callable[[float | None, float | None], str | None]
     density: bool = False
+    about: str = ""
     ahead: bool = False
     stands: Callable[[float | None], bool] | None = None
 

@@ -350,6 +350,7 @@ def _ask(root: Path, deal: str) -> dict[str, Any]:
     if row["kind"]:
         kind = kinds[row["kind"]]
         roster = getattr(ledger, kind.roster)
+        roster = roster[roster["role"] == kind.about] if kind.about else roster
         names = sorted(roster["entity" if "entity" in roster else "subject"])
         talk(f"Subjects of {kind.roster}.csv: {', '.join(names)}")
         row["subject"] = _answer("Subject", choices=names)

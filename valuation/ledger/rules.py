@@ -200,6 +200,17 @@ def _check_typed(
         hint += _new_row(kind.roster)
         return [*problems, f"subject {subject!r} is not in {kind.roster}.csv; {hint}"]
     entry = roster[subject]
+    if kind.about and entry["role"] != kind.about:
+        meant = [repr(who) for who, r in roster.items() if r["role"] == kind.about]
+        remedy = (
+            f"name {' or '.join(meant)}, or leave kind blank to keep it as context"
+            if meant
+            else f"first add the {kind.about} to {kind.roster}.csv"
+        )
+        problems.append(
+            f"{name} is about whoever has the role {kind.about!r} in {kind.roster}.csv, and {subject!r} has "
+            f"{entry['role']!r}; {remedy}"
+        )
     clock = entry.get(CLOCK.get(kind.roster, ""))
     if clock and record["event_date"] and record["event_date"] < clock:
         problems.append(

@@ -72,6 +72,7 @@ NEW_CUSTOMERS = Kind(
     name="new_customers",
     model="churn",
     roster="entities",
+    about="target",
     unit="count",
     meaning="value = new customers named in public from the close to event_date",
     check=need_count,

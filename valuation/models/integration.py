@@ -31,6 +31,7 @@ INTEGRATION_REPORT = Kind(
     name="integration_report",
     model="integration",
     roster="entities",
+    about="acquirer",
     unit="grade",
     meaning="value -1, 0 or +1: a report that the organizations mesh badly, so-so or well",
     check=need_grade,

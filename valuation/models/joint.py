@@ -124,7 +124,13 @@ def context_of(ledger: Any, deal: Any, priors: Mapping[str, Any], credibility: A
 
     Rosters are cut at the ledger's as-of date: who joined later, or was won as a customer later, was not known then.
     The weights of the talent known by then are scaled to sum to 1.
+
+    Raises
+    ------
+    LedgerError
+        If the rosters give a part of the deal to somebody whom the deal file does not name.
     """
+    _refuse_other_parties(ledger, deal)
     people = ledger.people[ledger.people["entry"] <= ledger.as_of].reset_index(drop=True)
     bought = people["talent"] == 1
     if bought.any():
@@ -141,6 +147,25 @@ def context_of(ledger: Any, deal: Any, priors: Mapping[str, Any], credibility: A
         entities=ledger.entities,
         credibility=credibility,
     )
+
+
+def _refuse_other_parties(ledger: Any, deal: Any) -> None:
+    """Rows are bound by the roles of the rosters, terms by the names of the deal file: they must agree."""
+    problems = [
+        at(
+            f"{roster}.csv",
+            1,
+            f"{who!r} has the role {role!r}, which the deal file {deal.name}.yaml gives to {named!r}; write one "
+            "name in both",
+        )
+        for roster, column in (("entities", "entity"), ("vendors", "subject"))
+        for who, role in zip(
+            getattr(ledger, roster)[column], getattr(ledger, roster)["role"], strict=True
+        )
+        if role in ("acquirer", "target") and who != (named := getattr(deal, role))
+    ]
+    if problems:
+        raise LedgerError(problems)
 
 
 def scalars(context: Context, models: tuple[str, ...]) -> list[str]:
