@@ -560,9 +560,9 @@ def test_an_axis_that_does_not_start_at_zero_says_so_and_draws_no_bar_from_there
     assert "does not start at zero" not in svg_of("change_waterfall")
 
 
-def test_the_axis_of_a_history_of_chances_is_whole():
+def test_the_axis_of_a_history_of_chances_starts_at_zero_and_says_where_it_ends():
     texts = [text for *_, text in boxes(svg_of("history"))]
-    assert {"0%", "25%", "50%", "75%", "100%"} <= set(texts)
+    assert {"0%", "10%", "20%", "30%", "40%", "x; axis to 40%"} <= set(texts)
 
 
 # The terminal.
