@@ -377,6 +377,10 @@ MUTANTS: tuple[Mutant, ...] = (
         "first - max(total[first], 0.0) / present[first]", "first + max(total[first], 0.0) / present[first]",
         "money",
     ),
+    _bug(
+        "the time by which a share are gone is that at which it remains", "survival/product_limit.py",
+        '["survival"] <= 1.0 - q + 1e-12', '["survival"] <= q + 1e-12', "survival",
+    ),
     # --- options, news and what it is worth
     _bug(
         "what is paid on the day of the choice still hangs on it", "options.py",
@@ -439,6 +443,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "one chooses before what is known now", "study/waiting.py",
         "max(stated, study.as_of)", "stated", "waiting",
     ),
+    _bug(
+        "a day between two months is nearer to the other", "options.py",
+        "values[:, left] * (1 - part) + values[:, left + 1] * part",
+        "values[:, left] * part + values[:, left + 1] * (1 - part)", "options",
+    ),
     # --- what is opinion
     _bug(
         "a sensitivity is per unit of alpha, not per doubling", "sensitivity.py",
@@ -473,6 +482,20 @@ MUTANTS: tuple[Mutant, ...] = (
         "the priors alone have seen the rows", "study/opinion.py",
         "blank = replace(evidence, bound={}, rows=evidence.rows.iloc[:0])", "blank = evidence", "opinion",
     ),
+    _bug(
+        "evidence moves belief to the set that it speaks against", "study/opinion.py",
+        "other[n].logpdf(drawn[n]) - house[n].logpdf(drawn[n])",
+        "house[n].logpdf(drawn[n]) - other[n].logpdf(drawn[n])", "opinion",
+    ),
+    _bug(
+        "draws moved by hand weigh the wrong way round", "study/moves.py",
+        "np.asarray(rows[0] - rows[1])", "np.asarray(rows[1] - rows[0])", "moves",
+    ),
+    _bug(
+        "a shift by hand forgets what draws weighed before", "study/moves.py",
+        "importance_weights(before + np.sum(scores, axis=0))", "importance_weights(np.sum(scores, axis=0))",
+        "moves",
+    ),
     # --- questions, the page's draws, what was said and kept
     _bug(
         "what happens on the closing day comes too late", "questions.py",
@@ -481,6 +504,10 @@ MUTANTS: tuple[Mutant, ...] = (
     _bug(
         "revenue is asked of the year that is not over", "questions.py",
         "return question.closes.year - 1", "return question.closes.year", "questions",
+    ),
+    _bug(
+        "a year's revenue is that of its months' first days", "questions.py",
+        "np.arange(12) + 0.5", "np.arange(12) + 0.0", "questions",
     ),
     _bug(
         "a rank is not rounded", "questions.py",
@@ -510,6 +537,22 @@ MUTANTS: tuple[Mutant, ...] = (
     _bug(
         "the run before a day may be of that day", "archive.py",
         "run.created < moment", "run.created.date() <= moment.date()", "archive",
+    ),
+    _bug(
+        "a run shares the place of the one before it", "archive.py",
+        'about["sequence"] = 1 + max(', 'about["sequence"] = max(', "archive",
+    ),
+    _bug(
+        "what changed since the last report has the wrong sign", "study/since.py",
+        '"change": value - before', '"change": before - value', "since",
+    ),
+    _bug(
+        "what is published today has to wait", "ledger/keeping.py",
+        'record["published"] > self.today', 'record["published"] >= self.today', "news",
+    ),
+    _bug(
+        "runs from before the record began are missed", "record.py",
+        "if kept > begun and run not in known", "if run not in known", "record",
     ),
     _bug(
         "a forecast's seal does not cover those above", "record.py",

@@ -206,6 +206,16 @@ def test_a_day_beyond_the_forecast_is_refused():
         options.on_day(builders.drivers(terms)["revenue"], terms, dt.date(2040, 1, 1))
 
 
+def test_between_its_months_a_path_is_straight():
+    terms = deal()
+    made = builders.flat_drivers(terms)
+    squares = made["revenue"] * 0.0 + made["month"] ** 2
+    part = months_between(terms.closed, DAY) - 12
+    assert 0.5 < part < 0.7
+    found = options.on_day(squares, terms, DAY)
+    np.testing.assert_allclose(found, 144 + part * (169 - 144))
+
+
 # --- what a deal file may say ---------------------------------------------------------------------
 
 NEWS: dict[str, Any] = {

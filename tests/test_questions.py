@@ -33,6 +33,7 @@ from valuation.questions import (
     questions_of,
     revenue_year,
     spread,
+    year_revenue,
 )
 from valuation.schema import months_between
 from valuation.study import Study, open_study
@@ -332,6 +333,15 @@ def test_revenue_is_asked_of_the_last_year_that_is_over_and_is_its_mean_rate(cer
     expected = 1.5 * closed + 0.1 * (1.0 - closed)
     assert share(flat, replace(mixed, threshold=str(expected - 0.08))) == 1.0
     assert share(flat, replace(mixed, threshold=str(expected + 0.08))) == 0.0
+
+
+@pytest.mark.parametrize("year", [2025, 2026, 2027])
+def test_revenue_of_a_year_is_the_rate_at_its_middle_where_the_rate_is_straight(year, certain):
+    told = certain.copy()
+    told["revenue"] = xr.zeros_like(certain["revenue"]) + certain["month"]
+    told["revenue_past"] = xr.zeros_like(certain["revenue_past"]) + certain["past_month"]
+    middle = months_between(dt.date(2025, 6, 12), dt.date(year, 1, 1)) + 6.0
+    np.testing.assert_allclose(year_revenue(told, year), middle)
 
 
 def test_purchases_are_those_of_any_twelve_months(certain):

@@ -559,6 +559,14 @@ def test_a_median_is_the_first_time_that_half_are_gone():
     assert median([1, 0, 0, 0]) == math.inf
 
 
+@pytest.mark.parametrize(
+    ("q", "time"), [(0.2, 1.0), (0.25, 1.0), (0.26, 2.0), (0.75, 3.0), (0.8, 4.0)]
+)
+def test_a_quantile_is_the_first_time_by_which_that_share_are_gone(q, time):
+    found = survival.kaplan_meier(GOOD.assign(gone=1), **DATED)  # one of four in each month
+    assert float(survival.quantile_time(found, q)) == time
+
+
 def test_nothing_is_said_beyond_the_last_sighting():
     found = survival.kaplan_meier(GOOD, **DATED)
     with pytest.raises(ParameterError, match="nobody was observed beyond 4 months"):
