@@ -14,6 +14,14 @@ from scipy import special, stats
 
 from valuation.errors import ParameterError
 from valuation.params import FAMILIES, Prior, PriorBook, load_priors
+from valuation.params.priors import (
+    BY_NAME,
+    BY_UNIT,
+    NOT_NEGATIVE,
+    POSITIVE,
+    PROPORTION,
+    checked_prior,
+)
 
 # Each family at a representative setting, and scipy's name for it.
 CASES: dict[str, tuple[dict[str, float], stats.rv_continuous]] = {
@@ -387,3 +395,82 @@ def test_all_problems_of_a_file_come_at_once(tmp_path):
     with pytest.raises(ParameterError) as caught:
         load_priors(write(tmp_path, priors))
     assert len(caught.value.problems) == 3
+
+
+# -- where a number can lie ------------------------------------------------------------------------
+
+DOMAINS = [
+    (
+        "fraction",
+        "x",
+        "normal",
+        {"mu": 0.3, "sigma": 0.5},
+        "between 0 and 1; families that fit: beta",
+    ),
+    ("fraction", "x", "lognormal", {"mu": -1.0, "sigma": 1.0}, "between 0 and 1"),
+    ("fraction", "x", "uniform", {"lower": -0.1, "upper": 0.5}, "lies within -0.1 to 0.5"),
+    ("fraction", "x", "fixed", {"value": 1.2}, "lies within 1.2 to 1.2"),
+    (
+        "per month",
+        "x",
+        "normal",
+        {"mu": 0.1, "sigma": 0.1},
+        "above 0; families that fit: lognormal",
+    ),
+    ("per month", "x", "fixed", {"value": 0.0}, "above 0"),
+    ("USD bn", "x", "normal", {"mu": 1.0, "sigma": 1.0}, "0 or more"),
+    ("x revenue", "x", "normal", {"mu": 9.0, "sigma": 1.0}, "above 0"),
+    ("index points", "gap_volatility", "normal", {"mu": 1.0, "sigma": 1.0}, "0 or more"),
+    ("index points", "rank_spacing", "fixed", {"value": 0.0}, "above 0"),
+]
+INSIDE = [
+    ("fraction", "x", "logitnormal", {"mu": 0.0, "sigma": 1.0}),
+    ("fraction", "x", "uniform", {"lower": 0.0, "upper": 1.0}),
+    ("fraction", "x", "fixed", {"value": 0.0}),
+    ("fraction", "price_discount", "normal", {"mu": 0.05, "sigma": 0.06}),
+    ("fraction", "uplift_at_frontier", "lognormal", {"mu": -4.0, "sigma": 1.0}),
+    ("per month", "x", "uniform", {"lower": 0.0, "upper": 1.0}),
+    ("USD bn", "x", "fixed", {"value": 0.0}),
+    ("log per unit", "loading_churn", "normal", {"mu": 0.3, "sigma": 0.5}),
+]
+
+
+def stated(unit: str, name: str, family: str, parameters: dict[str, float]) -> Prior:
+    given = {"family": family, "parameters": parameters, "source": "C10", "rationale": "why"}
+    return checked_prior(name, given | {"date": "2026-02-28"}, "L", unit)
+
+
+@pytest.mark.parametrize(("unit", "name", "family", "parameters", "said"), DOMAINS)
+def test_a_family_that_leaves_the_domain_of_its_number_is_refused_with_those_that_fit(
+    unit, name, family, parameters, said, tmp_path
+):
+    with pytest.raises(ParameterError, match="families that fit: ") as refused:
+        stated(unit, name, family, parameters)
+    assert said in str(refused.value)
+    body = (
+        f"family: {family}, parameters: {{{', '.join(f'{k}: {v}' for k, v in parameters.items())}}}"
+    )
+    path = write(tmp_path, entry(name, body).replace("unit: points", f"unit: {unit}"))
+    with pytest.raises(ParameterError, match=rf"priors.yaml:4:.*a {family} of {name} lies"):
+        load_priors(path)
+
+
+@pytest.mark.parametrize(("unit", "name", "family", "parameters"), INSIDE)
+def test_a_family_within_the_domain_of_its_number_is_taken(unit, name, family, parameters):
+    assert stated(unit, name, family, parameters).family == family
+
+
+@pytest.mark.parametrize("domain", [PROPORTION, NOT_NEGATIVE, POSITIVE])
+def test_every_family_named_as_fitting_draws_inside_the_domain(domain):
+    fits = [f for f in CASES if domain.low <= FAMILIES[f].support[0]]
+    fits = [f for f in fits if FAMILIES[f].support[1] <= domain.high]
+    assert fits
+    for family in fits:
+        draws = prior(family, CASES[family][0]).ppf(np.array([1e-6, 0.5, 1 - 1e-6]))
+        assert ((draws >= domain.low) & (draws <= domain.high)).all(), family
+
+
+def test_a_name_with_a_domain_of_its_own_is_a_prior_of_the_shipped_file():
+    shipped = load_priors(Path(__file__).resolve().parents[1] / "params" / "priors.yaml").get()
+    assert set(BY_NAME) <= set(shipped)
+    assert set(BY_UNIT) <= {prior.unit for prior in shipped.values()}

@@ -57,6 +57,44 @@ Finite = Annotated[float, Within(-1e12, 1e12, "a plain finite number")]
 
 
 @dataclass(frozen=True)
+class Domain:
+    """Where a number must lie for formulas to mean anything: from ``low`` to ``high``, not all of it at ``above``."""
+
+    low: float
+    high: float
+    words: str
+    above: float = -math.inf
+
+
+REAL = Domain(-math.inf, math.inf, "a number")
+PROPORTION = Domain(0.0, 1.0, "between 0 and 1")
+NOT_NEGATIVE = Domain(0.0, math.inf, "0 or more")
+POSITIVE = Domain(0.0, math.inf, "above 0", above=0.0)
+
+BY_UNIT: Mapping[str, Domain] = {
+    "fraction": PROPORTION,
+    **dict.fromkeys(
+        ("per month", "customers per month", "months", "people", "x revenue"), POSITIVE
+    ),
+    **dict.fromkeys(("USD bn", "USD bn per year"), NOT_NEGATIVE),
+}
+# What the unit does not tell: scales and spreads on a line, a fraction without a bound.
+BY_NAME: Mapping[str, Domain] = {
+    "uplift_at_frontier": NOT_NEGATIVE,  # revenue may more than double
+    "price_discount": REAL,  # below 0 is a premium
+    **dict.fromkeys(("report_width", "impairment_spread", "rank_spacing", "revenue_before"), POSITIVE),
+    **dict.fromkeys(
+        (
+            "integration_informativeness", "quality_informativeness", "regulatory_informativeness",
+            "exit_hazard_drift", "churn_heterogeneity", "adoption_volatility", "gap_volatility",
+            "conflict_effect",
+        ),
+        NOT_NEGATIVE,
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
 class FitRow:
     """One stated quantile against the fitted distribution.
 
@@ -515,9 +553,11 @@ def _prior(
         except ParameterError as error:
             found = [(("quantiles",), f"cannot be fitted: {error}; widen them")]
         else:
-            if belief.quantiles is None:
-                return prior
-            prior = _with_fit(prior, belief.quantiles)
+            if belief.quantiles is not None:
+                prior = _with_fit(prior, belief.quantiles)
+            if outside := _domain_fault(prior):
+                problems.append(document.at((*where, "family"), outside))
+                return None
             if prior.misfit <= MISFIT_MAX:
                 return prior
             rows = ", ".join(f"{row.probability:g}: {row.fitted:.4g}" for row in prior.fit)
@@ -530,6 +570,27 @@ def _prior(
             ]
     problems.extend(document.at((*where, *key), sentence) for key, sentence in found)
     return None
+
+
+def _domain_fault(prior: Prior) -> str | None:
+    """What is wrong with where a prior's values can lie; a uniform or a constant is judged by its ends."""
+    domain = BY_NAME.get(prior.name) or BY_UNIT.get(prior.unit) or REAL
+    ends: Mapping[str, tuple[float, float]] = {
+        "uniform": (prior.parameters.get("lower", 0.0), prior.parameters.get("upper", 0.0)),
+        "fixed": (prior.parameters.get("value", 0.0),) * 2,
+    }
+    low, high = ends.get(prior.family, FAMILIES[prior.family].support)
+    if domain.low <= low and high <= domain.high and high > domain.above:
+        return None
+    fits = [
+        family.name
+        for family in FAMILIES.values()
+        if domain.low <= family.support[0] and family.support[1] <= domain.high
+    ]
+    return (
+        f"a {prior.family} of {prior.name} lies within {low:g} to {high:g}, and it must be {domain.words}; "
+        f"families that fit: {', '.join(fits)}, or a uniform or a fixed value inside"
+    )
 
 
 def _past(past: Past) -> PastPrior:
