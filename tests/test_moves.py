@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from valuation.errors import ParameterError
 from valuation.models import joint
 from valuation.sections import exploration
 from valuation.sections.moves import moved_answer
-from valuation.study import Study, explore
+from valuation.study import Study, explore, moves
 from valuation.study.controls import WIDGET, Controls
 from valuation.study.moves import Moves, explore_results, explored, levers
 
@@ -54,6 +56,37 @@ def controls(base: Study) -> Controls:
 def unread(study: Study) -> str:
     """A prior that no row reads."""
     return next(n for n in levers(study) if n not in study.posterior["posterior"].data_vars)
+
+
+@pytest.mark.parametrize("reached", [True, False])
+def test_a_shift_gives_the_posterior_of_the_shifted_prior_weighed_or_moved(reached, monkeypatch):
+    """In closed form: a normal mean seen once; draws of its prior that are weighed by what was seen."""
+    from scipy import stats
+
+    class Prior:
+        cdf, ppf = staticmethod(stats.norm.cdf), staticmethod(stats.norm.ppf)
+
+    def rows(evidence: Any, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
+        return stats.norm(parameters["mean"], 1).logpdf(1.0)[:, None]
+
+    x = stats.norm.ppf((np.arange(40_000) + 0.5) / 40_000)
+    seen = stats.norm(x, 1).pdf(1.0)
+    study: Any = SimpleNamespace(
+        prior_set="house", book=SimpleNamespace(get=lambda name: {"mean": Prior}), limits=None,
+        posterior={"posterior": SimpleNamespace(data_vars={"mean": x})},
+    )  # fmt: skip
+    believed: Any = SimpleNamespace(parameters={"mean": x}, weight=seen / seen.sum())
+    verdicts = iter([None] if reached else ["too far for weights alone", None])
+    monkeypatch.setattr(moves, "trouble", lambda weights, limits: next(verdicts))
+    monkeypatch.setattr(joint, "row_log_likelihood", rows)
+    evidence: Any = None
+    parameters, weights = moves._shifted(study, believed, evidence, {"mean": 0.5})
+    assert weights is not None
+    there = parameters["mean"]
+    np.testing.assert_allclose(there, x if reached else x + 0.5, atol=1e-6)
+    mean = float(weights.weight @ there)
+    assert mean == pytest.approx(0.75, abs=0.005)  # prior N(1/2, 1), seen 1: N(3/4, 1/2)
+    assert weights.weight @ (there - mean) ** 2 == pytest.approx(0.5, rel=0.01)
 
 
 def test_nothing_moved_is_the_published_answer(base):
