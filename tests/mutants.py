@@ -527,7 +527,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _bug(
         "a row may tell of what has not happened yet", "ledger/rules.py",
-        "happened > published and not kind.ahead", "happened.year > published.year and not kind.ahead", "rows",
+        "happened > published and not kind.ahead", "happened.year > published.year and not kind.ahead", "ledger",
     ),
     _bug(
         "the newest run is told by its clock", "archive.py",

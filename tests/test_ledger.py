@@ -711,6 +711,10 @@ def test_added_rows_are_scored_and_move_the_as_of_date(ledger: Ledger) -> None:
         ({"kind": "departed"}, "added:1: unknown kind 'departed'; did you mean 'departure'"),
         ({"subject": "Nobody"}, "added:1: subject 'Nobody' is not in people.csv; add"),
         ({"published": "soon"}, "added:1: published: 'soon' is not a date; write"),
+        (
+            {"kind": "sighting", "event_date": "2026-02-02"},
+            "added:1: event_date 2026-02-02 is after the row was published on 2026-02-01",
+        ),
         ({"value": float("inf")}, "added:1: value: 'inf' is not a finite number; use"),
         ({"colour": "red"}, "added:1: unknown column 'colour'; known: id"),
         ({"claim": None}, "added:1: claim is blank; fill it in"),

@@ -134,6 +134,10 @@ def test_the_example_of_the_help_is_added_with_its_source_and_its_seal(
     assert ledger.sources.set_index("source").loc["example-wire", "publisher"] == "Example Wire"
 
 
+def test_what_is_published_today_is_added_today(seeds: Path) -> None:
+    assert add(seeds, {**ROW, "published": TODAY.isoformat()}).ids == ("N0001",)
+
+
 def test_ids_go_on_counting_and_never_repeat(seeds: Path) -> None:
     assert add(seeds, ROW, {**ROW, "claim": "Another."}).ids == ("N0001", "N0002")
     assert add(seeds, {**ROW, "claim": "A third.", "id": "N0007"}).ids == ("N0007",)
