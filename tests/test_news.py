@@ -245,9 +245,23 @@ def test_nothing_is_added_to_a_ledger_that_is_broken_already(seeds: Path) -> Non
             "dates and counts must rise; supersede the row that does not",
         ),
         (
-            {"kind": "revenue", "subject": "Scale AI", "event_date": "2019-12-31", "value": "1"}
+            {"kind": "revenue", "subject": "Scale AI", "event_date": "2021-12-31", "value": "1"}
             | {"sd": "0.1"},
             "lies outside the model's months",
+        ),
+        (
+            {
+                "kind": "lab_rank",
+                "subject": "Meta",
+                "event_date": "1900-01-01",
+                "value": "1",
+                "sd": "0.3",
+            },
+            "lab_rank on 1900-01-01 is more than 5 years before the close on 2025-06-12",
+        ),
+        (
+            {"event_date": "2062-02-20"},
+            "more than 3 years after the row was published on 2026-02-21",
         ),
     ],
 )

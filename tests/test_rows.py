@@ -130,6 +130,40 @@ def test_a_row_about_another_party_than_its_kind_means_is_refused_by_name(
     assert "X1" in set(world.ledger().adding([row | {"subject": MEANT[kind.about]}]).scored()["id"])
 
 
+@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
+@pytest.mark.parametrize("date", ["1900-01-01", "2020-05-31", "2034-02-28", "2062-02-20"])
+def test_a_day_that_no_news_of_the_deal_can_have_is_refused(kind: Kind, date: str) -> None:
+    subject = "Stars" if kind.unit == "count" and kind.roster == "people" else None
+    subject = subject or MEANT.get(kind.about) or SUBJECTS[kind.roster][0]
+    numbers = next(n for n in NUMBERS if kind.check(*n) is None)
+    with pytest.raises(LedgerError) as refused:
+        bound(world.ledger().adding([given(kind, subject, date, *numbers)]), kind, world.DOUBTED)
+    plain(refused.value)
+    assert any(date in problem for problem in refused.value.problems)
+
+
+@pytest.mark.parametrize("kind", [k for k in KINDS.values() if k.ahead], ids=lambda kind: kind.name)
+def test_an_ending_may_be_announced_three_years_ahead_and_no_longer(kind: Kind) -> None:
+    row = given(kind, SUBJECTS[kind.roster][0], "2029-02-28", None, None) | {"published": str(NOW)}
+    known = world.ledger().adding([row])
+    assert np.isfinite(bound(known, kind, world.DOUBTED)[1]["X1"]).all()
+    with pytest.raises(LedgerError, match=r"2029-03-02 is more than 3 years after .*; no ending is"):
+        world.ledger().adding([row | {"event_date": "2029-03-02"}])
+
+
+@pytest.mark.parametrize(
+    ("date", "fits"), [("2025-06-30", True), ("2025-12-31", True), ("2025-11-04", False)]
+)
+def test_a_year_of_accounts_ends_with_a_month(date: str, fits: bool) -> None:
+    row = given(KINDS["revenue"], "Maker", date, 1.0, 0.1)
+    known = world.ledger().adding([row])
+    if fits:
+        assert np.isfinite(bound(known, KINDS["revenue"], world.DOUBTED)[1]["X1"]).all()
+        return
+    with pytest.raises(LedgerError, match=r"evidence.csv:1: row X1: revenue of a year that ends on"):
+        bound(known, KINDS["revenue"], world.DOUBTED)
+
+
 @pytest.mark.parametrize("role", ["acquirer", "target"])
 def test_a_deal_file_and_rosters_that_name_different_parties_are_refused(role: str) -> None:
     with pytest.raises(LedgerError, match=rf"entities.csv:1: .* has the role '{role}'.*'Nobody'"):

@@ -12,8 +12,10 @@ from pathlib import Path
 
 from valuation.ledger.reading import at, read_table
 from valuation.ledger.tables import CLOCK, MEASURED, SUBJECT, TABLES, Record
-from valuation.schema import Kinds
+from valuation.schema import Kinds, months_between
 
+# An ending is announced by a notice or a contract that runs out; a later day is a slip of the pen.
+YEARS_AHEAD = 3
 SHARE_TOLERANCE = 1e-6  # on weights and shares that must sum to 1
 
 Tables = Mapping[str, list[Record]]
@@ -188,6 +190,12 @@ def _check_typed(
         problems.append(
             f"event_date {happened} is after the row was published on {published}, and {name} tells what has "
             "happened; date it by the day that was reported on, or wait until then"
+        )
+    ahead = months_between(published, happened) if happened and published else 0.0
+    if kind.ahead and ahead > 12 * YEARS_AHEAD:
+        problems.append(
+            f"event_date {happened} is more than {YEARS_AHEAD} years after the row was published on {published}; "
+            "no ending is announced so long before: correct the year, or leave kind blank to keep it as context"
         )
     if kind.roster not in rosters:
         return problems

@@ -30,6 +30,11 @@ PRIOR_DRAWS = 4000
 REFERENCE_SEED = (
     20250612  # of the prior draws behind p0: p0 belongs to the evidence, not to a run's seed
 )
+# What a firm did longer before its deal says nothing of it, and no model has a path so far back.
+YEARS_BEFORE = 5
+A_DAY = (
+    0.05  # months: the same day some years later may be most of a day off in months of one length
+)
 MODELS_BY_KIND = {kind.name: model.name for model in MODELS.values() for kind in model.kinds}
 # Curves of this process, prior and posterior: about ten states of the shipped deal at 4,000 draws.
 MEMORY = Memory(limit_bytes=256 * 2**20)
@@ -239,6 +244,7 @@ def bind(
     basis = reference or context
     try:
         _refuse_strangers(context, rows)
+        _refuse_far(context, rows)
         return _bind(context, rows, names, basis, draws)
     except LedgerError as error:
         raise LedgerError(_placed(problem, rows) for problem in error.problems) from None
@@ -255,6 +261,21 @@ def _refuse_strangers(context: Context, rows: pd.DataFrame) -> None:
     ]
     if strangers:
         raise LedgerError(strangers)
+
+
+def _refuse_far(context: Context, rows: pd.DataFrame) -> None:
+    """Days that no news of the deal can have; paths are flat there, so that a slip of the pen would count."""
+    deal = context.deal
+    first, last = -12 * YEARS_BEFORE, 12 * deal.horizon_years + A_DAY
+    far = [
+        f"row {row}: {kind} on {day} is more than {YEARS_BEFORE} years before the close on {deal.closed}, or after "
+        f"the {deal.horizon_years} years that the deal is followed; correct event_date, or leave kind blank to "
+        "keep it as context"
+        for row, kind, day in zip(rows["id"], rows["kind"], rows["event_date"], strict=True)
+        if not first <= context.month(day) <= last
+    ]
+    if far:
+        raise LedgerError(far)
 
 
 def _placed(problem: str, rows: pd.DataFrame) -> str:

@@ -56,7 +56,7 @@ REVENUE = Kind(
     roster="entities",
     about="target",
     unit="USD bn",
-    meaning="value = revenue of the calendar year that ends at event_date; sd relative",
+    meaning="value = revenue of the year that ends at event_date, the last day of a month; sd relative",
     check=_FIGURE,
     density=True,
 )
@@ -288,6 +288,11 @@ def _figures(context: Context, rows: pd.DataFrame, kind: Kind) -> Independent:
         # A day, or the twelve mid-months of the year that ends then.
         year = end - 365.25 / DAYS_PER_MONTH * (np.arange(12) + 0.5) / 12.0
         points = np.array([end]) if kind is RUN_RATE else year
+        if kind is REVENUE and (row["event_date"] + dt.timedelta(days=1)).day != 1:
+            raise LedgerError(
+                f"row {row['id']}: revenue of a year that ends on {row['event_date']}, and years of accounts end "
+                "with a month; write the last day of the nearest month, or use run_rate for the rate on a day"
+            )
         if points.min() < grid[0] or points.max() > grid[-1]:
             raise LedgerError(
                 f"row {row['id']}: {kind.name} at {row['event_date']} lies outside the model's months "
