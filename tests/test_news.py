@@ -1072,6 +1072,37 @@ def test_an_ending_dated_before_an_older_sighting_is_told_as_well(run: Run) -> N
     assert "warning: B041-2 (sighting, 2026-01-02, B) and N0001 (departure, 2025-12-20" in err
 
 
+@pytest.mark.parametrize(
+    ("kind", "subject", "day", "there"),
+    [
+        ("impairment", "Scale AI", "2025-12-31", "B003"),
+        ("regulatory_action", "US regulators", "2026-02-04", "B121-2"),
+    ],
+)
+def test_two_values_of_one_kind_and_one_day_contradict_each_other(
+    kind: str, subject: str, day: str, there: str, run: Run
+) -> None:
+    fields = {
+        "kind": kind,
+        "subject": subject,
+        "event_date": day,
+        "value": "1",
+        "published": "2026-02-27",
+    }
+    code, _, err = run("add", *words(WANG | fields))
+    assert code == 0
+    assert f"warning: {there} ({kind}, {day}, " in err
+    assert f"contradict each other about {subject!r}: on one day it cannot be both" in err
+
+
+def test_a_person_seen_on_the_day_on_which_they_leave_contradicts_nothing(run: Run) -> None:
+    assert run("add", *words(WANG))[0] == 0
+    same = LATER | {"event_date": WANG["event_date"], "claim": "HYPOTHETICAL: says goodbye"}
+    code, _, err = run("add", *words(same))
+    assert code == 0
+    assert "contradict" not in err
+
+
 def test_a_customer_that_comes_back_contradicts_nothing(seeds: Path) -> None:
     ledger = load_ledger(seeds, kinds=KINDS)
     assert {"E30", "E31"} <= set(ledger.scored()["id"]), "left, and was back later"

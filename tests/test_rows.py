@@ -147,7 +147,9 @@ def test_an_ending_may_be_announced_three_years_ahead_and_no_longer(kind: Kind) 
     row = given(kind, SUBJECTS[kind.roster][0], "2029-02-28", None, None) | {"published": str(NOW)}
     known = world.ledger().adding([row])
     assert np.isfinite(bound(known, kind, world.DOUBTED)[1]["X1"]).all()
-    with pytest.raises(LedgerError, match=r"2029-03-02 is more than 3 years after .*; no ending is"):
+    with pytest.raises(
+        LedgerError, match=r"2029-03-02 is more than 3 years after .*; no ending is"
+    ):
         world.ledger().adding([row | {"event_date": "2029-03-02"}])
 
 
@@ -160,7 +162,9 @@ def test_a_year_of_accounts_ends_with_a_month(date: str, fits: bool) -> None:
     if fits:
         assert np.isfinite(bound(known, KINDS["revenue"], world.DOUBTED)[1]["X1"]).all()
         return
-    with pytest.raises(LedgerError, match=r"evidence.csv:1: row X1: revenue of a year that ends on"):
+    with pytest.raises(
+        LedgerError, match=r"evidence.csv:1: row X1: revenue of a year that ends on"
+    ):
         bound(known, KINDS["revenue"], world.DOUBTED)
 
 

@@ -456,6 +456,59 @@ def test_text_that_a_spreadsheet_would_run_is_written_as_text(seeds):
     assert not register(seeds)["Q1"].is_open
 
 
+COUNTED = "\n".join(
+    [
+        AMOUNTS,
+        'Q7,"How many go in 2025?",2025-06-12,2025-12-31,press,Any.,,,,exits,movers,,,,,count',
+        'Q8,"How far behind in 2025?",2025-06-12,2025-12-31,press,Any.,,,,index_gap,Buyer,,,,,index points',
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "problem"),
+    [
+        (
+            "Q1",
+            {"outcome": "yes", "date": dt.date(2025, 11, 29)},
+            "a yes cannot be known on 2025-11-29",
+        ),
+        ("Q6", {"value": -0.9}, "an amount in USD bn, and -0.9 is below 0"),
+        ("Q6", {"value": float("nan")}, "nan is no number"),
+        ("Q7", {"value": 2.5}, "asks for a count, and 2.5 is none"),
+        ("Q7", {"value": -1.0}, "asks for a count, and -1 is none"),
+        (
+            "Q7",
+            {"value": 2.0, "date": dt.date(2025, 12, 30)},
+            "on 2025-12-31, which cannot be known on",
+        ),
+    ],
+)
+def test_an_outcome_that_cannot_be_so_is_refused_with_the_reason(tmp_path, name, given, problem):
+    seeds = world.write_seeds(tmp_path / "seeds", questions=COUNTED)
+    before = (seeds / FILE).read_bytes()
+    with pytest.raises(ParameterError, match=problem):
+        written(seeds, name, **({"outcome": "measured"} | given))
+    assert (seeds / FILE).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("Q1", {"outcome": "yes", "date": dt.date(2025, 11, 30)}),
+        ("Q1", {"outcome": "no", "date": dt.date(2025, 8, 1)}),  # who has left is not there later
+        ("Q4", {"outcome": "yes", "date": dt.date(2025, 10, 13), "correct": "Again"}),
+        ("Q6", {"outcome": "measured", "value": 0.0}),
+        ("Q7", {"outcome": "measured", "value": 3.0}),
+        ("Q8", {"outcome": "measured", "value": -2.5}),
+    ],
+)
+def test_an_outcome_that_can_be_so_is_written(tmp_path, name, given):
+    seeds = world.write_seeds(tmp_path / "seeds", questions=COUNTED)
+    written(seeds, name, **given)
+    assert register(seeds)[name].outcome == given["outcome"]
+
+
 def test_a_line_break_in_a_source_is_refused(seeds):
     before = (seeds / FILE).read_bytes()
     with pytest.raises(LedgerError, match="line break"):

@@ -6,6 +6,7 @@ import csv
 import datetime as dt
 import difflib
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,15 @@ from valuation.ledger.keeping import sound
 from valuation.ledger.reading import read_record
 from valuation.ledger.tables import FORMULA, MEASURED, OUTCOMES, TABLES, Record
 from valuation.ledger.writing import Style, put, style_of, writing
-from valuation.schema import Kinds
+from valuation.schema import FRACTION, MULTIPLE, USD_BN, USD_BN_PER_YEAR, Kinds
 
 FILE = TABLES["questions"].file
+ON_THE_DAY = (
+    "in_post",
+    "customer_active",
+)  # of events: a state that may still end before the close
+TAKEN_AT_CLOSE = ("exits", "index_gap")  # of quantities: read on the day of the close
+NEVER_NEGATIVE = (USD_BN, USD_BN_PER_YEAR, FRACTION, MULTIPLE)
 _CELLS = {"yes": "1", "no": "0"}
 
 
@@ -63,7 +70,8 @@ def resolve(
     Raises
     ------
     ParameterError
-        For an unknown question or outcome, a blank source, or a date before it opened or in the future.
+        For an unknown question or outcome, a blank source, a date before it opened or in the future, or what
+        cannot be so: a state known before its day, an amount below 0, a part of a person.
     LedgerError
         If it is resolved and no reason to correct that is given, or the ledger cannot be read or written.
     """
@@ -99,6 +107,8 @@ def resolve(
             raise ParameterError(
                 f"{question} asks how much, in {old['unit']}; give the value, not {outcome}"
             )
+        if problem := _impossible(old, outcome, value, day):
+            raise ParameterError(f"{question} {problem}")
         was = old["outcome"] or ""
         notes = [old["note"] or "", _safe(note.strip())]
         if was:
@@ -116,6 +126,27 @@ def resolve(
         }
         put(folder, {FILE: _rewritten(folder, question, cells)})
     return Resolution(question, str(old["question"]), outcome, day, was)
+
+
+def _impossible(asked: Record, outcome: str, value: float | None, day: dt.date) -> str:
+    """Why a question cannot have come to that, known on that day; empty if it can."""
+    closes = asked["closes"]
+    if outcome == "yes" and asked["event"] in ON_THE_DAY and day < closes:
+        return (
+            f"asks what is so on {closes}, and a yes cannot be known on {day}; resolve it on that day or later, or "
+            "with no if it has ended"
+        )
+    if value is None:
+        return ""
+    if not math.isfinite(value):
+        return f"asks how much, and {value} is no number; give what was reported"
+    if asked["event"] in TAKEN_AT_CLOSE and day < closes:
+        return f"asks how much it is on {closes}, which cannot be known on {day}; resolve it on that day or later"
+    if asked["unit"] == "count" and (value < 0 or value != int(value)):
+        return f"asks for a count, and {value:g} is none; give a whole number, 0 or more"
+    if asked["unit"] in NEVER_NEGATIVE and value < 0:
+        return f"asks for an amount in {asked['unit']}, and {value:g} is below 0; check the sign"
+    return ""
 
 
 def _found(records: Sequence[Record], question: str) -> Record:

@@ -188,7 +188,10 @@ class Ledger:
         return self.evidence.assign(reason=reasons)[reasons.notna()].reset_index(drop=True)
 
     def contradictions(self) -> tuple[Contradiction, ...]:
-        """Pairs of scored rows of which one says that something has ended, and one that it stood later."""
+        """Pairs of scored rows of which one says that something has ended, and one that it stood later.
+
+        Two rows of one kind and one day contradict each other too, if only one says that it stands.
+        """
         ended: dict[tuple[str, str], list[Record]] = {}
         stood: dict[tuple[str, str], list[Record]] = {}
         for row in _records(self.scored()):
@@ -202,13 +205,13 @@ class Ledger:
                 there["id"],
                 f"{there['id']} ({there['kind']}, {there['event_date']}, {there['credibility']}) and "
                 f"{gone['id']} ({gone['kind']}, {gone['event_date']}, {gone['credibility']}) contradict each "
-                f"other about {subject!r}: what has ended is not there later. Both count as far as they are "
+                f"other about {subject!r}: {_why(there, gone)}. Both count as far as they are "
                 "believed; supersede the one that is wrong (`valuation news supersede`)",
             )
             for (model, subject), rows in sorted(ended.items())
             for gone in rows
             for there in stood.get((model, subject), ())
-            if there["event_date"] > gone["event_date"]
+            if _denies(there, gone)
         )
 
     def _reasons(self) -> pd.Series:
@@ -319,6 +322,19 @@ class Ledger:
         return replace(
             self, evidence=evidence, as_of=max([self.as_of, *(r["published"] for r in added)])
         )
+
+
+def _denies(there: Record, gone: Record) -> bool:
+    """Whether what stood on one row's day cannot have ended on the other's: two values of one kind tell of a day
+    as a whole, while a person may be seen on the day on which they leave."""
+    same = there["kind"] == gone["kind"] and there["event_date"] == gone["event_date"]
+    return same or there["event_date"] > gone["event_date"]
+
+
+def _why(there: Record, gone: Record) -> str:
+    if there["event_date"] == gone["event_date"]:
+        return "on one day it cannot be both"
+    return "what has ended is not there later"
 
 
 def _suggest(name: str, known: Iterable[str]) -> str:
