@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -104,6 +105,7 @@ def lab(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[
             env=environment(home) | own,
             stdout=log,
             stderr=log,
+            start_new_session=True,  # so that JupyterLab ends with the command that started it
         )
         address = f"http://127.0.0.1:{port}"
         try:
@@ -116,7 +118,7 @@ def lab(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[
                     time.sleep(0.2)
             yield address, token
         finally:
-            server.terminate()
+            os.killpg(server.pid, signal.SIGTERM)
             server.wait(30)
 
 
