@@ -134,6 +134,11 @@ def test_a_name_that_could_lead_elsewhere_is_refused(name: str) -> None:
         ({"price_usd_bn": float("nan")}, "is in USD bn"),
         ({"stake": 49.0}, "0.49 is 49 per cent"),
         ({"closed": dt.date.today() + dt.timedelta(days=1)}, "lies ahead"),
+        (
+            {"closed": dt.date(1, 1, 1)},
+            "date 0001-01-01: is before 1900; write the day of the close",
+        ),
+        ({"stake": 1e-9}, "stake 1e-09: at a price of USD .* bn the whole would be worth"),
         ({"people": ()}, "name at least the one person"),
         ({"people": ("Ann", "Ann")}, "named twice"),
         ({"acquirer": "=cmd()"}, "begins with a word"),
@@ -232,6 +237,30 @@ def test_a_customer_needs_a_name_and_a_share(at: CliRunner, customer: str) -> No
     done = at.invoke(cli, ["init", "rocket", "--customer", customer])
     assert done.exit_code == 2
     assert "NAME=SHARE" in done.output
+
+
+@pytest.mark.parametrize("name", ["1", "1e5", "null", "true", "2025-03-31"])
+def test_a_name_that_yaml_would_read_as_something_else_is_a_name(name: str, project: Path) -> None:
+    create(answers(name), project)
+    assert load_deal(name, project).name == name
+
+
+def test_a_fault_of_the_new_files_is_told_by_their_place_and_not_by_a_folder_that_is_gone(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scaffold, "_around", lambda *_: "{0.05: 3, 0.5: 2, 0.95: 1}")
+    with pytest.raises(ParameterError, match="nothing was written: ") as refused:
+        create(answers(), project)
+    assert "params/priors/rocket.yaml:" in str(refused.value)
+    assert ".init-" not in str(refused.value)
+
+
+def test_a_customer_may_bring_all_the_revenue(at: CliRunner, project: Path) -> None:
+    words = "init rocket --acquirer Big --target Rocket --price 2.5 --date 2025-03-31"
+    done = at.invoke(cli, [*words.split(), "--customer", "Army=1"])
+    assert done.exit_code == 0, done.output
+    ledger = load_ledger(project / "seeds" / "rocket", kinds=KINDS)
+    assert ledger.customers.set_index("subject")["revenue_share"].to_dict() == {"Army": 1.0}
 
 
 def test_on_a_terminal_what_was_not_given_is_asked_for(

@@ -25,8 +25,10 @@ def _customer(
             number = float(share)
         except ValueError:
             number = -1.0
-        if not equals or not name or not 0 < number < 1:
-            raise click.BadParameter(f"{text!r}: write NAME=SHARE, as in 'Big Bank=0.2'")
+        if not equals or not name or not 0 < number <= 1:
+            raise click.BadParameter(
+                f"{text!r}: write NAME=SHARE, a share above 0 and at most 1, as in 'Big Bank=0.2'"
+            )
         if name in shares:
             raise click.BadParameter(f"{name!r} is given twice")
         shares[name] = number

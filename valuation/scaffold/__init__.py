@@ -43,6 +43,8 @@ MOVERS = """\
 """  # read where somebody besides the first is named
 POOLED = "Other customers"
 EXIT_YEARS, TESTS = 7, 3  # as in the template: years until the stake is looked at; annual tests
+WHOLE_MOST_USD_BN = 10_000.0  # as in a deal file
+FIRST_YEAR = 1900  # of a close: an earlier year is a slip of the pen
 MULTIPLE_GUESSED = 8.0  # value over revenue where no revenue is given
 CLASSES = ("base_rates", "reference_deals")  # facts about other deals, shared by all deals
 
@@ -108,12 +110,19 @@ class Answers:
             yield f"price {self.price_usd_bn:g}: is in USD bn, from 0.001 to 1000; check the unit"
         if not 0 < self.stake <= 1:
             yield f"stake {self.stake:g}: is a fraction above 0 and at most 1; 0.49 is 49 per cent"
+        elif self.price_usd_bn / self.stake > WHOLE_MOST_USD_BN:
+            yield (
+                f"stake {self.stake:g}: at a price of USD {self.price_usd_bn:g} bn the whole would be worth "
+                f"{self.price_usd_bn / self.stake:.3g} bn, above {WHOLE_MOST_USD_BN:g}; check both"
+            )
         if not 2 <= self.staff <= 1_000_000:
             yield f"staff {self.staff}: how many came along besides those named, at least 2"
         if self.closed > dt.date.today():
             yield f"date {self.closed}: lies ahead; a deal is followed from the day it closed"
-        if POOLED in self.customers or any(not 0 < s < 1 for s in self.customers.values()):
-            yield f"customers: each has a share between 0 and 1, and none is called {POOLED!r}"
+        if self.closed.year < FIRST_YEAR:
+            yield f"date {self.closed}: is before {FIRST_YEAR}; write the day of the close, YYYY-MM-DD"
+        if POOLED in self.customers or any(not 0 < s <= 1 for s in self.customers.values()):
+            yield f"customers: each has a share above 0 and at most 1, and none is called {POOLED!r}"
         elif sum(self.customers.values()) > 1 + 1e-9:
             yield f"customers: their shares add up to {sum(self.customers.values()):g}, above 1"
         if self.revenue_usd_bn is not None and not 0.0001 <= self.revenue_usd_bn <= 1000:
@@ -203,7 +212,9 @@ def _check(name: str, stage: Path, root: Path) -> None:
         for prior in joint.scalars(context, closure(None)):
             context.prior(prior)
     except ValuationError as error:
-        lines = [f"nothing was written: {line}" for line in str(error).splitlines()]
+        # Where it would have stood: the folder that it was tried in is gone by now.
+        said = str(error).replace(f"{stage}{os.sep}", "")
+        lines = [f"nothing was written: {line}" for line in said.splitlines()]
         raise ParameterError(lines) from None
 
 
