@@ -448,6 +448,23 @@ MUTANTS: tuple[Mutant, ...] = (
         "values[:, left] * (1 - part) + values[:, left + 1] * part",
         "values[:, left] * part + values[:, left + 1] * (1 - part)", "options",
     ),
+    _bug(
+        "a reading advises what is best without it", "study/waiting.py",
+        "best = information.best_option(payoff, part).option",
+        "best = information.best_option(payoff, weight).option", "waiting",
+    ),
+    _bug(
+        "a reading is as likely as it is frequent among draws", "study/waiting.py",
+        '"chance": float(part.sum() / weight.sum())', '"chance": float(there.mean())', "waiting",
+    ),
+    _bug(
+        "the upper end of a figure begins at its lower end", "study/waiting.py",
+        '("at least", shown.told >= high, high)', '("at least", shown.told >= low, high)', "waiting",
+    ),
+    _bug(
+        "what waiting costs is taken for sure", "study/waiting.py",
+        'math.hypot(told["mcse"], loss.mcse)', 'told["mcse"]', "waiting",
+    ),
     # --- what is opinion
     _bug(
         "a sensitivity is per unit of alpha, not per doubling", "sensitivity.py",
@@ -495,6 +512,10 @@ MUTANTS: tuple[Mutant, ...] = (
         "a shift by hand forgets what draws weighed before", "study/moves.py",
         "importance_weights(before + np.sum(scores, axis=0))", "importance_weights(np.sum(scores, axis=0))",
         "moves",
+    ),
+    _bug(
+        "the interval of the pool gives each set the same share", "study/opinion.py",
+        "shares[n] * weight[n] / weight[n].sum()", "weight[n] / weight[n].sum()", "opinion",
     ),
     # --- questions, the page's draws, what was said and kept
     _bug(
@@ -569,6 +590,11 @@ MUTANTS: tuple[Mutant, ...] = (
     _bug(
         "a central interval has one tail", "calibration/ranks.py",
         "tail, count = (1.0 - level) / 2.0, len(found)", "tail, count = 1.0 - level, len(found)", "calibration",
+    ),
+    _bug(
+        "an interval leaves out twice its tails", "calibration/ranks.py",
+        "np.searchsorted(mass, [tail, 1.0 - tail])", "np.searchsorted(mass, [2 * tail, 1.0 - 2 * tail])",
+        "calibration",
     ),
     _bug(
         "a tie is always won", "calibration/ranks.py",

@@ -26,6 +26,7 @@ from scipy import stats
 
 from valuation import calibration
 from valuation.calibration import Calibration, Fit, worlds
+from valuation.calibration.ranks import interval_width
 from valuation.calibration.runs import normalized
 from valuation.errors import ModelError
 from valuation.ledger import load_ledger
@@ -105,6 +106,14 @@ def test_what_a_test_can_see_is_what_it_sees():
     fewer = calibration.detectable(60, level=level)
     assert least.bias < fewer.bias
     assert fewer.narrow < least.narrow < 1.0 < least.wide < fewer.wide
+
+
+def test_an_interval_of_weighted_values_is_as_wide_as_that_of_their_distribution():
+    values = np.random.default_rng(5).permutation(np.linspace(-8.0, 8.0, 16_001))
+    for level in (0.5, 0.9):
+        wanted = 2.0 * stats.norm.ppf(0.5 + level / 2.0)
+        found = interval_width(values, stats.norm.pdf(values), level)
+        assert found == pytest.approx(wanted, abs=5e-3)
 
 
 def test_intervals_are_counted_with_their_binomial_band():

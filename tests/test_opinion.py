@@ -280,6 +280,20 @@ def test_the_pool_is_the_mean_of_the_sets_in_proportion_to_their_weights(base, t
     assert pooled["npv_lower"] < pooled["npv_mean"] < pooled["npv_upper"]
 
 
+def test_a_twentieth_of_the_pooled_futures_lies_beyond_each_end_of_its_interval(base):
+    shares = {"house": 0.1, "sceptic": 0.2, "enthusiast": 0.7}
+    study = replace(base, book=replace(base.book, weights=shares))
+    vars(study).update(posterior=base.posterior, other_sets=base.other_sets)
+    said = opinion.pooled(study)
+    for end, beyond in (("npv_lower", np.less), ("npv_upper", np.greater)):
+        mass = 0.0
+        for name, share in shares.items():
+            values = base.other_sets[name][1]
+            out = beyond(values["npv"].to_numpy(), said[end])
+            mass += share * np.average(out, weights=values["weight"].to_numpy())
+        assert mass == pytest.approx(0.05, abs=3e-3)
+
+
 def test_a_set_without_weight_is_no_part_of_the_pool(base):
     only = replace(base.book, weights={"house": 1.0, "sceptic": 0.0, "enthusiast": 0.0})
     found = opinion.pooled(replace(base, book=only))

@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 import small_world as world
+import xarray as xr
 from test_study import opened, stand_in
 
 from valuation import posterior, sections, value
+from valuation.disclosures import Said
 from valuation.models import joint
-from valuation.schema import months_between
+from valuation.schema import INDICATOR, months_between
 from valuation.study import Study
-from valuation.study.waiting import waiting
+from valuation.study.waiting import _readings, waiting
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -143,6 +145,41 @@ def test_who_waits_with_a_sale_gets_the_same_price_later_and_loses_its_interest(
         assert row["value"] == 0
         assert row["waiting_usd_bn"] == pytest.approx(lost)
         assert row["balance"] == pytest.approx(-lost - 0.5)
+
+
+def test_what_waiting_costs_is_as_unsure_as_the_price_that_is_put_off(base):
+    """A sale for many times the revenue of the day: the best in every future, at a price that futures differ in."""
+    price = base.deal.options["sell"].price.model_copy(
+        update={"basis": "revenue", "times": 1000.0, "premium": 0.0}
+    )
+    dear = base.deal.options["sell"].model_copy(update={"price": price})
+    told = waiting(changed(base, options=base.deal.options | {"sell": dear}), 1.0)
+    for row in told["information"]["disclosures"]:
+        assert (row["value"], row["mcse"]) == (0, 0)
+        assert row["balance_mcse"] == row["waiting_mcse"] > 0
+
+
+def test_each_end_of_what_is_told_advises_what_is_best_there():
+    """By hand: something sure against an even spread that is three times as dense above nothing as below."""
+    x = np.linspace(-1.0, 1.0, 4001)
+    weight = np.where(x < 0.0, 1.0, 3.0)
+    payoff = xr.DataArray(
+        np.stack([np.full(x.size, 0.3), x], axis=1),
+        dims=("draw", "option"),
+        coords={"option": ["sure", "spread"]},
+    )
+    low, high = _readings(payoff, Said(x, x, "USD bn", "Figure"), weight, 1.0)
+    assert (low["reading"], low["best"], low["lead"]) == ("at most", "sure", 0.0)
+    assert (low["chance"], low["level"]) == pytest.approx((0.2, -0.2), abs=2e-3)
+    assert (high["reading"], high["best"]) == ("at least", "spread")
+    assert (high["chance"], high["level"]) == pytest.approx((0.2, 1 - 0.2 / 0.75), abs=2e-3)
+    assert high["lead"] == pytest.approx(1 - 0.1 / 0.75 - 0.3, abs=2e-3)
+    event = Said(x, (x >= 0.0).astype(float), INDICATOR, "Event")
+    no, yes = _readings(payoff, event, weight, 1.0)
+    assert (no["reading"], no["best"], no["level"]) == ("no", "sure", None)
+    assert (yes["reading"], yes["best"]) == ("yes", "spread")
+    assert (no["chance"], yes["chance"]) == pytest.approx((0.25, 0.75), abs=2e-3)
+    assert yes["lead"] == pytest.approx(0.2, abs=2e-3)
 
 
 def test_news_that_is_out_or_of_somebody_unknown_is_left_out_with_the_reason(base):
