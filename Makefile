@@ -28,7 +28,7 @@ test-slow: setup ## run the long tests: whole notebooks, recovery, ten seeds, th
 bench: setup ## time the update against a refit, a session, a long ledger and a page (about ten minutes)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-mutants: setup ## plant small bugs one at a time and see that the tests catch them (about an hour)
+mutants: setup ## plant small bugs one at a time and see that the tests catch them (half an hour with ARGS=--named)
 	@$(BIN)/python tests/mutants.py $(ARGS)
 
 check: setup ## style, types, layers, clean notebooks, settings and ledger
