@@ -18,7 +18,7 @@ where the caller gave one, and ``density`` where it is known under what log dens
 
 from __future__ import annotations
 
-from valuation.posterior.diagnosis import Diagnosis, Thresholds, diagnose, pareto_k
+from valuation.posterior.diagnosis import Diagnosis, Thresholds, diagnose, judged, pareto_k
 from valuation.posterior.sampling import (
     LOG_LIKELIHOOD,
     POSTERIOR,
@@ -55,6 +55,7 @@ __all__ = [
     "diagnose",
     "fit",
     "forget",
+    "judged",
     "key_of",
     "load",
     "load_or_fit",

@@ -235,9 +235,23 @@ def diagnose(
                 "a row of evidence is impossible under some draws; look for log(0)",
             )
         )
-    for name, given in (headline or {}).items():
-        table += _headline_rows(name, given, gate, (chains, length), name in degenerate_ok)
+    table += judged(headline or {}, gate, (chains, length), degenerate_ok=degenerate_ok)
     return Diagnosis(table, _summary(labels, draws, constant, statistics))
+
+
+def judged(
+    headline: Mapping[str, Any],
+    gate: Thresholds,
+    shape: tuple[int, int],
+    *,
+    degenerate_ok: Collection[str] = (),
+) -> list[Row]:
+    """The rows of :func:`diagnose` on numbers to be published, of draws of ``shape`` ``(chains, draws a chain)``."""
+    return [
+        row
+        for name, given in headline.items()
+        for row in _headline_rows(name, given, gate, shape, name in degenerate_ok)
+    ]
 
 
 def pareto_k(values: Array, *, relative_efficiency: float = 1.0) -> float:

@@ -376,11 +376,26 @@ class Study:
 
     @cached_property
     def diagnosis(self) -> Diagnosis:
-        """Convergence of every scalar, and of the headline numbers unless only some models run."""
-        from valuation.posterior import diagnose
+        """Convergence of every scalar, and of the headline numbers unless only some models run.
 
+        What is said of the draws alone is kept by their content: every scenario asks it of the same ones.
+        """
+        from valuation.posterior import Diagnosis, diagnose, judged
+        from valuation.study.stored import draws_digest, load_or_make, package_digest
+
+        tree = self.posterior
+        key = digest_of(
+            {"draws": draws_digest(tree), "limits": self.limits.digest(), "code": package_digest()}
+        )
+
+        def make() -> dict[str, Any]:
+            found = diagnose(tree, self.limits)
+            return {"table": found.table, "scalars": found.scalars}
+
+        told = load_or_make(self.cache / "results" / f"diagnosis-{key[:16]}.json", make)
+        table, scalars = list(told["table"]), list(told["scalars"])
         if self.models != tuple(MODELS):
-            return diagnose(self.posterior, self.limits)
+            return Diagnosis(table, scalars)
         from valuation.value import value
 
         values = (
@@ -393,7 +408,9 @@ class Study:
             headline[label] = values["pays_off"].sel(definition=name).to_numpy()
             if self.scenario.sets or name != self.deal.headline:
                 rare.append(label)  # out of reach is a finding there, not a fault
-        return diagnose(self.posterior, self.limits, headline, degenerate_ok=rare)
+        sizes = tree["posterior"].sizes
+        rows = judged(headline, self.limits, (sizes["chain"], sizes["draw"]), degenerate_ok=rare)
+        return Diagnosis([*table, *rows], scalars)
 
     def gate(self) -> gates.Verdict:
         """Every check of this study, joined to a verdict."""

@@ -10,7 +10,12 @@ import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 def load_or_make(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -41,6 +46,17 @@ def load_or_make(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, An
         os.fsync(file.fileno())
     os.replace(file.name, path)
     return dict(results)
+
+
+def draws_digest(tree: xr.DataTree) -> str:
+    """SHA-256 of every group, name and value of a tree of draws."""
+    told = hashlib.sha256()
+    for group in sorted(tree.children):
+        for name, values in sorted(tree[group].data_vars.items(), key=lambda pair: str(pair[0])):
+            data = np.ascontiguousarray(values.to_numpy())
+            told.update(f"{group} {name} {values.dims} {data.shape} {data.dtype}".encode())
+            told.update(data.tobytes())
+    return told.hexdigest()
 
 
 @cache
