@@ -21,6 +21,7 @@ from valuation.models import joint
 from valuation.sections import exploration
 from valuation.sections.moves import moved_answer
 from valuation.study import Study, explore, moves
+from valuation.study.case import _FORECASTS
 from valuation.study.controls import WIDGET, Controls
 from valuation.study.moves import Moves, explore_results, explored, levers
 
@@ -33,7 +34,12 @@ def quick() -> Iterator[None]:
         patch.setattr(posterior, "code_digest", partial(str, posterior.code_digest()))
         for name in ("bind", "prior_draws"):
             patch.setattr(joint, name, partial(getattr(joint, name), draws=500))
+        # Other modules' stand-ins go by the same names.
+        _FORECASTS.clear()
+        joint.MEMORY.clear()
         yield
+    _FORECASTS.clear()
+    joint.MEMORY.clear()
 
 
 @pytest.fixture(scope="module")

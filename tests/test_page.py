@@ -14,10 +14,12 @@ import sys
 import types
 from functools import cache
 from html.parser import HTMLParser
+from unittest import mock
 
 import nbformat
 import nbformat.v4 as v4
 import pytest
+import small_world
 from example_results import (
     conditional_results,
     example_comparison,
@@ -33,6 +35,7 @@ from test_sections import COMPARISON, MODEL, PAYLOADS, REPORT
 from valuation import page, sections
 from valuation.errors import RunError
 from valuation.sections.parts import STYLE_FILE
+from valuation.study import guide
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -335,8 +338,40 @@ def example_exploration():
     }
 
 
+@cache
+def example_guides():
+    """What pages about the tool show: the code's own names, kinds and docstrings beside invented numbers."""
+    about = {key: example_results()[key] for key in ("deal", "as_of", "run", "diagnostics")}
+    study = types.SimpleNamespace(
+        ledger=small_world.ledger(),
+        evidence=types.SimpleNamespace(context=small_world.context()),
+        results={"notes": [], **example_results()},
+    )
+    with mock.patch.object(guide, "_about", return_value={"schema": 1, **about}):
+        return {
+            name: getattr(guide, name)(study)
+            for name in ("guide_results", "limits_results", "reference_results")
+        }
+
+
+def example_lesson():
+    """An update by one invented row, and the row taken back."""
+    moves = example_exploration()
+    row = {
+        "id": "N0001", "event_date": "2026-02-28", "published": "2026-02-28", "kind": "departure",
+        "subject": "Alexandr Wang", "credibility": "B", "claim": "An invented example",
+    }  # fmt: skip
+    return example_update() | {
+        "explored": moves["explored"], "levers": moves["levers"], "row": row,
+        "command": "valuation news add --kind departure", "back": moves["explored"],
+    }  # fmt: skip
+
+
 def example_module():
     module = types.ModuleType("valuation.study")
+    for name, told in example_guides().items():
+        setattr(module, name, lambda study, told=told: told)
+    module.rehearsed = lambda study, **asked: example_lesson()
     module.open_study = lambda **asked: ExampleStudy()
     module.model_results = lambda study, name: example_model_results() | {"model": name}
     module.method_results = lambda study: (
