@@ -22,17 +22,16 @@ from test_gate import BROKEN, EXPECTED, FIGURE, NOTEBOOK, PAGE
 from test_gate import LIMITS as WEIGHT_LIMITS
 from test_news import Repository, edited
 from test_posterior import BAD, LIMITS, draws_of, good, random_walk
-from test_study import opened, stand_in, what_if
+from test_study import opened, stand_ins, what_if
 
 from valuation import gate as gates
-from valuation import posterior
 from valuation.errors import GateError
 from valuation.gate import Check
 from valuation.ledger import check_ledger
 from valuation.ledger.chain import CHAIN_FILE
 from valuation.ledger.sealing import seal
 from valuation.ledger.tables import TABLES
-from valuation.models import KINDS, joint
+from valuation.models import KINDS
 from valuation.posterior import diagnose, tree_of
 from valuation.study import Study
 
@@ -266,13 +265,7 @@ MAKERS = {
 @pytest.fixture(scope="module", autouse=True)
 def quick() -> Iterator[None]:
     """Studies take stand-ins for posteriors."""
-    from functools import partial
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Study, "_fitted", stand_in)
-        patch.setattr(posterior, "code_digest", partial(str, posterior.code_digest()))
-        for name in ("bind", "prior_draws"):
-            patch.setattr(joint, name, partial(getattr(joint, name), draws=500))
+    with stand_ins():
         yield
 
 

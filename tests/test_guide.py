@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import small_world as world
 from example_results import example_results
-from test_study import opened, stand_in
+from test_study import opened, stand_ins
 
-from valuation import PUBLIC, posterior, sections
-from valuation.models import KINDS, MODELS, joint
+from valuation import PUBLIC, sections
+from valuation.models import KINDS, MODELS
 from valuation.report import runs
 from valuation.study import Study, guide
 from valuation.study.lesson import _command
@@ -23,11 +22,7 @@ from valuation.study.lesson import _command
 @pytest.fixture(scope="module", autouse=True)
 def quick() -> Iterator[None]:
     """Studies take stand-ins for posteriors."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Study, "_fitted", stand_in)
-        patch.setattr(posterior, "code_digest", partial(str, posterior.code_digest()))
-        for name in ("bind", "prior_draws"):
-            patch.setattr(joint, name, partial(getattr(joint, name), draws=500))
+    with stand_ins():
         yield
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,15 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 import small_world as world
-from test_study import opened, stand_in
+from test_study import opened, stand_ins
 
-from valuation import posterior, sensitivity
+from valuation import sensitivity
 from valuation.errors import ParameterError
 from valuation.models import joint
 from valuation.sections import exploration
 from valuation.sections.moves import moved_answer
 from valuation.study import Study, explore, moves
-from valuation.study.case import _FORECASTS
 from valuation.study.controls import WIDGET, Controls
 from valuation.study.moves import Moves, explore_results, explored, levers
 
@@ -29,17 +27,8 @@ from valuation.study.moves import Moves, explore_results, explored, levers
 @pytest.fixture(scope="module", autouse=True)
 def quick() -> Iterator[None]:
     """Studies take stand-ins for posteriors."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Study, "_fitted", stand_in)
-        patch.setattr(posterior, "code_digest", partial(str, posterior.code_digest()))
-        for name in ("bind", "prior_draws"):
-            patch.setattr(joint, name, partial(getattr(joint, name), draws=500))
-        # Other modules' stand-ins go by the same names.
-        _FORECASTS.clear()
-        joint.MEMORY.clear()
+    with stand_ins():
         yield
-    _FORECASTS.clear()
-    joint.MEMORY.clear()
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 import small_world as world
-from test_study import opened, stand_in, what_if
+from test_study import opened, stand_ins, what_if
 
-from valuation import posterior, sensitivity
+from valuation import sensitivity
 from valuation.models import MODELS, joint
 from valuation.params.priors import PriorBook
 from valuation.study import Study, opinion
@@ -25,11 +24,7 @@ from valuation.update import importance_weights
 @pytest.fixture(scope="module", autouse=True)
 def quick() -> Iterator[None]:
     """Studies take stand-ins for posteriors."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Study, "_fitted", stand_in)
-        patch.setattr(posterior, "code_digest", partial(str, posterior.code_digest()))
-        for name in ("bind", "prior_draws"):
-            patch.setattr(joint, name, partial(getattr(joint, name), draws=500))
+    with stand_ins():
         yield
 
 

@@ -8,6 +8,7 @@ import json
 import math
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -36,19 +37,28 @@ def stand_in(study: Study, prior_set: str) -> Any:
     return _STAND_INS[key]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick() -> Iterator[None]:
-    """Studies of this file take stand-ins for posteriors."""
+@contextmanager
+def stand_ins() -> Iterator[pytest.MonkeyPatch]:
+    """Studies take stand-ins for posteriors; nothing that was simulated from another module's is met here."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Study, "_fitted", stand_in)
-        patch.setattr(stored, "load_or_make", lambda path, make: make())
-        for owner, name in ((stored, "package_digest"), (posterior, "code_digest")):
-            patch.setattr(owner, name, partial(str, getattr(owner, name)()))  # read once
+        patch.setattr(posterior, "code_digest", partial(str, posterior.code_digest()))  # read once
         for name in ("bind", "prior_draws"):  # fewer prior draws where the number is not at issue
             patch.setattr(joint, name, partial(getattr(joint, name), draws=500))
         _FORECASTS.clear()
-        yield
+        joint.MEMORY.clear()
+        yield patch
     _FORECASTS.clear()
+    joint.MEMORY.clear()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick() -> Iterator[None]:
+    """Studies of this file take stand-ins for posteriors, and keep no results."""
+    with stand_ins() as patch:
+        patch.setattr(stored, "load_or_make", lambda path, make: make())
+        patch.setattr(stored, "package_digest", partial(str, stored.package_digest()))
+        yield
 
 
 @pytest.fixture(scope="module")

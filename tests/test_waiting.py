@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,10 @@ import numpy as np
 import pytest
 import small_world as world
 import xarray as xr
-from test_study import opened, stand_in
+from test_study import opened, stand_ins
 
-from valuation import posterior, sections, value
+from valuation import sections, value
 from valuation.disclosures import Said
-from valuation.models import joint
 from valuation.schema import INDICATOR, months_between
 from valuation.study import Study
 from valuation.study.waiting import _readings, waiting
@@ -26,11 +24,7 @@ from valuation.study.waiting import _readings, waiting
 @pytest.fixture(scope="module", autouse=True)
 def quick() -> Iterator[None]:
     """Studies take stand-ins for posteriors."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Study, "_fitted", stand_in)
-        patch.setattr(posterior, "code_digest", partial(str, posterior.code_digest()))
-        for name in ("bind", "prior_draws"):
-            patch.setattr(joint, name, partial(getattr(joint, name), draws=500))
+    with stand_ins():
         yield
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sys
-import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from valuation import publish
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -34,17 +34,10 @@ def load_or_make(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, An
             pass  # said below
         print(f"{path.name}: stored results are damaged; computing them again", file=sys.stderr)
     results = json.loads(json.dumps(make(), allow_nan=False))
-    path.parent.mkdir(parents=True, exist_ok=True)
     content = json.dumps(
         {"sha256": _digest([path.stem, results]), "results": results}, allow_nan=False
     )
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=path.parent, suffix=".tmp", delete=False
-    ) as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(file.name, path)
+    publish.write_file(path, content.encode())
     return dict(results)
 
 
