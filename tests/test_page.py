@@ -35,7 +35,7 @@ from test_sections import COMPARISON, MODEL, PAYLOADS, REPORT
 from valuation import page, sections
 from valuation.errors import RunError
 from valuation.sections.parts import STYLE_FILE
-from valuation.study import guide
+from valuation.study import answers, guide
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -347,7 +347,7 @@ def example_guides():
         evidence=types.SimpleNamespace(context=small_world.context()),
         results={"notes": [], **example_results()},
     )
-    with mock.patch.object(guide, "_about", return_value={"schema": 1, **about}):
+    with mock.patch.object(answers, "about", return_value={"schema": 1, **about}):
         return {
             name: getattr(guide, name)(study)
             for name in ("guide_results", "limits_results", "reference_results")

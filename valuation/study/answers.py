@@ -42,12 +42,9 @@ def results_of(study: Study) -> dict[str, Any]:
     headline = _headline(study, noise, sets)
     bars = decision.tornado(scalars, npv, weight)
     return {
-        "schema": SCHEMA,
-        "deal": told_deal(deal),
+        **about(study),
         "scenario": _scenario(study),
-        "as_of": str(study.as_of),
         "notes": notes_of(study),
-        "run": run_of(study),
         "headline": headline,
         "definitions": _definitions(values, deal, weight, noise),
         "npv_quantiles": {
@@ -83,7 +80,6 @@ def results_of(study: Study) -> dict[str, Any]:
         "questions": open_questions(study, noise),
         "live": live_of(study),
         **waiting(study, noise),
-        "diagnostics": told_checks(study.gate().checks),
     }
 
 
@@ -105,6 +101,17 @@ def told_deal(deal: Deal) -> dict[str, Any]:
         "horizon_years": deal.horizon_years,
         # How a deal that is seen blind went. No number is made from it.
         "ending": None if deal.ending is None else deal.ending.model_dump(mode="json"),
+    }
+
+
+def about(study: Study) -> dict[str, Any]:
+    """What every page's results begin with: the deal, the day, every check, and where the numbers come from."""
+    return {
+        "schema": SCHEMA,
+        "deal": told_deal(study.deal),
+        "as_of": str(study.as_of),
+        "diagnostics": told_checks(study.gate().checks),
+        "run": run_of(study),
     }
 
 

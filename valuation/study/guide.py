@@ -34,7 +34,9 @@ PROJECT = (
 
 def guide_results(study: Study) -> dict[str, Any]:
     """Every kind of evidence and every model that there is, with its place in the code."""
-    return _about(study) | {
+    from valuation.study.answers import about
+
+    return about(study) | {
         "kinds": [
             {
                 "kind": kind.name,
@@ -76,18 +78,22 @@ def reference_results(study: Study) -> dict[str, Any]:
         not bare,
         f"Without a docstring: {', '.join(bare)}." if bare else "Every public name is documented.",
     )
-    about = _about(study)
-    return about | {
+    from valuation.study.answers import about, told_checks
+
+    known = about(study)
+    return known | {
         "modules": modules,
-        "diagnostics": [*about["diagnostics"], *_checks([check])],
+        "diagnostics": [*known["diagnostics"], *told_checks([check])],
     }
 
 
 def limits_results(study: Study) -> dict[str, Any]:
     """What bounds the answer, in the sentences and numbers of the results themselves."""
+    from valuation.study.answers import about
+
     results = study.results
     opinion, head = results["opinion"], results["headline"]
-    return _about(study) | {
+    return about(study) | {
         "headline": head,
         "notes": results["notes"],
         "evidence_counts": results["evidence_counts"],
@@ -104,24 +110,6 @@ def limits_results(study: Study) -> dict[str, Any]:
         "outside_view": results["outside_view"],
         "sets": [row["label"] for row in results["prior_sets"]],
     }
-
-
-def _about(study: Study) -> dict[str, Any]:
-    from valuation.study.answers import run_of, told_deal
-
-    return {
-        "schema": 1,
-        "deal": told_deal(study.deal),
-        "as_of": str(study.as_of),
-        "diagnostics": _checks(study.gate().checks),
-        "run": run_of(study),
-    }
-
-
-def _checks(checks: Any) -> list[dict[str, Any]]:
-    from valuation.study.answers import told_checks
-
-    return told_checks(checks)
 
 
 def _module(name: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from valuation.models import MODELS
 from valuation.params.reading import digest_of
-from valuation.study.answers import run_of, told_checks
+from valuation.study.answers import about
 from valuation.study.stored import load_or_make, package_digest
 
 if TYPE_CHECKING:
@@ -66,19 +66,10 @@ def method_results(
         study.cache / "results" / f"{key[:16]}.json", lambda: _measured(study, **sizes)
     )
     return {
-        "schema": 1,
-        "deal": {
-            "name": study.deal.name,
-            "title": study.deal.title,
-            "acquirer": study.deal.acquirer,
-            "target": study.deal.target,
-        },
-        "as_of": str(study.as_of),
+        **about(study),
         "models": [_model(study, name) for name in study.models],
         "credibility": {k: float(v) for k, v in sorted(study.credibility.items())},
         **measured,
-        "diagnostics": told_checks(study.gate().checks),
-        "run": run_of(study),
     }
 
 

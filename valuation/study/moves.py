@@ -187,17 +187,9 @@ def levers(study: Study) -> dict[str, str]:
 
 def explore_results(study: Study) -> dict[str, Any]:
     """The answer as it stands, its levers and checks and where it comes from: what the notebook shows unmoved."""
-    from valuation.study.answers import run_of, told_checks, told_deal
+    from valuation.study.answers import about
 
-    return {
-        "schema": 1,
-        "deal": told_deal(study.deal),
-        "as_of": str(study.as_of),
-        "explored": explored(study),
-        "levers": levers(study),
-        "diagnostics": told_checks(study.gate().checks),
-        "run": run_of(study),
-    }
+    return about(study) | {"explored": explored(study), "levers": levers(study)}
 
 
 __all__ = ["FURTHEST", "Moves", "explore_results", "explored", "levers"]

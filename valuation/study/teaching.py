@@ -11,7 +11,7 @@ from valuation.errors import ModelError
 from valuation.models import MODELS, joint, retention
 from valuation.ops import numpy_ops
 from valuation.schema import CI_PROB, date_after
-from valuation.study.answers import _evidence, run_of, seen_of, told_checks
+from valuation.study.answers import _evidence, about, seen_of
 from valuation.study.case import stacked
 
 if TYPE_CHECKING:
@@ -69,24 +69,15 @@ def model_results(study: Study, model: str) -> dict[str, Any]:
     kinds = {k.name for k in sub.kinds}
     names = [n for n in sub.scalars(evidence.context) if n in sampled]
     return {
-        "schema": 1,
+        **about(study),
         "model": model,
         "title": sub.title,
         "equation": list(sub.equation),
         "reads": [{"kind": k.name, "meaning": k.meaning, "unit": k.unit} for k in sub.kinds],
-        "deal": {
-            "name": study.deal.name,
-            "title": study.deal.title,
-            "acquirer": study.deal.acquirer,
-            "target": study.deal.target,
-        },
-        "as_of": str(study.as_of),
-        "run": run_of(study),
         "densities": [_density(study, n, before[n], sampled[n]) for n in names],
         "checks": _checks(study, kinds, before, after),
         "curves": _curves(study, model, before, after),
         "rows": [r for r in _evidence(study) if r["kind"] in kinds],
-        "diagnostics": told_checks(study.gate().checks),
         "summary": _summary(
             study, sub.scalars(evidence.context), sub.innovations(evidence.context)
         ),
