@@ -171,7 +171,7 @@ def test_a_shortened_path_passes_the_same_places_to_a_tenth_of_a_pixel():
     places[100:140, 1] = places[100, 1]  # a stretch along the axis
     places[200:210] = places[200]  # and one that stays
     told = " \n".join(f"{'L' if i else 'M'} {x:.6f} {y:.6f}" for i, (x, y) in enumerate(places))
-    short = plots._path(f"{told} \nz\nM 3 4 \nL -0.04 0.05 \n")
+    short = plots.svg._path(f"{told} \nz\nM 3 4 \nL -0.04 0.05 \n")
     assert len(short) < 0.35 * len(told)
     found = flat(short)
     assert found[-2:] == [pytest.approx((3, 4)), pytest.approx((0, 0))]
@@ -184,7 +184,10 @@ def test_a_shortened_path_passes_the_same_places_to_a_tenth_of_a_pixel():
 
 
 def test_curves_keep_their_control_points():
-    assert plots._path("M 1 2 \nQ 3 4 5 6 \nC 5 6 7 8 9.25 10 \nz") == "M1 2q2 2 4 4c0 0 2 2 4.2 4z"
+    assert (
+        plots.svg._path("M 1 2 \nQ 3 4 5 6 \nC 5 6 7 8 9.25 10 \nz")
+        == "M1 2q2 2 4 4c0 0 2 2 4.2 4z"
+    )
 
 
 @each_drawing
