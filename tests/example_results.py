@@ -99,11 +99,11 @@ def _evidence() -> list[dict[str, Any]]:
 
 
 def example_questions() -> list[dict[str, Any]]:
-    """Open questions: the model answers one and says how much of another, a person answers one, nobody one."""
+    """Open questions: the model answers one and says how much of another, a person answers one, a base rate one."""
     said: list[tuple[str, float | None, float | None, str]] = [
         ("Q02", 0.71, 0.008, "model"),
         ("Q24", 0.3, None, "Ann Example"),
-        ("Q27", None, None, ""),
+        ("Q27", 0.69, None, "base rate"),
         ("Q39", None, None, "model"),
     ]
     values = [0.5 + 0.05 * i for i in range(20)]

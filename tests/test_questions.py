@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,7 @@ from valuation.study.answers import open_questions
 from valuation.study.case import log_target, stacked
 from valuation.study.pool import Pool, Source
 
+ROOT = Path(__file__).parents[1]
 SEED, DRAWS = 5, 3000
 
 
@@ -443,6 +445,7 @@ REGISTER = (
     Q3,Does it rain?,2025-06-12,2026-12-31,press,Any report.,,,,,,,,,
     Q4,Do ten leave?,2025-06-12,2026-12-31,press,Any report.,,,,exits_at_least,movers,10,,,
     Q5,Does it open?,2026-03-15,2026-12-31,press,Any report.,,,,regulatory_action,,,,,
+    Q6,Does it snow?,2025-06-12,2026-12-31,press,Any report.,,,,,,,0.2,Snow on one day in five,
 """
 )
 
@@ -466,13 +469,36 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
 
 def test_a_study_answers_the_questions_that_are_open_on_its_date(study):
     told = {row["id"]: row for row in open_questions(study)}
-    assert list(told) == ["Q1", "Q3", "Q4", "Q5"]  # Q2 is resolved
+    assert list(told) == ["Q1", "Q3", "Q4", "Q5", "Q6"]  # Q2 is resolved
     then = replace(study, ledger=study.ledger.cut(study.as_of))
-    assert [row["id"] for row in open_questions(then)] == ["Q1", "Q3", "Q4"]  # Q5 opens later
+    assert [row["id"] for row in open_questions(then)] == ["Q1", "Q3", "Q4", "Q6"]  # Q5 opens later
     assert told["Q1"]["by"] == "model"
     assert 0.0 < told["Q1"]["probability"] < 1.0
     assert (told["Q3"]["probability"], told["Q3"]["why"]) == (None, "no model answers it")
     assert (told["Q1"]["driver"], told["Q3"]["driver"]) == ("people", "no model")
+
+
+def test_where_neither_a_model_nor_a_person_answers_the_base_rate_does_and_is_named(study):
+    told = {row["id"]: row for row in open_questions(study)}
+    assert (told["Q6"]["probability"], told["Q6"]["mcse"], told["Q6"]["by"]) == (
+        0.2, None, "base rate",
+    )  # fmt: skip
+    asked = {q.id: q for q in questions_of(study.ledger.questions)}
+    assert {name for name, q in asked.items() if q.rests_on_base_rate} == {"Q6"}
+    signed = replace(asked["Q6"], person="Ann Example", person_probability=0.4)
+    spoken = answer(study.drivers, np.ones(1), signed)
+    assert (spoken.probability, spoken.by) == (0.4, "Ann Example")
+
+
+def test_every_shipped_question_that_is_open_is_answered_by_somebody():
+    register = load_ledger(ROOT / "seeds", kinds=KINDS).questions
+    open_ones = [q for q in questions_of(register) if q.is_open]
+    assert len(open_ones) >= 30
+    assert [
+        q.id
+        for q in open_ones
+        if q.event is None and q.person_probability is None and not q.rests_on_base_rate
+    ] == []
 
 
 def test_asking_or_resolving_a_question_needs_no_new_fit(study):

@@ -315,7 +315,10 @@ def test_a_report_says_every_definition_and_every_question_that_is_answered():
     }
     assert said["Q02"] == (0.71, 0.008)
     assert said["Q24"] == (0.3, None)
-    assert not {"Q27", "Q39"} & set(said)  # nobody answers it; it is a quantity
+    assert said["Q27"] == (0.69, None)  # by its base rate
+    assert "Q39" not in said  # it is a quantity
+    results["questions"][2] |= {"probability": None, "by": "", "why": "no model answers it"}
+    assert "Q27" not in said_of(results)
     assert {q: len(values) for q, values in record.quantities_of(results).items()} == {"Q39": 20}
 
 

@@ -159,6 +159,15 @@ def test_skill_is_against_the_base_rates_of_the_questions_that_have_one():
     )
 
 
+def test_a_forecast_that_is_the_base_rate_has_no_skill_by_it_and_dilutes_none():
+    rated = question("Q2", event=None, base_rate=0.3)
+    asked, made = [question("Q1"), rated], [said("2025-07-01", 0.9), said("2025-07-01", 0.3, "Q2")]
+    told = card(asked, made)
+    assert {row["id"]: row["brier"] for row in told["questions"]}["Q2"] == pytest.approx(0.49)
+    assert told["base"]["n"] == 1
+    assert told["base"]["skill"]["brier"]["skill"] == pytest.approx(1 - 0.01 / 0.25)
+
+
 def measured(day: str, values: tuple[float, ...]) -> Forecast:
     return replace(said(day, 0.5), probability=None, mcse=None, quantiles=values)
 

@@ -618,8 +618,8 @@ def test_open_questions_stand_by_closing_day_and_say_who_answers():
     told = sections.questions(example_results())
     text = text_of(told.html)
     assert told.summary == (
-        "4 questions are open: the model answers 2, named people answer 1 and nobody answers 1. "
-        "The next to close is Q02, on 12 June 2026."
+        "4 questions are open: the model answers 2, named people answer 1 and base rates stand in for 1 "
+        "that no model answers. The next to close is Q02, on 12 June 2026."
     )
     later = example_results()
     later["run"]["created"] = "2026-07-01T00:00:00+00:00"
@@ -631,6 +631,10 @@ def test_open_questions_stand_by_closing_day_and_say_who_answers():
     assert "Where no model answers, people do: Ann Example on Q24 (30%)." in text
     assert "Settled by: Large newspapers." in text
     assert "USD 0.95 bn (0.5 to 1.4)" in text
+    assert "69% 69% C08 base rate" in " ".join(text.split())
+    nobody = example_results()
+    nobody["questions"][2] |= {"probability": None, "by": "", "why": "no model answers it"}
+    assert "named people answer 1 and nobody answers 1." in sections.questions(nobody).summary
 
 
 def test_the_question_that_is_furthest_from_its_base_rate_is_named_with_the_origin_of_that_rate():

@@ -4,6 +4,8 @@
 each event, :data:`QUANTITIES` one for each quantity (a question with a unit), which is answered by equally likely
 values. What is known is part of the draws, so what has happened comes out as 1 and what cannot happen any more
 as 0, as far as the evidence is believed. A question counts what happens up to and on the day it closes.
+One that no model answers has the probability of the person who signed one, and else its base rate: every yes-or-no
+question is on record, and says whose word it is.
 
 Probabilities are of a forecast without interventions: ``sets`` overrule drivers, not people and customers.
 """
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
+MODEL = "model"
+BASE_RATE = "base rate"  # who answers, beside people by name
 ROUNDING = 1e-6  # months: three seconds
 SEVERAL = ";"  # between subjects of which any one suffices
 SOME_OF = re.compile(r"(\d+) of (.+)")  # a part of a group
@@ -86,6 +90,12 @@ class Question:
     def driver(self) -> str:
         """What it hangs on: questions about one driver are not independent."""
         return DRIVER_OF.get(self.event or "", "no model")
+
+    @property
+    def rests_on_base_rate(self) -> bool:
+        """Whether neither a model nor a person answers it, so that its base rate does."""
+        nobody = self.event is None and self.person_probability is None
+        return nobody and self.base_rate is not None and not self.is_quantity
 
     @property
     def number(self) -> float:
@@ -416,9 +426,9 @@ class Answer:
     probability
         None if nobody says, and of a quantity.
     mcse
-        Monte Carlo error; None where a person said it.
+        Monte Carlo error; None where no draws said it.
     by
-        ``model``, a person's name, or empty.
+        :data:`MODEL`, a person's name, :data:`BASE_RATE`, or empty.
     why
         Why there is no answer; else empty.
     quantiles
@@ -478,15 +488,15 @@ def answer(
     not there yet has no probability, and ``why`` says so.
     """
     if question.event is None:
-        if question.person_probability is None:
-            return Answer(question.id, None, None, "", "no model answers it")
-        return Answer(question.id, question.person_probability, None, question.person or "")
+        if question.person_probability is not None:
+            return Answer(question.id, question.person_probability, None, question.person or "")
+        if question.rests_on_base_rate:
+            return Answer(question.id, question.base_rate, None, BASE_RATE)
+        return Answer(question.id, None, None, "", "no model answers it")
     try:
         if question.is_quantity:
             values = decision.quantiles(amounts(drivers, question), np.array(LEVELS), weight)
-            return Answer(
-                question.id, None, None, "model", quantiles=tuple(float(v) for v in values)
-            )
+            return Answer(question.id, None, None, MODEL, quantiles=tuple(float(v) for v in values))
         event = happens(drivers, question)
     except ModelError as error:
         return Answer(question.id, None, None, "", str(error))
@@ -494,7 +504,7 @@ def answer(
     mcse = told.mcse
     if error is not None and 0.0 < told.value < 1.0:
         mcse = error(weight * (event - told.value))
-    return Answer(question.id, told.value, mcse, "model")
+    return Answer(question.id, told.value, mcse, MODEL)
 
 
 def spread(quantiles: Sequence[float]) -> tuple[float, float, float]:

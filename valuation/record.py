@@ -5,11 +5,12 @@
     made,run,deal,scenario,as_of,question,probability,mcse,quantiles,digest
     2026-03-01T12:00:00Z,20260301t115958z-base-0123abcd,meta_scale,base,2026-02-28,Q02,0.798,0.0064,,<SHA-256>
 
-A run's rows are one block: a row for each open question, and one for each definition of paying off (``pays_off:NAME``).
-A blank ``mcse`` is a person's probability. A quantity has no probability but ``quantiles``: equally likely values,
-rising, with semicolons between. ``digest`` is the SHA-256 of the digest above and of the row, so a row
-vouches for all before it; a block follows the last row that its writer saw, so that the records of two people merge by
-keeping the lines of both. Git's clock says what was late in earnest: a row that git has seen must stay.
+A run's rows are one block: a row for each open question, and one for each definition of paying off
+(``pays_off:NAME``). A blank ``mcse`` is no forecast of the model: a person's probability, or a base rate. A quantity
+has no probability but ``quantiles``: equally likely values, rising, with semicolons between. ``digest`` is the
+SHA-256 of the digest above and of the row, so a row vouches for all before it; a block follows the last row that its
+writer saw, so that the records of two people merge by keeping the lines of both. Git's clock says what was late in
+earnest: a row that git has seen must stay.
 
 No forecast reads this file (:data:`valuation.publish.RECORD`).
 """
@@ -117,7 +118,7 @@ class Forecast:
     question
         Id of a question, or ``pays_off:NAME``.
     probability, mcse
-        As a fraction, with its Monte Carlo error; that is None if a person said it, and both are of a quantity.
+        As a fraction, with its Monte Carlo error; that is None if the model did not say it, and both are of a quantity.
     quantiles
         Equally likely values of a quantity, in its unit; else empty.
     """

@@ -47,7 +47,7 @@ class Scored:
     covered
         Fraction of the question's life in which one did.
     base_rate, base_brier, base_log
-        None where there is no base rate.
+        None where there is no base rate; the scores too where the forecast is the base rate, which has no skill by it.
     """
 
     id: str
@@ -166,6 +166,7 @@ def hold(questions: Iterable[Question], forecasts: Iterable[Forecast]) -> Held:
 def _scored(question: Question, timely: Sequence[Forecast]) -> Scored:
     assert question.resolved is not None and question.outcome is not None  # noqa: PT018
     outcome, base = HAPPENED[question.outcome], question.base_rate
+    beside = None if question.rests_on_base_rate else base
     chances = [float(f.probability) for f in timely if f.probability is not None]
     standing = _over_time(question, timely, scoring.brier(chances, [outcome] * len(chances)))
     probability = chances[-1]
@@ -183,8 +184,8 @@ def _scored(question: Question, timely: Sequence[Forecast]) -> Scored:
         standing=standing.score,
         covered=standing.covered,
         base_rate=base,
-        base_brier=None if base is None else float(scoring.brier(base, outcome)),
-        base_log=None if base is None else float(scoring.log_score(base, outcome)),
+        base_brier=None if beside is None else float(scoring.brier(beside, outcome)),
+        base_log=None if beside is None else float(scoring.log_score(beside, outcome)),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from valuation.questions import BASE_RATE, MODEL
 from valuation.sections import words
 from valuation.sections.parts import (
     Section,
@@ -54,12 +55,15 @@ def _until(rows: Sequence[Results]) -> str:
 
 
 def _count(rows: Sequence[Results], made: str) -> str:
-    model = sum(1 for row in rows if row["by"] == "model")
+    model = sum(1 for row in rows if row["by"] == MODEL)
     people = sum(1 for row in rows if _is_of_a_person(row))
-    nobody = len(rows) - model - people
+    rated = sum(1 for row in rows if row["by"] == BASE_RATE)
+    nobody = len(rows) - model - people - rated
     answered = [f"the model answers {model}"]
     if people:
         answered.append(f"named people answer {people}")
+    if rated:
+        answered.append(f"base rates stand in for {rated} that no model answers")
     if nobody:
         answered.append(f"nobody answers {nobody}")
     told = f"{words.counted(len(rows), 'question is', 'questions are')} open: {words.listed(answered)}."
@@ -75,7 +79,7 @@ def _count(rows: Sequence[Results], made: str) -> str:
 
 
 def _is_of_a_person(row: Results) -> bool:
-    return row["by"] not in ("", "model") and row["probability"] is not None
+    return row["by"] not in ("", MODEL, BASE_RATE) and row["probability"] is not None
 
 
 def _apart(rows: Sequence[Results]) -> str:
@@ -83,7 +87,7 @@ def _apart(rows: Sequence[Results]) -> str:
     rated = [
         row
         for row in rows
-        if row["by"] == "model" and row["probability"] is not None and row["base_rate"] is not None
+        if row["by"] == MODEL and row["probability"] is not None and row["base_rate"] is not None
     ]
     if not rated:
         return ""
