@@ -411,6 +411,22 @@ def test_every_claim_is_shown_once_and_says_whether_it_counts():
     assert html.count("Not counted: repeats or is replaced") == 5
 
 
+def test_a_claim_that_counts_says_what_it_does_to_the_chance_if_that_was_asked():
+    results = example_results()
+    first, second = (row["id"] for row in results["evidence"] if row["scored"])[:2]
+    rows = results["opinion"]["influence"]["rows"]
+    rows[0] |= {"id": first, "change": 0.017, "mcse": 0.004}
+    rows[-1] |= {"id": second}  # whose weights cannot be trusted
+    html = sections.evidence(results).html
+    told = {
+        row: text_of(html[html.index(f">{row}<") :].split("</tr>")[0]) for row in (first, second)
+    }
+    assert told[first].endswith("−1.7 points")  # without it the chance would be higher
+    assert told[second].endswith("not known")
+    results["opinion"]["influence"] = None
+    assert "Effect on the chance" not in sections.evidence(results).html
+
+
 # Words.
 
 

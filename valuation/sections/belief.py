@@ -155,11 +155,6 @@ def _prior_only(said: Mapping[str, Any]) -> Html:
     )
 
 
-def _points(change: float, error: float) -> str:
-    digits = words.decimals(100 * error, most=1)
-    return f"{words.signed(100 * change, digits)} points"
-
-
 def _label(model: str, side: str) -> str:
     return f"All {side}" if model == "all" else f"{words.upper_first(model)}: {side}"
 
@@ -176,7 +171,7 @@ def _scaling(said: Mapping[str, Any]) -> Html:
     shown = moved[:BARS]
     low, high = (float(a) for a in said["alphas"])
     labels = [label for label, _ in shown]
-    texts = [_points(part["change"], part["change_mcse"]) for _, part in shown]
+    texts = [words.moved(part["change"], part["change_mcse"]) for _, part in shown]
     reading = (
         f"What each does to the chance when it counts {words.compact(low)} or {words.compact(high)} times as much, "
         f"whichever moves it more. Most: {words.lower_first(labels[0])}, {texts[0]}."
@@ -292,7 +287,7 @@ def _influence(said: Mapping[str, Any]) -> Html:
         return (
             told["id"],
             told["claim"],
-            _points(told["change"], told["mcse"]) if sound else told["why"],
+            words.moved(told["change"], told["mcse"]) if sound else told["why"],
             words.points(told["mcse"]) if sound else "–",
             words.signed(told["npv_change"], words.decimals(told["npv_mcse"])) if sound else "–",
             words.compact(told["khat"], figures=2),

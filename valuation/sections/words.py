@@ -115,6 +115,11 @@ def points(error: float) -> str:
     return f"{fixed(100 * error, 1)} points"
 
 
+def moved(change: float, error: float) -> str:
+    """A change of a probability in percentage points, to what its Monte Carlo error supports."""
+    return f"{signed(100 * change, decimals(100 * error, most=1))} points"
+
+
 def money(value: float, digits: int = 1) -> str:
     """USD bn as prose writes it."""
     text = fixed(value, digits)

@@ -274,9 +274,27 @@ def _value(value: object) -> str:
 EVIDENCE_COLUMNS = ("Published", "Claim", "Source", "Grade", "Use")
 
 
-def _claims(caption: str, rows: Sequence[Results]) -> Html:
-    heads = columns(*EVIDENCE_COLUMNS)
-    return table(caption, heads, _claim_rows(rows), stack=True, sortable="Claims with the words")
+def _claims(
+    caption: str, rows: Sequence[Results], effects: Mapping[str, str] | None = None
+) -> Html:
+    """A table of claims; with ``effects``, by id, what each does to the chance of paying off."""
+    heads, lines = columns(*EVIDENCE_COLUMNS), _claim_rows(rows)
+    if effects:
+        last = len(EVIDENCE_COLUMNS)
+        heads = columns(*EVIDENCE_COLUMNS, "Effect on the chance", numeric=[last])
+        lines = [
+            (*line, effects.get(row["id"], "–")) for line, row in zip(lines, rows, strict=True)
+        ]
+    return table(caption, heads, lines, stack=True, sortable="Claims with the words")
+
+
+def _effects(results: Results) -> dict[str, str]:
+    """What each row that counts does to the chance: with it, less without it. Empty where no page has asked that."""
+    said = (results.get("opinion") or {}).get("influence") or {}
+    return {
+        told["id"]: "not known" if told["why"] else words.moved(-told["change"], told["mcse"])
+        for told in said.get("rows", ())
+    }
 
 
 def evidence_overview(results: Results) -> Section:
@@ -335,7 +353,14 @@ def evidence(results: Results) -> Section:
         "Stories "
         "that go back to one report count once."
     )
-    parts = [intro, _claims("Claims that count, newest first", used)]
+    effects = _effects(results)
+    parts = [intro, _claims("Claims that count, newest first", used, effects)]
+    if effects:
+        told = (
+            "The effect is the chance of paying off with the row, less the chance without it. Where "
+            "another row says the same, little goes with one of them."
+        )
+        parts.insert(1, paragraph(told, "vl-meta"))
     if repeats:
         parts.append(
             details(
