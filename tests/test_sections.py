@@ -413,9 +413,9 @@ def test_every_claim_is_shown_once_and_says_whether_it_counts():
 
 def test_a_claim_that_counts_says_what_it_does_to_the_chance_if_that_was_asked():
     results = example_results()
-    first, second = (row["id"] for row in results["evidence"] if row["scored"])[:2]
+    first, second, *_ = (row["id"] for row in results["evidence"] if row["scored"])
     rows = results["opinion"]["influence"]["rows"]
-    rows[0] |= {"id": first, "change": 0.017, "mcse": 0.004}
+    rows[0] |= {"id": first, "change": 0.017, "mcse": 0.0008}
     rows[-1] |= {"id": second}  # whose weights cannot be trusted
     html = sections.evidence(results).html
     told = {
