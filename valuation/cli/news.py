@@ -19,10 +19,12 @@ from valuation.cli.options import (
     debug_option,
     for_deal,
     json_option,
+    ledger_of,
     print_checks,
     print_json,
     project_root,
     quiet_option,
+    seeds_of,
     short_path,
     talk,
     with_options,
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     from valuation.ledger.keeping import Addition, Validate
 
 REQUIRED = ("event_date", "published", "claim", "source", "credibility")
-GRADES = ("A", "B", "C", "D")
 
 
 @click.group(epilog=EXIT_CODES)
@@ -141,8 +142,8 @@ def add(
       valuation news add --from rows.csv --dry-run
     """
     from valuation.ledger.keeping import add_rows
+    from valuation.models import KINDS
 
-    root = project_root()
     options = _given(fields)
     if file is not None:
         name, rows = short_path(file), [
@@ -157,19 +158,19 @@ def add(
             )
         name, rows = "news add", [options]
     elif _on_a_terminal():
-        name, rows = "news add", [_ask(root, deal)]
+        name, rows = "news add", [_ask(deal)]
     else:
         raise click.UsageError(
             "no field is given and there is no terminal to ask on; give --claim, --source, "
             "--event-date, --published and --credibility, or --from FILE"
         )
-    folder, kinds, validate = _ledger_of(root, deal)
+    folder = seeds_of(deal)
     added = add_rows(
         folder,
         rows,
-        kinds=kinds,
+        kinds=KINDS,
         today=dt.date.today(),
-        validate=validate,
+        validate=_models_accept(deal),
         why_duplicate=(why_duplicate or "").strip(),
         dry_run=dry_run,
         file=name,
@@ -206,21 +207,15 @@ def _conclude(
     return OK
 
 
-def _ledger_of(root: Path, deal: str) -> tuple[Path, Any, Validate]:
-    from valuation.models import KINDS
-    from valuation.params import load_deal
-
-    terms = load_deal(deal, root)
-    return root / terms.seeds, KINDS, _models_accept(root, terms)
-
-
-def _models_accept(root: Path, terms: Any) -> Validate:
+def _models_accept(deal: str) -> Validate:
     """Refuse what an update would refuse: the rows are bound to the models as there, and nothing is sampled."""
 
     def accept(ledger: Ledger, kinds: Collection[str]) -> None:
         from valuation.models import joint
-        from valuation.params import load_credibility, load_priors
+        from valuation.params import load_credibility, load_deal, load_priors
 
+        root = project_root()
+        terms = load_deal(deal, root)
         grades = load_credibility(root / "params" / "credibility.yaml")
         priors = load_priors(root / terms.priors).get()
         joint.bind(joint.context_of(ledger, terms, priors, grades), ledger.scored())
@@ -335,20 +330,19 @@ def _on_a_terminal() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def _ask(root: Path, deal: str) -> dict[str, Any]:
+def _ask(deal: str) -> dict[str, Any]:
     """Every field, one after the other; what cannot be right is asked again."""
-    from valuation.ledger import load_ledger
-    from valuation.params.settings import load_grades
+    from valuation.models import KINDS
+    from valuation.params import GRADES, load_grades
 
-    folder, kinds, _ = _ledger_of(root, deal)
-    ledger = load_ledger(folder, kinds=kinds)
+    _, ledger = ledger_of(deal)
     row: dict[str, Any] = {}
     talk("Kinds that bear on a driver (leave blank for context, which is shown and not scored):")
-    for kind in kinds.values():
+    for kind in KINDS.values():
         talk(f"  {kind.name:<20} {kind.model:<12} {kind.meaning}")
-    row["kind"] = _answer("Kind", choices=kinds, blank=True)
+    row["kind"] = _answer("Kind", choices=KINDS, blank=True)
     if row["kind"]:
-        kind = kinds[row["kind"]]
+        kind = KINDS[row["kind"]]
         roster = getattr(ledger, kind.roster)
         roster = roster[roster["role"] == kind.about] if kind.about else roster
         names = sorted(roster["entity" if "entity" in roster else "subject"])
@@ -356,14 +350,14 @@ def _ask(root: Path, deal: str) -> dict[str, Any]:
         row["subject"] = _answer("Subject", choices=names)
     row["event_date"] = _answer("Event date (YYYY-MM-DD)", read=_date)
     row["published"] = _answer("Published", read=_past, default=dt.date.today().isoformat())
-    if row["kind"] and kinds[row["kind"]].unit:
-        kind = kinds[row["kind"]]
+    if row["kind"] and KINDS[row["kind"]].unit:
+        kind = KINDS[row["kind"]]
         talk(f"Value in {kind.unit}: {kind.meaning}")
         row["value"] = _answer("Value", blank=True)
         row["sd"] = _answer("Error (sd)", blank=True)
     row["claim"] = _answer("Claim")
     row["source"] = _answer("Source (an id of sources.csv, or a publisher)")
-    for name, grade in load_grades(root / "params" / "credibility.yaml"):
+    for name, grade in load_grades(project_root() / "params" / "credibility.yaml"):
         talk(f"  {name}  true with probability {grade.probability:g}: {grade.rationale}")
     row["credibility"] = _answer("Credibility", choices=GRADES, read=_upper)
     row["root"] = _answer("Root (the original report; blank: a report of its own)", blank=True)
@@ -397,23 +391,12 @@ def _answer(
         return value
 
     shown = default if default is not None else ("" if blank else None)
-    answer = click.prompt(
-        what, default=shown, show_default=bool(shown), value_proc=take, err=True
-    )  # fmt: skip
-    return str(answer)
+    return str(
+        click.prompt(what, default=shown, show_default=bool(shown), value_proc=take, err=True)
+    )
 
 
 # list, show
-
-
-def _whole_ledger(deal: str) -> tuple[Path, Ledger]:
-    from valuation.ledger import load_ledger
-    from valuation.models import KINDS
-    from valuation.params import load_deal
-
-    root = project_root()
-    folder = root / load_deal(deal, root).seeds
-    return folder, load_ledger(folder, kinds=KINDS)
 
 
 def _plain_rows(ledger: Ledger) -> list[dict[str, Any]]:
@@ -473,13 +456,14 @@ def list_(
       valuation news list --subject Wang --since 2026-01-01 --json
     """
     from valuation.models import KINDS, MODELS
+    from valuation.params import GRADES
 
     _among("driver", driver, list(MODELS))
     _among("kind", kind, [*KINDS, "context"])
     unknown = [g for g in (credibility or "").replace(",", "") if g not in GRADES]
     if unknown:
         raise click.BadParameter(f"{unknown[0]!r} is no grade; there are {', '.join(GRADES)}")
-    _, ledger = _whole_ledger(deal)
+    _, ledger = ledger_of(deal)
     found = [
         row
         for row in _plain_rows(ledger)
@@ -516,7 +500,7 @@ def show(row_id: str, deal: str, as_json: bool, debug: bool) -> None:
     """Show a row: all its fields, its source, what replaced it, whether it is scored."""
     from valuation.ledger.chain import read_chain
 
-    folder, ledger = _whole_ledger(deal)
+    folder, ledger = ledger_of(deal)
     rows = {row["id"]: row for row in _plain_rows(ledger)}
     row = _row(rows, row_id)
     sources = ledger.sources.set_index("source")
@@ -602,6 +586,7 @@ def supersede(
       valuation news supersede B034 --credibility D --reason "the firm denies it"
     """
     from valuation.ledger import keeping
+    from valuation.models import KINDS
 
     changes, said = _given(fields), (reason or "").strip()
     if withdraw and not said:
@@ -612,16 +597,16 @@ def supersede(
         raise click.UsageError("nothing is changed; give a field, or --withdraw with --reason")
     if withdraw and set(changes) & {"kind", "value", "sd", "unit"}:
         raise click.UsageError("a withdrawn row has no kind, value, sd or unit; leave them out")
-    folder, kinds, validate = _ledger_of(project_root(), deal)
+    folder = seeds_of(deal)
     added = keeping.supersede(
         folder,
         old,
         changes,
-        kinds=kinds,
+        kinds=KINDS,
         today=dt.date.today(),
         reason=said,
         withdraw=withdraw,
-        validate=validate,
+        validate=_models_accept(deal),
         dry_run=dry_run,
         file="news supersede",
     )
@@ -637,10 +622,8 @@ def check(deal: str, as_json: bool, debug: bool) -> int:
     """Check the ledger: its files, its rows, that no row was changed or removed."""
     from valuation.ledger import check_ledger
     from valuation.models import KINDS
-    from valuation.params import load_deal
 
-    root = project_root()
-    found = check_ledger(root / load_deal(deal, root).seeds, kinds=KINDS, today=dt.date.today())
+    found = check_ledger(seeds_of(deal), kinds=KINDS, today=dt.date.today())
     if as_json:
         print_json([vars(result) for result in found])
     else:
@@ -660,9 +643,9 @@ def seal(deal: str, debug: bool) -> int:
     that a merge brought together, are told apart first.
     """
     from valuation.ledger.sealing import seal as seal_rows
+    from valuation.models import KINDS
 
-    folder, kinds, _ = _ledger_of(project_root(), deal)
-    done = seal_rows(folder, kinds=kinds)
+    done = seal_rows(seeds_of(deal), kinds=KINDS)
     for old, new in done.renamed:
         talk(f"{old} stood twice; the later one is {new} now")
     for row_id in done.sealed:

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from valuation.archive import DEFAULT_DEAL
 from valuation.errors import GateError, LedgerError, ParameterError, RunError, ValuationError
 
 if TYPE_CHECKING:
+    from valuation.ledger import Ledger
     from valuation.report import Outcome, Progress
 
 OK, FAILED, USAGE, REFUSED, INTERRUPTED = 0, 1, 2, 3, 130
-DEAL = "meta_scale"
+WIDTH = 80  # columns of a terminal that tables keep to
 
 EXIT_CODES = """\b
 Exit codes:
@@ -144,11 +146,18 @@ def with_options(*options: Callable[[Command], Command]) -> Callable[[Command], 
 
 deal_option = click.option(
     "--deal",
-    default=DEAL,
+    default=DEFAULT_DEAL,
     show_default=True,
     metavar="NAME",
     help="A file of params/deals/.",
     shell_complete=names_in("params/deals", ".yaml"),
+)
+scenario_option = click.option(
+    "--scenario",
+    default="base",
+    show_default=True,
+    metavar="NAME",
+    help="A file of params/scenarios/.",
 )
 as_of_option = click.option(
     "--as-of",
@@ -182,13 +191,35 @@ force_option = click.option("--force", is_flag=True, help="Run even if nothing h
 
 def for_deal(deal: str) -> str:
     """What a command that is proposed must be told, if it is about another deal than the default."""
-    return "" if deal == DEAL else f" --deal {deal}"
+    return "" if deal == DEFAULT_DEAL else f" --deal {deal}"
+
+
+def seeded(seed: int | None) -> dict[str, Any]:
+    """The seed as an argument of a study, which has one of its own where none is given."""
+    return {} if seed is None else {"random_seed": seed}
 
 
 def project_root() -> Path:
     from valuation.params import find_root
 
     return find_root()
+
+
+def seeds_of(deal: str) -> Path:
+    """The folder of a deal's ledger."""
+    from valuation.params import load_deal
+
+    root = project_root()
+    return root / load_deal(deal, root).seeds
+
+
+def ledger_of(deal: str, as_of: str = "") -> tuple[Path, Ledger]:
+    """The folder of a deal's ledger, and what it holds as of a date."""
+    from valuation.ledger import load_ledger
+    from valuation.models import KINDS
+
+    folder = seeds_of(deal)
+    return folder, load_ledger(folder, kinds=KINDS, as_of=as_of or None)
 
 
 # Words and progress.
@@ -231,6 +262,11 @@ def conclude(outcomes: Sequence[Outcome], page: Path | None) -> int:
         counts = f"{made} made, {kept} unchanged, {len(outcomes) - made - kept} refused"
         talk(f"Open {short_path(page)}  ({counts})", bold=True)
     return next((code for code in (REFUSED, USAGE, FAILED) if code in codes), OK)
+
+
+def talk_unless(quiet: bool) -> Callable[[str], None]:
+    """What is called with words on how far a command is."""
+    return (lambda text: None) if quiet else talk
 
 
 def short_path(path: Path) -> str:

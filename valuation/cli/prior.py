@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from valuation.params import Prior, PriorBook
     from valuation.params.editing import Edited
 
-HOUSE = "house"
+HOUSE = "house"  # as in the priors file; what reads those is too heavy for --help
 LEVELS = (0.05, 0.5, 0.95)
 NEXT = "Now run: valuation update"
 

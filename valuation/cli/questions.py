@@ -6,7 +6,6 @@ import datetime as dt
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import click
@@ -14,19 +13,23 @@ import click
 from valuation.cli.options import (
     EXIT_CODES,
     OK,
+    WIDTH,
     day,
     deal_option,
     debug_option,
     json_option,
+    ledger_of,
     print_json,
     project_root,
     quiet_option,
     seed_option,
+    seeded,
+    seeds_of,
     talk,
+    talk_unless,
     with_options,
 )
 
-WIDTH = 80
 OUTCOMES = ("yes", "no", "annulled", "ambiguous")
 MEASURED = "measured"
 SAID = ("probability", "mcse", "lower", "median", "upper", "by", "why")
@@ -51,7 +54,7 @@ def questions(only_open: bool, everything: bool, deal: str, as_json: bool, debug
     """
     if only_open and everything:
         raise click.UsageError("give --open or --all, not both")
-    rows, run = _register(project_root(), deal)
+    rows, run = _register(deal)
     shown = [row for row in rows if everything or row["outcome"] is None]
     if as_json:
         print_json(shown)
@@ -63,16 +66,13 @@ def questions(only_open: bool, everything: bool, deal: str, as_json: bool, debug
     return OK
 
 
-def _register(root: Path, deal: str) -> tuple[list[dict[str, Any]], str]:
+def _register(deal: str) -> tuple[list[dict[str, Any]], str]:
     """Every question with the probability of the last published run of the base; the run's id."""
     from valuation import archive
-    from valuation.ledger import load_ledger
-    from valuation.models import KINDS
-    from valuation.params import load_deal
     from valuation.questions import questions_of
 
-    ledger = load_ledger(root / load_deal(deal, root).seeds, kinds=KINDS)
-    run = archive.latest_run(root, deal)
+    _, ledger = ledger_of(deal)
+    run = archive.latest_run(project_root(), deal)
     said = {} if run is None else {q["id"]: q for q in run.results.get("questions") or ()}
     today = dt.date.today()
     rows = []
@@ -163,12 +163,10 @@ def resolve(
     if (outcome is None) == (value is None):
         raise click.UsageError("give --outcome, or --value of a quantity, and not both")
     from valuation.models import KINDS
-    from valuation.params import load_deal
     from valuation.register import resolve as written
 
-    root = project_root()
     told = written(
-        root / load_deal(deal, root).seeds,
+        seeds_of(deal),
         question,
         outcome=outcome or MEASURED,
         value=value,
@@ -223,16 +221,14 @@ def score(
       valuation score
       valuation score --backtest --json
     """
-    root = project_root()
     if backtest:
         from valuation.study import open_study
         from valuation.study.backtest import backtest as replayed
 
-        seeded: dict[str, Any] = {} if seed is None else {"random_seed": seed}
-        study = open_study(deal, root=root, **seeded)
-        card = replayed(study, told=(lambda text: None) if quiet else talk)
+        study = open_study(deal, root=project_root(), **seeded(seed))
+        card = replayed(study, told=talk_unless(quiet))
     else:
-        card = _recorded(root, deal)
+        card = _recorded(deal)
     if as_json:
         print_json(card)
         return OK
@@ -246,16 +242,12 @@ def score(
     return OK
 
 
-def _recorded(root: Path, deal: str) -> dict[str, Any]:
+def _recorded(deal: str) -> dict[str, Any]:
     from valuation import record
-    from valuation.ledger import load_ledger
-    from valuation.models import KINDS
-    from valuation.params import load_deal
     from valuation.questions import questions_of
     from valuation.scorecard import card
 
-    folder = root / load_deal(deal, root).seeds
-    ledger = load_ledger(folder, kinds=KINDS)
+    folder, ledger = ledger_of(deal)
     forecasts = [f for f in record.read(folder) if f.deal == deal]
     return card(questions_of(ledger.questions), forecasts)
 

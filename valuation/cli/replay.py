@@ -10,19 +10,22 @@ import click
 
 from valuation.cli.options import (
     EXIT_CODES,
+    WIDTH,
     deal_option,
     debug_option,
     json_option,
     print_json,
     project_root,
     quiet_option,
+    scenario_option,
     seed_option,
+    seeded,
     short_path,
     talk,
+    talk_unless,
     with_options,
 )
 
-WIDTH = 80
 _HEADS = ("date", "rows", "pays off", "NPV, USD bn", "how")
 _LAYOUT = "{:<10}  {:>4}  {:>13}  {:>14}  {:<15}"
 _INDENT = " " * 12
@@ -36,15 +39,8 @@ _INDENT = " " * 12
     show_default=True,
     help="At each month's end, or each day on which news came.",
 )
-@click.option(
-    "--scenario",
-    default="base",
-    show_default=True,
-    metavar="NAME",
-    help="A file of params/scenarios/.",
-)
 @click.option("--refit-at-each", is_flag=True, help="Fit at each date; weigh nothing forward.")
-@with_options(deal_option, seed_option, json_option, quiet_option, debug_option)
+@with_options(scenario_option, deal_option, seed_option, json_option, quiet_option, debug_option)
 def replay(
     every: str,
     scenario: str,
@@ -72,13 +68,12 @@ def replay(
     from valuation.study.replay import replay as walked
 
     root = project_root()
-    seeded: dict[str, Any] = {} if seed is None else {"random_seed": seed}
-    study = open_study(deal, scenario, root=root, **seeded)
+    study = open_study(deal, scenario, root=root, **seeded(seed))
     history = walked(
         study,
         every=every,
         refit_at_each=refit_at_each,
-        told=(lambda text: None) if quiet else talk,
+        told=talk_unless(quiet),
     )
     path = write_history(root, history)
     shown = _refreshed(root, deal) if history["scenario"] == BASE else None

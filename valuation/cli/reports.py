@@ -22,6 +22,7 @@ from valuation.cli.options import (
     force_option,
     jobs_option,
     json_option,
+    ledger_of,
     names_in,
     override_option,
     print_checks,
@@ -31,6 +32,7 @@ from valuation.cli.options import (
     quiet_option,
     results_of,
     seed_option,
+    seeded,
     talk,
     with_options,
 )
@@ -177,8 +179,7 @@ def fit(
     if not quiet:
         stored = "" if refit else " (nothing to do if it is stored)"
         talk(f"Sampling the joint model{stored} ...")
-    seeded: dict[str, Any] = {} if seed is None else {"random_seed": seed}
-    study = open_study(deal, as_of=as_of, override=override, root=project_root(), **seeded)
+    study = open_study(deal, as_of=as_of, override=override, root=project_root(), **seeded(seed))
     if refit:
         posterior.forget(study.posteriors, study.posterior_key())
     verdict = study.gate()
@@ -269,19 +270,15 @@ def evidence(
       valuation evidence --kind departure --json
       valuation evidence --kinds
     """
-    from valuation.ledger import load_ledger
     from valuation.models import KINDS
-    from valuation.params import load_deal
 
     if kinds:
         _list_kinds(as_json)
         return
-    root = project_root()
     known = [*KINDS, "context"]
     if kind is not None and kind not in known:
         raise click.BadParameter(f"no kind {kind!r}; there are {', '.join(known)}")
-    folder = root / load_deal(deal, root).seeds
-    ledger = load_ledger(folder, kinds=KINDS, as_of=as_of or None)
+    _, ledger = ledger_of(deal, as_of)
     rows = ledger.evidence.astype(object).where(ledger.evidence.notna(), None)
     found = [
         {name: _plain(value) for name, value in row.items()}
@@ -334,9 +331,8 @@ def lab(arguments: tuple[str, ...]) -> int:
     paths = [package, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
     environment["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
     options = list(LAB_OPTIONS)
-    if (
-        hasattr(os, "geteuid") and os.geteuid() == 0
-    ):  # in a container; it listens to this machine alone
+    # In a container; it listens to this machine alone.
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
         options.append("--allow-root")
     command = [sys.executable, "-m", "jupyterlab", str(root / "notebooks"), *options, *arguments]
     return subprocess.call(command, env=environment)

@@ -9,6 +9,7 @@ import click
 
 from valuation.cli.options import (
     EXIT_CODES,
+    WIDTH,
     deal_option,
     debug_option,
     json_option,
@@ -21,7 +22,6 @@ from valuation.cli.options import (
 if TYPE_CHECKING:
     from valuation.archive import Run
 
-WIDTH = 80
 _HEADS = ("run", "kept (UTC)", "scenario", "as of", "pays off", "by")
 _LAYOUT = "{:<8}  {:<16}  {:<17}  {:<11}  {:>12}  {:<6}"
 

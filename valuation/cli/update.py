@@ -19,7 +19,9 @@ from valuation.cli.options import (
     print_json,
     project_root,
     quiet_option,
+    scenario_option,
     seed_option,
+    seeded,
     short_path,
     talk,
     with_options,
@@ -28,14 +30,6 @@ from valuation.publish import RECORD
 
 LEAST_SECONDS, MOST_SECONDS = 0.05, 3600.0  # between two looks at the files
 
-scenario_option = click.option(
-    "--scenario",
-    default="base",
-    show_default=True,
-    metavar="NAME",
-    help="A file of params/scenarios/.",
-)
-
 
 def _seconds(context: click.Context, parameter: click.Parameter, value: float) -> float:
     if not LEAST_SECONDS <= value <= MOST_SECONDS:  # so is NaN
@@ -43,10 +37,6 @@ def _seconds(context: click.Context, parameter: click.Parameter, value: float) -
             f"{value:g} is no time to wait; give {LEAST_SECONDS:g} to {MOST_SECONDS:g} seconds"
         )
     return value
-
-
-def _seeded(seed: int | None) -> dict[str, Any]:
-    return {} if seed is None else {"random_seed": seed}
 
 
 @click.command(epilog=EXIT_CODES)
@@ -92,7 +82,7 @@ def update(
     change = open_change(
         deal, scenario, against=against, since=since, override=override, root=root,
         told=(lambda why: None) if quiet else _fitting,
-        step=(lambda done, of: None) if quiet else Counted(), **_seeded(seed),
+        step=(lambda done, of: None) if quiet else Counted(), **seeded(seed),
     )  # fmt: skip
     answer = change.answer
     if as_json:
@@ -184,7 +174,7 @@ def watch(
             stamp, start = now, time.perf_counter()
             try:
                 change = open_change(
-                    deal, scenario, root=root, told=_fitting, like=previous, **_seeded(seed)
+                    deal, scenario, root=root, told=_fitting, like=previous, **seeded(seed)
                 )
                 answer = change.answer
             except ValuationError as error:
