@@ -183,13 +183,9 @@ def _mark(label: str) -> str:
 
 def _links(addresses: Mapping[str, str]) -> Any:
     """A list of links to pages below this one; names come from this package, never from text."""
-    from valuation.sections.parts import Html, esc, join, tag
+    from valuation.sections.parts import bullets, tag
 
-    items = [
-        tag("li", Html(f'<a href="{esc(address)}">{esc(title)}</a>'))
-        for title, address in addresses.items()
-    ]
-    return tag("ul", join(items))
+    return bullets(tag("a", title, href=address) for title, address in addresses.items())
 
 
 def write(base: Path, held: Shelf | None = None) -> Path:

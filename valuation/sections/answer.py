@@ -12,6 +12,7 @@ from valuation.sections import change, words
 from valuation.sections.parts import (
     Html,
     Section,
+    bullets,
     columns,
     esc,
     figure,
@@ -122,12 +123,14 @@ def _override(results: Results) -> Html:
     )
 
 
+def _supposed(what: str, items: Sequence[str]) -> Html:
+    return tag("div", tag("p", tag("strong", what)), bullets(items, "vl-list"), class_="vl-do")
+
+
 def _notes(results: Results) -> Html:
     """What a reader should know before trusting the cards, such as the age of the evidence."""
     said = [words.sentence(words.spell_dates(str(text))) for text in results.get("notes", ())]
-    if not said:
-        return Html("")
-    return tag("ul", join([tag("li", text) for text in said]), class_="vl-notes")
+    return bullets(said, "vl-notes") if said else Html("")
 
 
 def ending_sentence(results: Results) -> str:
@@ -282,21 +285,19 @@ def scenario_banner(results: Results) -> Section:
         )
         lines += [
             paragraph("Condition:"),
-            tag("ul", join([tag("li", text) for text in held]), class_="vl-list"),
+            bullets(held, "vl-list"),
             paragraph(
                 f"{summary} Futures in which it does not hold are left out; nothing is refitted."
             ),
         ]
     if made:
         said = "Set by assumption, not predicted:"
-        items = tag("ul", join([tag("li", text) for text in made]), class_="vl-list")
-        lines.append(tag("div", tag("p", tag("strong", said)), items, class_="vl-do"))
+        lines.append(_supposed(said, made))
         summary = f"{summary} {said} {' '.join(made)}" if held else f"{said} {' '.join(made)}"
     terms = [words.sentence(words.spell_dates(text)) for text in scenario.get("terms", ())]
     if terms:
         said = "Changed terms of the deal:"
-        items = tag("ul", join([tag("li", text) for text in terms]), class_="vl-list")
-        lines.append(tag("div", tag("p", tag("strong", said)), items, class_="vl-do"))
+        lines.append(_supposed(said, terms))
         told = f"{said} {' '.join(terms)}"
         summary = f"{summary} {told}" if held or made else told
     if not lines:

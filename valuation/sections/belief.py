@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from valuation import plots
 from valuation.sections import words
 from valuation.sections.parts import (
+    Column,
     Html,
     Section,
     columns,
@@ -276,9 +277,7 @@ def _break_even(said: Mapping[str, Any], target: float) -> Html:
         "Pareto k",
         numeric=[2, 3, 4, 5],
     )
-    return join(
-        [paragraph(words.sentence(said["sentence"])), _folded("Priors", heads, said["rows"], row)]
-    )
+    return _folded(said, "Priors", heads, row)
 
 
 def _influence(said: Mapping[str, Any]) -> Html:
@@ -302,22 +301,28 @@ def _influence(said: Mapping[str, Any]) -> Html:
         "Pareto k",
         numeric=[2, 3, 4, 5],
     )
-    return join(
-        [paragraph(words.sentence(said["sentence"])), _folded("Rows", heads, said["rows"], row)]
-    )
+    return _folded(said, "Rows", heads, row)
 
 
-def _folded(name: str, heads: Sequence[Any], rows: Sequence[Mapping[str, Any]], row: Any) -> Html:
-    """A table of the first rows, and the rest on demand."""
-    first = table(
-        f"{name} by what they could do to the chance",
-        heads,
-        [row(told) for told in rows[:SHOWN]],
-        hidden_caption=True,
-        stack=True,
-    )
-    rest = rows[SHOWN:]
-    if not rest:
-        return first
-    more = table(f"{name} that matter less", heads, [row(told) for told in rest])
-    return join([first, details(f"{len(rest)} more", more)])
+def _folded(
+    said: Mapping[str, Any],
+    name: str,
+    heads: Sequence[Column],
+    row: Callable[[Mapping[str, Any]], tuple[str, ...]],
+) -> Html:
+    """What is said of the rows in a sentence, a table of the first of them, and the rest on demand."""
+    rows = [row(told) for told in said["rows"]]
+    parts = [
+        paragraph(words.sentence(said["sentence"])),
+        table(
+            f"{name} by what they could do to the chance",
+            heads,
+            rows[:SHOWN],
+            hidden_caption=True,
+            stack=True,
+        ),
+    ]
+    if rest := rows[SHOWN:]:
+        more = table(f"{name} that matter less", heads, rest)
+        parts.append(details(f"{len(rest)} more", more))
+    return join(parts)

@@ -10,6 +10,7 @@ from valuation.sections.parts import (
     Html,
     Section,
     anchor,
+    bullets,
     columns,
     details,
     esc,
@@ -180,13 +181,12 @@ def limits_evidence(results: Results) -> Section:
         ("Simulation error of the chance", f"{words.fixed(100 * head['mcse'], 1)} points"),
     ]
     said = [*opinion["sentences"], *results["notes"]]
-    notes = tag("ul", *(tag("li", words.spell_dates(text)) for text in said))
     return section(
         "limits-evidence",
         "How little has been seen",
         paragraph(summary, "vl-lead"),
         table("What the number rests on", columns("What", "How much", numeric=(1,)), rows),
-        notes,
+        bullets(words.spell_dates(text) for text in said),
         summary=summary,
     )
 

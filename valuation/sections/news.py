@@ -41,6 +41,7 @@ from valuation.sections.parts import (
     Html,
     Section,
     anchor,
+    bullets,
     columns,
     details,
     figure,
@@ -213,9 +214,7 @@ def _value(row: Results) -> str:
 
 def _notes(results: Results) -> Html:
     said = notes_of(results)
-    return (
-        tag("ul", join([tag("li", text) for text in said]), class_="vl-notes") if said else Html("")
-    )
+    return bullets(said, "vl-notes") if said else Html("")
 
 
 def news_headline(results: Results) -> Section:

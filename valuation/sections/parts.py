@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -122,6 +122,11 @@ def section(
         f"{heading}{inner}</section>"
     )
     return Section(id, title, markup, summary, half, inner.count("<figure"))
+
+
+def bullets(items: Iterable[str], kind: str = "") -> Html:
+    """A list of texts."""
+    return tag("ul", *(tag("li", item) for item in items), class_=kind)
 
 
 def paragraph(text: str, kind: str = "") -> Html:

@@ -10,15 +10,14 @@ from valuation.schema import INDICATOR
 from valuation.sections import words
 from valuation.sections.parts import (
     Section,
+    bullets,
     columns,
     details,
     figure,
     get,
-    join,
     paragraph,
     section,
     table,
-    tag,
 )
 
 Results = Mapping[str, Any]
@@ -59,6 +58,13 @@ def _with_error(value: float, error: float) -> str:
     """``530 ± 60``; a nothing that is exact is only 0."""
     size = _millions(error, error)
     return _millions(value, error) if size == "0" else f"{_millions(value, error)} ± {size}"
+
+
+def _bars(labels: Sequence[str], rows: Sequence[Results], x_label: str) -> plots.Draw:
+    """A picture of what each row is worth, USD m."""
+    worth, errors = ([1000 * float(row[key]) for row in rows] for key in ("value", "mcse"))
+    texts = [_with_error(row["value"], row["mcse"]) for row in rows]
+    return lambda ax: plots.worth_bars(ax, labels, worth, errors, texts, x_label=x_label)
 
 
 def _named(title: str) -> str:
@@ -130,10 +136,7 @@ def options(results: Results) -> Section:
         _prices(rows),
         details(
             "Where the options come from",
-            tag(
-                "ul",
-                join([tag("li", f"{row['title']}: {_origin(row)}") for row in rows]),
-            ),
+            bullets(f"{row['title']}: {_origin(row)}" for row in rows),
         ),
         summary=reading,
     )
@@ -212,14 +215,7 @@ def waiting(results: Results) -> Section:
     labels = [f"{row['title']} ({_window(row)})" for row in rows]
     drawing = figure(
         "figure-waiting",
-        lambda ax: plots.worth_bars(
-            ax,
-            labels,
-            [1000 * float(row["value"]) for row in rows],
-            [1000 * float(row["mcse"]) for row in rows],
-            [_with_error(row["value"], row["mcse"]) for row in rows],
-            x_label="Worth, USD m (line: two errors)",
-        ),
+        _bars(labels, rows, "Worth, USD m (line: two errors)"),
         title="What coming news is worth",
         reading=reading,
         heads=columns(
@@ -255,19 +251,11 @@ def waiting(results: Results) -> Section:
         _left_out(found),
         details(
             "Where the expected news comes from",
-            tag(
-                "ul",
-                join(
-                    [
-                        tag(
-                            "li",
-                            f"{row['title']}: {_origin(row)} Comes with a chance of "
-                            f"{words.percent(row['chance'])} and is then true with one of "
-                            f"{words.percent(row['chance_true'])} (grade {row['credibility']}).",
-                        )
-                        for row in rows
-                    ]
-                ),
+            bullets(
+                f"{row['title']}: {_origin(row)} Comes with a chance of "
+                f"{words.percent(row['chance'])} and is then true with one of "
+                f"{words.percent(row['chance_true'])} (grade {row['credibility']})."
+                for row in rows
             ),
         ),
         summary=reading,
@@ -413,10 +401,8 @@ def _case(datum: Results, reading: Results) -> str:
 def _left_out(found: Results) -> str:
     if not found.get("left_out"):
         return ""
-    items = [
-        tag("li", f"{row['title']}: {words.spell_dates(row['why'])}") for row in found["left_out"]
-    ]
-    return details("Not asked on this date", tag("ul", join(items)))
+    items = (f"{row['title']}: {words.spell_dates(row['why'])}" for row in found["left_out"])
+    return details("Not asked on this date", bullets(items))
 
 
 # --- knowing for certain --------------------------------------------------------------------------
@@ -455,16 +441,10 @@ def knowing(results: Results) -> Section:
         )
     shown = [row for row in drivers if _sure(row["value"], row["mcse"])][:SHOWN] or drivers[:3]
     rows = [("Group", row) for row in groups] + [("Driver", row) for row in drivers]
+    labels = [f"{row['label']} (all)" for row in groups[:1]] + [row["label"] for row in shown]
     drawing = figure(
         "figure-knowing",
-        lambda ax: plots.worth_bars(
-            ax,
-            [f"{row['label']} (all)" for row in groups[:1]] + [row["label"] for row in shown],
-            [1000 * float(row["value"]) for row in (*groups[:1], *shown)],
-            [1000 * float(row["mcse"]) for row in (*groups[:1], *shown)],
-            [_with_error(row["value"], row["mcse"]) for row in (*groups[:1], *shown)],
-            x_label="Worth of knowing it for certain, USD m",
-        ),
+        _bars(labels, [*groups[:1], *shown], "Worth of knowing it for certain, USD m"),
         title="What knowing a driver for certain is worth",
         reading=reading,
         heads=columns("What", "Kind", "Worth, USD m", numeric=[2]),
