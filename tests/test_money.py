@@ -12,17 +12,10 @@ import pyxirr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from valuation import money, value
+from valuation import money, outside
 from valuation.errors import ParameterError, ValuationError
 
-FLOWS = [-10000.0, 2750.0, 4250.0, 3250.0, 2750.0]
-DATES = [
-    dt.date(2008, 1, 1),
-    dt.date(2008, 3, 1),
-    dt.date(2008, 10, 30),
-    dt.date(2009, 2, 15),
-    dt.date(2009, 4, 1),
-]
+FLOWS, DATES = list(outside.DATED_FLOWS), list(outside.DATES)
 RATE = st.floats(-0.5, 1.0)
 AMOUNTS = st.lists(st.floats(-100, 100), min_size=1, max_size=8)
 
@@ -44,6 +37,7 @@ def test_dated_flows_are_worth_what_the_oracle_says(rate):
 def test_a_rate_of_return_makes_the_present_value_nothing():
     assert money.npv(FLOWS, money.irr(FLOWS)) == pytest.approx(0.0, abs=1e-8)
     assert money.xnpv(FLOWS, DATES, money.xirr(FLOWS, DATES)) == pytest.approx(0.0, abs=1e-8)
+    assert money.xirr(FLOWS, DATES) == pytest.approx(pyxirr.xirr(DATES, FLOWS), abs=1e-9)
     assert money.irr([-70000, 12000, 15000, 18000, 21000, 26000]) == pytest.approx(
         0.0866309, abs=5e-8
     )
@@ -147,6 +141,21 @@ def test_a_nominal_rate_compounds():
     assert money.effective_rate(0.05, math.inf) == pytest.approx(math.expm1(0.05))
 
 
-def test_draws_and_single_sequences_share_one_search_for_roots():
-    assert value.irr_of is money.irr
-    assert value.xirr is money.xirr
+def test_the_published_flows_with_two_roots_are_refused_with_both():
+    with pytest.raises(ValuationError, match=r"2 internal rates of return: 0\.25, 4;"):
+        money.irr([-1600, 10000, -10000])
+
+
+def test_irr_of_even_flows_takes_their_spacing():
+    assert money.irr([-100, 110]) == pytest.approx(0.1)
+    assert money.irr([-100, 110], periods_per_year=4) == pytest.approx(1.1**4 - 1)
+
+
+def test_flows_that_bring_nothing_back_lose_everything():
+    assert money.irr([-100, 0, -5]) == -1.0
+    with pytest.raises(ValuationError, match="no internal rate"):
+        money.irr([100, 10])
+    with pytest.raises(ValuationError, match="finite"):
+        money.irr([-100, np.nan])
+    with pytest.raises(ValuationError, match="at least two flows"):
+        money.irr([-100])

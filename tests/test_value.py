@@ -460,42 +460,8 @@ def test_two_roots_closer_than_the_grid_are_both_found():
     near, nearer = 1.1000, 1.1001
     flows = [-1.0, near + nearer, -near * nearer]
     with pytest.raises(ValuationError, match=r"2 internal rates of return: 0\.1, 0\.1001"):
-        value.irr_of(flows)
+        money.irr(flows)
     assert value.irr(flows_of(flows)).attrs["several_roots"] == 1
-
-
-def test_the_published_flows_with_two_roots_are_refused_with_both():
-    with pytest.raises(ValuationError, match=r"2 internal rates of return: 0\.25, 4;"):
-        value.irr_of([-1600, 10000, -10000])
-
-
-def test_irr_of_even_flows_takes_their_spacing():
-    assert value.irr_of([-100, 110]) == pytest.approx(0.1)
-    assert value.irr_of([-100, 110], periods_per_year=4) == pytest.approx(1.1**4 - 1)
-
-
-def test_flows_that_bring_nothing_back_lose_everything():
-    assert value.irr_of([-100, 0, -5]) == -1.0
-    with pytest.raises(ValuationError, match="no internal rate"):
-        value.irr_of([100, 10])
-    with pytest.raises(ValuationError, match="finite"):
-        value.irr_of([-100, np.nan])
-    with pytest.raises(ValuationError, match="at least two flows"):
-        value.irr_of([-100])
-
-
-def test_xirr_reproduces_the_published_figure():
-    flows = [-10000, 2750, 4250, 3250, 2750]
-    dates = [
-        dt.date(2008, 1, 1),
-        dt.date(2008, 3, 1),
-        dt.date(2008, 10, 30),
-        dt.date(2009, 2, 15),
-        dt.date(2009, 4, 1),
-    ]
-    # the figure was published by a solver that stops at 1e-8
-    assert value.xirr(flows, dates) == pytest.approx(0.373362535, abs=5e-9)
-    assert value.xirr(flows, dates) == pytest.approx(pyxirr.xirr(dates, flows), abs=1e-9)
 
 
 # What "pays off" means

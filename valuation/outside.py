@@ -71,6 +71,16 @@ REMISSION = pd.DataFrame(
     }
 )
 
+# Five dated flows, of a spreadsheet's documentation of XIRR and XNPV.
+DATED_FLOWS = (-10000.0, 2750.0, 4250.0, 3250.0, 2750.0)
+DATES = (
+    dt.date(2008, 1, 1),
+    dt.date(2008, 3, 1),
+    dt.date(2008, 10, 30),
+    dt.date(2009, 2, 15),
+    dt.date(2009, 4, 1),
+)
+
 
 def figures(rossi: pd.DataFrame | None = None) -> list[Figure]:
     """Every figure that needs no sampler.
@@ -206,18 +216,10 @@ def _conjugate() -> Iterator[Figure]:
 
 
 def _money() -> Iterator[Figure]:
-    flows = [-10000, 2750, 4250, 3250, 2750]
-    dates = [
-        dt.date(2008, 1, 1),
-        dt.date(2008, 3, 1),
-        dt.date(2008, 10, 30),
-        dt.date(2009, 2, 15),
-        dt.date(2009, 4, 1),
-    ]
     problem, source = "Five dated flows", "a spreadsheet's documentation of XIRR and XNPV"
-    ours = money.xirr(flows, dates)
+    ours = money.xirr(DATED_FLOWS, DATES)
     yield Figure(problem, "rate of return", source, "money.xirr", 0.373362535, ours, 5e-9)
-    ours = money.xnpv(flows, dates, 0.09)
+    ours = money.xnpv(DATED_FLOWS, DATES, 0.09)
     yield Figure(problem, "net present value at 9%", source, "money.xnpv", 2086.647602, ours, 5e-7)
     problem, source = (
         "Flows -1600, 10000, -10000",

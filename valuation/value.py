@@ -650,10 +650,6 @@ def irr(flows: xr.DataArray) -> xr.DataArray:
     return found.rename("irr")
 
 
-# Of one sequence of flows, not of draws.
-irr_of, xirr = money.irr, money.xirr
-
-
 # What "pays off" may mean
 
 
