@@ -288,39 +288,37 @@ def _rows(kind: str, subjects: list[str], dates: list[Any], sd: float = np.nan) 
     )
 
 
+def _watched(
+    context: Context, size: int, roster: str, word: str, kind: str, told: Mapping[str, Any]
+) -> tuple[Context, pd.DataFrame]:
+    """A roster of so many who are alike, each watched for as long; ``told`` are its columns but the names."""
+    names = [f"{word} {j:03d}" for j in range(size)]
+    table = pd.DataFrame({"subject": names, **told})
+    until = [worlds.date_of(context.deal.closed, WATCHED)] * size
+    return replace(context, **{roster: table}, reach=12), _rows(kind, names, until)
+
+
 def _team(context: Context, size: int) -> tuple[Context, pd.DataFrame]:
-    names = [f"Person {j:03d}" for j in range(size)]
-    closed = context.deal.closed
-    people = pd.DataFrame(
-        {
-            "subject": names,
-            "cohort": "movers",
-            "entry": closed,
-            "size": 1,
-            "weight": np.nan,
-            "talent": 0,
-        }
-    )
-    watched = [worlds.date_of(closed, WATCHED)] * size
-    return replace(context, people=people, reach=12), _rows("departure", names, watched)
+    told = {
+        "cohort": "movers",
+        "entry": context.deal.closed,
+        "size": 1,
+        "weight": np.nan,
+        "talent": 0,
+    }
+    return _watched(context, size, "people", "Person", "departure", told)
 
 
 def _labs(context: Context, size: int) -> tuple[Context, pd.DataFrame]:
-    names = [f"Lab {j:03d}" for j in range(size)]
-    closed = context.deal.closed
-    customers = pd.DataFrame(
-        {
-            "subject": names,
-            "segment": "rival_lab",
-            "rival": 1,
-            "revenue_share": 1.0 / size,
-            "start": closed,
-            "new": 0,
-            "pooled": 0,
-        }
-    )
-    watched = [worlds.date_of(closed, WATCHED)] * size
-    return replace(context, customers=customers, reach=12), _rows("customer_ended", names, watched)
+    told = {
+        "segment": "rival_lab",
+        "rival": 1,
+        "revenue_share": 1.0 / size,
+        "start": context.deal.closed,
+        "new": 0,
+        "pooled": 0,
+    }
+    return _watched(context, size, "customers", "Lab", "customer_ended", told)
 
 
 def _shares(context: Context, size: int) -> tuple[Context, pd.DataFrame]:
