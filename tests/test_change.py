@@ -78,7 +78,7 @@ def quick() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pools, "quantities_of", few_quantities)
         patch.setattr(joint, "bind", partial(joint.bind, draws=500))
-        patch.setattr(Study, "_fitted", refuse)
+        patch.setattr(Study, "fitted", refuse)
         for owner, name in (
             (stored, "package_digest"), (changes, "package_digest"), (posterior, "code_digest"),
         ):  # fmt: skip
@@ -1042,7 +1042,7 @@ def refit_by(monkeypatch: pytest.MonkeyPatch, draws: Mapping[str, Mapping[str, A
         posterior.save(tree, study.posteriors, key)
         return tree
 
-    monkeypatch.setattr(Study, "_fitted", fit)
+    monkeypatch.setattr(Study, "fitted", fit)
     return fitted
 
 
@@ -1085,7 +1085,7 @@ def test_a_fit_that_fails_is_an_error_and_no_number(base, monkeypatch):
     def fail(study: Study, prior_set: str) -> xr.DataTree:
         raise ModelError("the sampler failed")
 
-    monkeypatch.setattr(Study, "_fitted", fail)
+    monkeypatch.setattr(Study, "fitted", fail)
     with pytest.raises(ModelError, match="the sampler failed"):
         moved(old, new).answer
 

@@ -462,7 +462,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
         return fits[prior_set]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Study, "_fitted", fitted)
+        patch.setattr(Study, "fitted", fitted)
         patch.setattr(joint, "bind", partial(joint.bind, draws=300))
         yield open_study("test_deal", root=home, cache=home / "cache")
 

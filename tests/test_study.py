@@ -26,7 +26,7 @@ from valuation.study import Study, compare, model_results, open_study, stored
 from valuation.study.case import _FORECASTS
 
 _STAND_INS: dict[str, Any] = {}
-REAL_FIT, KEEP = Study._fitted, stored.load_or_make
+REAL_FIT, KEEP = Study.fitted, stored.load_or_make
 
 
 def stand_in(study: Study, prior_set: str) -> Any:
@@ -41,7 +41,7 @@ def stand_in(study: Study, prior_set: str) -> Any:
 def stand_ins() -> Iterator[pytest.MonkeyPatch]:
     """Studies take stand-ins for posteriors; nothing that was simulated from another module's is met here."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Study, "_fitted", stand_in)
+        patch.setattr(Study, "fitted", stand_in)
         patch.setattr(posterior, "code_digest", partial(str, posterior.code_digest()))  # read once
         for name in ("bind", "prior_draws"):  # fewer prior draws where the number is not at issue
             patch.setattr(joint, name, partial(getattr(joint, name), draws=500))
@@ -407,7 +407,7 @@ def test_a_date_before_all_evidence_is_refused(home):
 
 
 def test_a_date_with_nothing_to_learn_from_is_refused_before_sampling(home, monkeypatch):
-    monkeypatch.setattr(Study, "_fitted", REAL_FIT)
+    monkeypatch.setattr(Study, "fitted", REAL_FIT)
     study = opened(home, as_of="2025-06-12", models=("churn",))
     with pytest.raises(ModelError, match=r"nothing that integration, churn can learn from was"):
         study.posterior

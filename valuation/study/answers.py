@@ -11,7 +11,8 @@ import numpy as np
 
 from valuation import decision, value
 from valuation.forecast import DRIVERS
-from valuation.schema import CI_PROB, date_after
+from valuation.params import HOUSE
+from valuation.schema import CHAINS, CI_PROB, date_after
 from valuation.study.opinion import opinion_of
 from valuation.study.waiting import waiting
 
@@ -27,6 +28,10 @@ SCHEMA = 1
 PRICES = tuple(np.linspace(0.0, 2.0, 21))  # multiples of the outlay
 RATES = tuple(np.linspace(0.0, 0.30, 31))
 TORNADO_BARS = 10
+NARROWED = 0.10  # share of the prior variance that evidence must have removed
+LEADING = 10  # of the quantities left as wide, those that go with the NPV most
+CURVE_STEP_MONTHS = 2
+CURVE_MONTHS = 60  # beyond, nothing has been seen of anybody, and the marks would crowd at the left
 
 
 def results_of(study: Study) -> dict[str, Any]:
@@ -147,8 +152,6 @@ def told_checks(checks: Iterable[Check]) -> list[dict[str, Any]]:
 def inflation_of(npv: np.ndarray) -> float:
     """Draws over effective draws of the chain, at least 1: how much autocorrelation widens errors."""
     from arviz_stats.base import array_stats
-
-    from valuation.schema import CHAINS
 
     if np.ptp(npv) == 0.0:
         return 1.0
@@ -470,10 +473,6 @@ def _opinion(
     }
 
 
-NARROWED = 0.10  # share of the prior variance that evidence must have removed
-LEADING = 10  # of the quantities left as wide, those that go with the NPV most
-
-
 def _unnarrowed(study: Study, npv: np.ndarray, weight: np.ndarray) -> list[str]:
     """Scalars as wide as their prior, those whose ranks go most with the NPV's."""
     from scipy.stats import rankdata
@@ -632,10 +631,6 @@ def _people(study: Study, weight: np.ndarray) -> list[dict[str, Any]]:
     return out
 
 
-CURVE_STEP_MONTHS = 2
-CURVE_MONTHS = 60  # beyond, nothing has been seen of anybody, and the marks would crowd at the left
-
-
 def _survival(study: Study, weight: np.ndarray) -> list[dict[str, Any]]:
     """The chance of being in post by months in post, by cohort, with what was seen of its named people."""
     from valuation.models import retention
@@ -765,7 +760,7 @@ def shrinkage(study: Study) -> list[dict[str, Any]]:
     """How far each prior was narrowed, for the parameters that some row touches."""
     from valuation.study.case import stacked
 
-    book, out = study.book.get("house"), []
+    book, out = study.book.get(HOUSE), []
     for name, draws in stacked(study.posterior).items():
         if draws.ndim > 1:
             continue

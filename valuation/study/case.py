@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from valuation import gate as gates
+from valuation.archive import DEFAULT_DEAL
 from valuation.errors import ModelError
 from valuation.ledger import Ledger, load_ledger
 from valuation.models import KINDS, MODELS, closure, joint
 from valuation.params import (
+    HOUSE,
     cache_folder,
     find_root,
     load_credibility,
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
     from valuation.params import Deal, Gate, PriorBook, Scenario
     from valuation.posterior import Diagnosis
 
-HOUSE = "house"
 RANDOM_SEED = 20250612
 # Columns of a scored row that a likelihood reads.
 READ = ("id", "event_date", "credibility", "kind", "subject", "value", "sd")
@@ -65,6 +66,11 @@ class Believed:
     khat: float | None
     effective_draws: float
     method: str
+
+
+def _unweighted(parameters: dict[str, np.ndarray], method: str) -> Believed:
+    n = len(next(iter(parameters.values())))
+    return Believed(parameters, np.full(n, 1.0 / n), None, float(n), method)
 
 
 @dataclass(frozen=True)
@@ -176,7 +182,8 @@ class Study:
             }
         )
 
-    def _fitted(self, prior_set: str) -> xr.DataTree:
+    def fitted(self, prior_set: str) -> xr.DataTree:
+        """The stored posterior under a prior set; fitted if there is none."""
         from valuation import posterior
 
         evidence = self.under(prior_set)
@@ -212,7 +219,7 @@ class Study:
     @cached_property
     def posterior(self) -> xr.DataTree:
         """The stored posterior under the house priors; fitted if there is none."""
-        return self._fitted(HOUSE)
+        return self.fitted(HOUSE)
 
     def under(self, prior_set: str, deal: Deal | None = None) -> Evidence:
         """The evidence with another prior set (its ``p0`` stays the house's) or other terms."""
@@ -242,8 +249,7 @@ class Study:
         changed = [n for n in self.book.changed(prior_set) if n in sampled]
         if not changed:
             parameters = joint.extend(evidence, sampled, random_seed=self.random_seed)
-            n = len(next(iter(parameters.values())))
-            return Believed(parameters, np.full(n, 1.0 / n), None, float(n), "sampled")
+            return _unweighted(parameters, "sampled")
         house, other = self.book.get(HOUSE), self.book.get(prior_set)
         ratio = sum(other[n].logpdf(sampled[n]) - house[n].logpdf(sampled[n]) for n in changed)
         weights = importance_weights(np.asarray(ratio))
@@ -255,11 +261,10 @@ class Study:
             return Believed(
                 parameters, weights.weight, weights.khat, weights.effective_draws, "reweighted"
             )
-        tree = self._fitted(prior_set)
+        tree = self.fitted(prior_set)
         diagnose(tree, self.limits).raise_if_failed(self.override)
         parameters = joint.extend(evidence, stacked(tree), random_seed=self.random_seed)
-        n = len(next(iter(parameters.values())))
-        return Believed(parameters, np.full(n, 1.0 / n), None, float(n), "refitted")
+        return _unweighted(parameters, "refitted")
 
     # --- draws to dollars -------------------------------------------------------------------------
 
@@ -312,9 +317,9 @@ class Study:
         """Drivers; draws that miss a condition of the scenario weigh nothing."""
         from valuation.forecast import conditioned
 
-        return conditioned(self.unconditioned, self.scenario, least=self.limits.scenario_draws_min)[
-            0
-        ]
+        least = self.limits.scenario_draws_min
+        drivers, _ = conditioned(self.unconditioned, self.scenario, least=least)
+        return drivers
 
     @cached_property
     def asked(self) -> xr.Dataset:
@@ -570,7 +575,7 @@ def stacked(tree: xr.DataTree) -> dict[str, np.ndarray]:
 
 
 def open_study(
-    deal: str = "meta_scale",
+    deal: str = DEFAULT_DEAL,
     scenario: str | Mapping[str, Any] = "base",
     *,
     as_of: str | dt.date = "",

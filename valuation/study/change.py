@@ -22,13 +22,13 @@ from typing import Any
 import numpy as np
 
 from valuation import gate as gates
-from valuation.archive import Run
+from valuation.archive import DEFAULT_DEAL, Run
 from valuation.errors import ArtifactError, LedgerError, ParameterError
 from valuation.models import KINDS
-from valuation.params import cache_folder, find_root
+from valuation.params import HOUSE, cache_folder, find_root
 from valuation.params.reading import digest_of
 from valuation.schema import finite
-from valuation.study.case import HOUSE, RANDOM_SEED, Study, log_target, open_study, stacked
+from valuation.study.case import RANDOM_SEED, Study, open_study
 from valuation.study.items import (
     NEWS,
     PRIORS,
@@ -80,6 +80,10 @@ OVERLAP_MIN = 0.03  # of two fits, below which a state between them is a guess
 DECIDED = 3.0  # errors beyond which a driver is said to have moved
 
 
+# Keys of stored fits, each with the state that it was sampled under where that is known.
+type Fits = tuple[tuple[str, Study | None], ...]
+
+
 @dataclass(frozen=True)
 class Shares:
     """Shapley shares of the items and what they rest on.
@@ -121,8 +125,6 @@ class Change:
         The published run that the old state is, or None where it is the present ledger at an earlier date.
     published
         Quantities as that run published them, ``{name: value}``.
-    until
-        The run that the new state is, where two runs are compared.
     keys
         Stored fits that serve, and the state each was sampled under where it is known. What else lies in the cache
         is used only where these do not reach, so that one change has one answer.
@@ -142,7 +144,7 @@ class Change:
     new: Study
     run: Run | None
     published: Mapping[str, float]
-    keys: tuple[tuple[str, Study | None], ...]
+    keys: Fits
     until: Run | None = None
     until_published: Mapping[str, float] | None = None
     told: Callable[[str], None] = field(default=lambda why: None, repr=False)
@@ -217,7 +219,7 @@ class Change:
         if self._stored[1] or not (study.posteriors / f"{key}.json").is_file():
             self.told(why)
         # Under the priors in use: a fit under others would be as far away as the draws at hand.
-        tree = study._fitted(study.prior_set)
+        tree = study.fitted(study.prior_set)
         diagnose(tree, study.limits).raise_if_failed(study.override)
         return key
 
@@ -268,9 +270,11 @@ class Change:
     @cached_property
     def base(self) -> Position:
         """The old state on the new day and with the new rosters: what the items are added to."""
-        if not self.rosters:
-            return self.later
-        return self._at(with_rosters_of(at_the_date_of(self.old, self.new), self.new))
+        return self._at(self._base_state) if self.rosters else self.later
+
+    @cached_property
+    def _base_state(self) -> Study:
+        return with_rosters_of(at_the_date_of(self.old, self.new), self.new)
 
     @cached_property
     def items(self) -> tuple[Item, ...]:
@@ -527,11 +531,13 @@ class Change:
             (self.until, self.until_published or {}, self.now),
         )
         for run, published, position in ends:
-            errors, own = errors_of(run), error_of(position.scatter)
+            told = said_by(run) if run is not None and run.files else {}
+            own = error_of(position.scatter)
             for j, quantity in enumerate(self.quantities):
                 said = published.get(quantity.name, position.values[j])
                 if abs(said - position.values[j]) > SAME_NUMBER:
-                    squared[j] += errors.get(quantity.name, own[j]) ** 2 + own[j] ** 2
+                    error = told[quantity.name][1] if quantity.name in told else own[j]
+                    squared[j] += error**2 + own[j] ** 2
         return np.sqrt(squared)
 
     def _items(self, names: Sequence[str], told: Any) -> list[dict[str, Any]]:
@@ -584,10 +590,9 @@ class Change:
         """What the old state gave to the item beforehand; None where it was nothing that happens."""
         if item.what != "added" or item.row is None or item.row["kind"] is None:
             return None
-        base = with_rosters_of(at_the_date_of(self.old, self.new), self.new)
         alone = mixed(self.old, self.new, self.items, frozenset({place}))
         try:
-            chance = self.pool.row_probability(base, alone, item.id)
+            chance = self.pool.row_probability(self._base_state, alone, item.id)
         except LedgerError:  # it cannot stand without another item
             return None
         return None if math.isnan(chance) else chance
@@ -724,7 +729,7 @@ def _stamp(path: Path) -> str:
 
 
 def open_change(
-    deal: str = "meta_scale",
+    deal: str = DEFAULT_DEAL,
     scenario: str = "base",
     *,
     against: str = "",
@@ -770,8 +775,8 @@ def open_change(
         old = open_study(
             deal, scenario, as_of=since, random_seed=random_seed, root=base, cache=cache
         )
-        fits = ((new.posterior_key(), new),)
-        return Change(old, new, None, {}, fits, told=told, step=step, memory=memory)
+        own = ((new.posterior_key(), new),)
+        return Change(old, new, None, {}, own, told=told, step=step, memory=memory)
     run = (
         find_run(base, against, deal=deal)
         if against
@@ -782,17 +787,13 @@ def open_change(
             f"no published run of {scenario!r} to compare with; run `valuation report {scenario}` "
             "first, or give --since DATE"
         )
-    if like is not None and like.run is not None and like.run.id == run.id:
-        old, behind, owners = like.old, like.keys, like.owners
-    else:
-        old = state_of(run, cache=cache)
-        behind, owners = _keys_of(run, base, cache)
+    old, fits, owners = _behind(run, new, like=like)
     return Change(
-        completed(old, new),
+        old,
         new,
         run,
         published_by(run),
-        tuple((key, s if s is None else completed(s, new)) for key, s in behind),
+        fits,
         told=told,
         step=step,
         owners=owners,
@@ -802,20 +803,36 @@ def open_change(
 
 def between(run: Run, new: Study, published: Mapping[str, float]) -> Change:
     """From a published run to a state that has its own fit and is about to publish ``{quantity: value}``."""
-    old = completed(state_of(run, cache=new.cache), new)
-    behind, owners = _keys_of(run, new.root, new.cache)
-    own = _fits_of(new)
-    keys = (*((k, s if s is None else completed(s, new)) for k, s in behind), *own)
+    old, fits, owners = _behind(run, new)
+    keys = (*fits, *_fits_of(new))
     return Change(
         old, new, run, published_by(run), keys, until_published=dict(published), owners=owners
     )
+
+
+def _behind(
+    run: Run, new: Study, *, like: Change | None = None
+) -> tuple[Study, Fits, Mapping[str, str]]:
+    """A run's state and the fits behind it, completed by what only the new state has; and whose the fits are.
+
+    What ``like`` has read of the same run is not read again.
+    """
+    fits: Fits
+    owners: Mapping[str, str]
+    if like is not None and like.run is not None and like.run.id == run.id:
+        old, fits, owners = like.old, like.keys, like.owners
+    else:
+        old = state_of(run, cache=new.cache)
+        fits, owners = _keys_of(run, new.root, new.cache)
+    whole = tuple((key, None if state is None else completed(state, new)) for key, state in fits)
+    return completed(old, new), whole, owners
 
 
 def compare_runs(
     first: str,
     second: str,
     *,
-    deal: str = "meta_scale",
+    deal: str = DEFAULT_DEAL,
     root: str | Path | None = None,
     told: Callable[[str], None] = lambda why: None,
 ) -> Change:
@@ -852,19 +869,22 @@ def state_of(run: Run, *, cache: Path) -> Study:
     )
 
 
-def errors_of(run: Run | None) -> dict[str, float]:
-    """Monte Carlo errors of what a run published, ``{quantity: error}``."""
-    rows = () if run is None or not run.files else run.results.get("quantities", ())
-    return {r["name"]: float(r["mcse_is"] if "is" in r else r["mcse"]) for r in rows}
+def said_by(run: Run) -> dict[str, tuple[float, float]]:
+    """What a run published, ``{quantity: (value, Monte Carlo error)}``."""
+    return {
+        row["name"]: (float(row["is"]), float(row["mcse_is"]))
+        if "is" in row  # an update also tells what was; a report has values
+        else (float(row["value"]), float(row["mcse"]))
+        for row in run.results.get("quantities", ())
+    }
 
 
 def published_by(run: Run) -> dict[str, float]:
     """What a run published, ``{quantity: value}``."""
-    rows = run.results.get("quantities", ())
-    return {r["name"]: float(r["is"] if "is" in r else r["value"]) for r in rows}
+    return {name: value for name, (value, _) in said_by(run).items()}
 
 
-def _fits_of(state: Study) -> tuple[tuple[str, Study | None], ...]:
+def _fits_of(state: Study) -> Fits:
     """The fits that a state may have: under the house priors, and under those in use."""
     return tuple(
         (state.posterior_key(name), state) for name in dict.fromkeys((HOUSE, state.prior_set))
@@ -878,9 +898,7 @@ def _sampled_under(state: Study, key: str) -> Study:
     return replace(state, deal=state.base_deal.model_copy(update={"prior_set": prior_set}))
 
 
-def _keys_of(
-    run: Run, root: Path, cache: Path
-) -> tuple[tuple[tuple[str, Study | None], ...], dict[str, str]]:
+def _keys_of(run: Run, root: Path, cache: Path) -> tuple[Fits, dict[str, str]]:
     """The fits behind a run, each with the state that it was sampled under where that is known; and whose it is."""
     from valuation.archive import find_run, list_runs
 
@@ -912,4 +930,4 @@ def _keys_of(
     return tuple((key, states.get(owners.get(key, ""))) for key in keys), owners
 
 
-__all__ = ["BUCKETS", "HOUSE", "Change", "compare_runs", "log_target", "open_change", "stacked"]
+__all__ = ["BUCKETS", "Change", "compare_runs", "open_change"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from valuation.archive import DEFAULT_DEAL
 from valuation.params import scenarios_of
 from valuation.study.case import RANDOM_SEED, open_study
 
@@ -11,7 +12,7 @@ SHOWN = ("scenario", "headline", "definitions", "npv_quantiles", "components")
 
 
 def compare(
-    deal: str = "meta_scale",
+    deal: str = DEFAULT_DEAL,
     *,
     as_of: str = "",
     random_seed: int = RANDOM_SEED,

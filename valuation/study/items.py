@@ -17,9 +17,8 @@ import pandas as pd
 
 from valuation.errors import LedgerError
 from valuation.ledger.tables import SUBJECT
-from valuation.params import PriorBook
+from valuation.params import HOUSE, PriorBook
 from valuation.params.deals import Deal
-from valuation.params.priors import HOUSE
 from valuation.params.reading import Document, digest_of, validate
 
 if TYPE_CHECKING:
@@ -205,7 +204,7 @@ def _content(row: Mapping[str, Any], shared: Collection[tuple[Any, ...]]) -> str
 
 def _priors(old: Study, new: Study) -> list[Item]:
     found = []
-    sets = list(dict.fromkeys(("house", old.prior_set, new.prior_set)))
+    sets = list(dict.fromkeys((HOUSE, old.prior_set, new.prior_set)))
     names: dict[str, list[str]] = {}
     for prior_set in sets:
         if prior_set not in old.book.sets() or prior_set not in new.book.sets():
@@ -216,7 +215,7 @@ def _priors(old: Study, new: Study) -> list[Item]:
                 names.setdefault(name, []).append(prior_set)
     for name, where in names.items():
         prior = new.book.get(where[0])[name]
-        label = prior.label if "house" in where else f"{prior.label} ({', '.join(where)})"
+        label = prior.label if HOUSE in where else f"{prior.label} ({', '.join(where)})"
         found.append(
             Item(f"prior {name}", PRIORS, "prior", f"{label}: {prior.rationale}", f"prior {name}")
         )

@@ -17,7 +17,7 @@ import numpy as np
 from valuation import decision, sensitivity, value
 from valuation.errors import LedgerError, OutOfReach
 from valuation.models import MODELS, joint
-from valuation.params.priors import HOUSE
+from valuation.params import HOUSE
 from valuation.schema import finite
 from valuation.sensitivity import ALPHAS
 from valuation.study.pool import Pool, Quantity, Source, error_of, trouble

@@ -23,7 +23,7 @@ from valuation.errors import ModelError, OutOfReach
 from valuation.models import MODELS, closure, joint
 from valuation.models.joint import keyed_rng
 from valuation.models.memory import content
-from valuation.params.priors import HOUSE
+from valuation.params import HOUSE
 from valuation.params.reading import digest_of
 from valuation.posterior.sampling import POSTERIOR
 from valuation.study.case import READ

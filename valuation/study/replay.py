@@ -22,8 +22,9 @@ import numpy as np
 from valuation import archive, publish
 from valuation import gate as gates
 from valuation.errors import ArtifactError, GateError, LedgerError, ModelError, ParameterError
+from valuation.params import HOUSE
 from valuation.schema import finite
-from valuation.study.case import HOUSE, Study
+from valuation.study.case import Study
 from valuation.study.change import OVERLAP_MIN, REWEIGHTED, SAME_NUMBER
 from valuation.study.items import items_of, mixed
 from valuation.study.pool import (

@@ -29,18 +29,18 @@ def since_of(study: Study, results: Mapping[str, Any]) -> dict[str, Any] | None:
     run = run_before(study)
     if run is None:
         return None
+    from valuation.study.change import said_by
+
     name = results["headline"]["definition"]
     now = {q["name"]: q for q in results["quantities"]}
-    was = {q["name"]: q for q in run.results.get("quantities", ())}
+    was = said_by(run)
     if name not in was or name not in now:
         return None
     answer = _answer(study, run, {n: float(q["value"]) for n, q in now.items()})
     if answer is not None:
         row = next(q for q in answer["quantities"] if q["name"] == name)
         return {k: answer[k] for k in KEPT} | {"quantities": [row], "shared": True}
-    old = was[name]
-    before = float(old["is"] if "is" in old else old["value"])
-    error = float(old["mcse_is"] if "is" in old else old["mcse"])
+    before, error = was[name]
     value, mcse = float(now[name]["value"]), float(now[name]["mcse"])
     return {
         "was": {"run": run.id, "label": run.label, "as_of": run.as_of},
