@@ -133,6 +133,34 @@ def example_questions() -> list[dict[str, Any]]:
     ]
 
 
+def example_assumptions() -> dict[str, Any]:
+    """Two terms, one of them the scenario's own, and two priors, one of them revised by somebody."""
+    return {
+        "terms": [
+            {
+                "key": "stake.exit_years", "label": "Stake is sold after", "unit": "years", "value": 7.0,
+                "note": "judgement: no exit right is known", "changed": False,
+            },
+            {
+                "key": "impairment.by", "label": "Written down or not by", "unit": "", "value": "2028-12-31",
+                "note": "B003: the day of the accounts", "changed": True,
+            },
+        ],
+        "priors": [
+            {
+                "name": "exit_multiple", "label": "Value over revenue at the exit", "unit": "x revenue",
+                "lower": 1.9, "median": 6.8, "upper": 23.0, "source": "C62", "rationale": "Listed peers.",
+                "date": "2026-02-28", "by": "",
+            },
+            {
+                "name": "uplift", "label": "Uplift", "unit": "fraction", "lower": 0.005, "median": 0.019,
+                "upper": 0.07, "source": "judgement", "rationale": "Rankings gain, text does not.",
+                "date": "2026-03-01", "by": "Ann Example",
+            },
+        ],
+    }  # fmt: skip
+
+
 @cache
 def example_live() -> dict[str, Any]:
     """Draws for a reader to move terms with; invented, and not those of the other numbers."""
@@ -467,6 +495,7 @@ def example_results() -> dict[str, Any]:
             )
         ],
         "questions": example_questions(),
+        "assumptions": example_assumptions(),
         **example_worth(),
         "outside_view": {
             "successes": 17,

@@ -48,6 +48,7 @@ REPORT = [
     "shrinkage",
     "evidence",
     "evidence_overview",
+    "assumptions",
     "diagnostics",
     "provenance",
 ]
@@ -425,6 +426,20 @@ def test_a_claim_that_counts_says_what_it_does_to_the_chance_if_that_was_asked()
     assert told[second].endswith("not known")
     results["opinion"]["influence"] = None
     assert "Effect on the chance" not in sections.evidence(results).html
+
+
+def test_what_is_taken_as_given_is_listed_with_its_origin_and_judgement_is_counted():
+    told = sections.assumptions(example_results())
+    assert told.summary == (
+        "The answer takes 2 terms from the deal's file and 2 priors (house); "
+        "1 of the terms and 1 of the priors are called judgement."
+    )
+    text = text_of(told.html)
+    assert "Stake is sold after 7 years judgement: no exit right is known" in text
+    assert "This scenario has other terms than the file: Written down or not by." in text
+    assert "31 December 2028 changed by the scenario" in text
+    assert "6.8 x revenue 1.9 to 23 Listed peers. Source: C62, 28 February 2026." in text
+    assert "Source: judgement, 1 March 2026, Ann Example." in text
 
 
 # Words.

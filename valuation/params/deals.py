@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
@@ -28,6 +29,7 @@ from valuation.params.reading import (
     WholeYears,
     Within,
     Years,
+    dotted,
     problems_error,
     read_yaml,
     suggestion,
@@ -461,6 +463,29 @@ def load_deal(name: str | Path, root: str | Path | None = None) -> Deal:
             )
         )
     return deal
+
+
+def notes_of(name: str, root: str | Path | None = None) -> dict[str, str]:
+    """What a deal's file says of its numbers, by dotted key: the comment at the end of a value's line.
+
+    Words for readers: they move nothing. Empty for a file that is not there.
+    """
+    base = find_root() if root is None else Path(root)
+    path = base / "params" / "deals" / f"{name}.yaml"
+    if not path.is_file():
+        return {}
+    document, lines = read_yaml(path), path.read_text(encoding="utf-8-sig").splitlines()
+    found = {}
+    nested = {key[:-1] for key in document.values if key}
+    for key, (line, column) in document.values.items():
+        told = key not in nested and _NOTED.fullmatch(lines[line - 1][column - 1 :])
+        if told:
+            found[dotted(key)] = told[1].strip()
+    return found
+
+
+# A scalar, quoted or plain, and what follows it after a space and a hash.
+_NOTED = re.compile(r"""(?:"[^"]*"|'[^']*'|[^\s"'#{\[|>][^#]*?)\s+#\s*(\S.*)""")
 
 
 def load_deals(root: str | Path | None = None) -> dict[str, Deal]:

@@ -70,6 +70,7 @@ from valuation.sections.questions import questions
 from valuation.sections.scorecard import score_backtest, score_calibration, score_record
 from valuation.sections.sentinel import RESULTS_MIME, Sentinel, digest_of, finish
 from valuation.sections.world import (
+    assumptions,
     customers,
     diagnostics,
     evidence,
@@ -85,6 +86,7 @@ __all__ = [
     "SECTION_MIME",
     "Section",
     "Sentinel",
+    "assumptions",
     "break_even",
     "cash",
     "components_table",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -376,6 +377,81 @@ def evidence(results: Results) -> Section:
             )
         )
     return section("evidence", "The evidence", *parts, summary=summary)
+
+
+def assumptions(results: Results) -> Section:
+    """What is taken as given, and where each number is from: terms of the deal, and priors."""
+    said = get(results, "assumptions")
+    terms, priors = said["terms"], said["priors"]
+    ours, believed_by_us = _judged(terms, "note"), _judged(priors, "source")
+    scenario = get(results, "scenario")
+    label = str(scenario.get("prior_set_label") or scenario["prior_set"])
+    summary = (
+        f"The answer takes {words.counted(len(terms), 'term', 'terms')} from the deal's file and "
+        f"{words.counted(len(priors), 'prior', 'priors')} ({words.lower_first(label)}); "
+        f"{ours} of the terms and {believed_by_us} of the priors are called judgement."
+    )
+    changed = [row["label"] for row in terms if row["changed"]]
+    told = [paragraph(summary)]
+    if changed:
+        told.append(
+            paragraph(f"This scenario has other terms than the file: {words.listed(changed)}.")
+        )
+    body = table(
+        "Terms of the deal, with what its file says of them",
+        columns("Term", "Value", "Origin"),
+        [
+            (
+                row["label"],
+                _given(row["value"], row["unit"]),
+                "changed by the scenario" if row["changed"] else row["note"] or "–",
+            )
+            for row in terms
+        ],
+        stack=True,
+    )
+    believed = table(
+        "Priors with their sources and reasons",
+        columns("Quantity", "Median", "90% interval", "Origin"),
+        [
+            (
+                row["label"],
+                words.quantity(row["median"], row["unit"]),
+                f"{words.compact(row['lower'], figures=2)} to {words.compact(row['upper'], figures=2)}",
+                _because(row),
+            )
+            for row in priors
+        ],
+        stack=True,
+    )
+    return section(
+        "assumptions",
+        "What is taken as given",
+        *told,
+        details(words.counted(len(terms), "term of the deal", "terms of the deal"), body),
+        details(words.counted(len(priors), "prior", "priors"), believed),
+        summary=summary,
+    )
+
+
+def _judged(rows: Sequence[Results], key: str) -> int:
+    """How many say of themselves that they are judgement, alone or beside a source."""
+    return sum("judgement" in str(row[key]).lower() for row in rows)
+
+
+def _given(value: object, unit: str) -> str:
+    if isinstance(value, str):
+        return words.long_date(value) if re.fullmatch(r"\d{4}-\d\d-\d\d", value) else value
+    return words.quantity(float(str(value)), unit, figures=4)
+
+
+def _because(row: Results) -> Html:
+    """Source, reason, date and who changed it last."""
+    signed = f", {row['by']}" if row["by"] else ""
+    origin = f"Source: {row['source']}, {words.long_date(row['date'])}{signed}."
+    return join(
+        [words.sentence(str(row["rationale"])), tag("span", origin, class_="vl-small")], " "
+    )
 
 
 def _shift(row: Results) -> str:

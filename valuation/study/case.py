@@ -513,6 +513,7 @@ class Study:
     def results(self) -> dict[str, Any]:
         """Every number a page shows, as plain values that JSON can hold; stored by content."""
         from valuation.study.answers import results_of
+        from valuation.study.assumptions import assumptions
         from valuation.study.since import since_of
         from valuation.study.stored import load_or_make
 
@@ -530,8 +531,12 @@ class Study:
             }
         )
         found = load_or_make(self.cache / "results" / f"{key[:16]}.json", lambda: results_of(self))
-        # Not functions of the inputs, but of what has been published and replayed.
-        return found | {"since": since_of(self, found), "history": self._history()}
+        # Not functions of what moves a number, but of words, and of what has been published and replayed.
+        return found | {
+            "assumptions": assumptions(self),
+            "since": since_of(self, found),
+            "history": self._history(),
+        }
 
     def _history(self) -> dict[str, Any] | None:
         """The answer on past dates as it was last replayed; None of an as-of date, or if there is none."""
