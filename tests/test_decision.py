@@ -423,19 +423,6 @@ def test_a_share_needs_more_draws_than_terms():
         decision.variance_share(x[0], {str(i): row for i, row in enumerate(x[1:])})
 
 
-def test_opinion_is_said_as_a_range_and_a_share():
-    rng = np.random.default_rng(3)
-    a, b = rng.normal(size=(2, 5000))
-    found = decision.opinion_share(
-        {"house": 0.2, "sceptic": 0.125, "hopeful": 0.4}, a + b, {"a": a}
-    )
-    assert (found.low, found.high) == (0.125, 0.4)
-    assert found.range == pytest.approx(0.275)
-    assert found.share == pytest.approx(0.5, abs=0.03)
-    assert "12% to 40%" in found.sentence
-    assert f"{100 * found.share:.0f}%" in found.sentence
-
-
 # Value of information
 
 

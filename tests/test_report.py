@@ -48,7 +48,7 @@ REAL_RENDER = runs._render
 @pytest.fixture(autouse=True)
 def plain_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """The page is not what is tested here: it shows the results as text."""
-    monkeypatch.setattr(runs, "_render", lambda notebook, results, task: f"<p>{results}</p>")
+    monkeypatch.setattr(runs, "_render", lambda notebook, results: f"<p>{results}</p>")
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import re
 from functools import cache
@@ -17,6 +18,13 @@ from example_results import (
     example_model_results,
     example_results,
     example_scores,
+)
+from example_update import (
+    empty_update,
+    example_update,
+    many_items_update,
+    refitted_update,
+    tiny_update,
 )
 
 from valuation import page, plots, sections
@@ -56,6 +64,16 @@ MODEL = ["model_header", "prior_posterior", "curves", "predictive", "model_rows"
 COMPARISON = ["scenario_figure", "scenario_table", "definitions_table", "components_table"]
 SCORES = ["score_record", "score_backtest", "score_calibration", "questions"]
 METHOD = ["method_models", "method_evidence", "method_calibration", "method_coverage"]
+NEWS = [
+    "news_headline",
+    "news_items",
+    "news_quantities",
+    "news_drivers",
+    "history",
+    "news_rows",
+    "news_method",
+]
+UPDATES = [example_update, refitted_update, tiny_update, empty_update, many_items_update]
 
 EVERY = (
     [(name, example_results) for name in REPORT]
@@ -64,10 +82,16 @@ EVERY = (
     + [(name, example_comparison) for name in COMPARISON]
     + [(name, example_method_results) for name in METHOD]
     + [(name, example_scores) for name in SCORES]
+    + list(itertools.product(NEWS, UPDATES))
 )
-each_section = pytest.mark.parametrize(
-    ("name", "builder"), EVERY, ids=[f"{n}-{b.__name__}" for n, b in EVERY]
-)
+
+
+def over(pairs):
+    names = [f"{name}-{builder.__name__}" for name, builder in pairs]
+    return pytest.mark.parametrize(("name", "builder"), pairs, ids=names)
+
+
+each_section = over(EVERY)
 
 PAYLOADS = (
     "<script>alert(1)</script>",
@@ -105,6 +129,8 @@ ALLOWED_TAGS = {
     "figcaption", "details", "summary", "table", "caption", "thead", "tbody", "tr", "th", "td", "time", "a",
     "pre", "code", "svg", "title", "desc", "defs", "g", "path", "text", "use", "clippath", "rect",
 }  # fmt: skip
+# What only the terms that a reader may move are made of; its script is data.
+CONTROLS = {"button", "fieldset", "input", "label", "legend", "noscript", "output", "script"}
 
 
 class Reader(HTMLParser):
@@ -133,7 +159,7 @@ def text_of(html):
 
 
 def show(name, results):
-    return getattr(sections, name)(results)
+    return getattr(sections, name)(results["history"] if name == "history" else results)
 
 
 @cache
@@ -154,7 +180,7 @@ def poisoned(value, payload, keep=()):
     return f"{value}{payload}" if isinstance(value, str) else value
 
 
-# What the code reads as a date, a unit or a name to look up; the ledger checks these on entry.
+# What the code reads as a date, a unit or a name to look up; the rest a person may have written.
 READ = (
     "as_of",
     "created",
@@ -168,9 +194,13 @@ READ = (
     "probability_active",
     "component",
 )
+READ_OF_NEWS = (
+    "as_of", "bucket", "created", "dates", "driver", "every", "group", "headline", "made", "method",
+    "name", "published", "scenario", "unit", "what",
+)  # fmt: skip
 
 
-@each_section
+@over([pair for pair in EVERY if pair[1] not in UPDATES[1:]])  # drawing twice takes its time
 def test_the_same_results_give_the_same_section(name, builder):
     assert show(name, builder()).html == shown(name, builder).html
 
@@ -194,6 +224,7 @@ def test_a_section_has_one_heading_and_says_what_it_shows(name, builder):
     assert section.title
     assert section.summary
     assert section.figures == reader.tags.count("figure")
+    assert set(reader.tags) <= ALLOWED_TAGS | (CONTROLS if name == "live" else set())
 
 
 @each_section
@@ -204,6 +235,15 @@ def test_every_figure_has_a_reading_an_alternative_and_its_data(name, builder):
         assert re.search(r"<figcaption>[^<]{20,}</figcaption>", figure)
         assert "<summary>Data behind this figure</summary>" in figure
         assert re.search(r"<details>.*<tbody><tr>", figure)
+
+
+@each_section
+def test_no_text_runs_into_the_next(name, builder):
+    """Spaces at the ends of escaped parts are dropped, so that words could touch a tag."""
+    assert not re.search(
+        r"[a-z0-9,;:)]<(?:strong|code|span class=.vl-id)", shown(name, builder).html
+    )
+    assert not re.search(r"</(?:strong|code)>[A-Za-z0-9(]", shown(name, builder).html)
 
 
 @each_section
@@ -242,16 +282,15 @@ def test_hostile_text_in_any_drawing_is_shown_and_never_obeyed():
     never_obeyed("".join(PAYLOADS[:7]))
 
 
-# What only the terms that a reader may move are made of; its script is data.
-CONTROLS = {"button", "fieldset", "input", "label", "legend", "noscript", "output", "script"}
-
-
 def never_obeyed(payload):
-    builders = (conditional_results, example_model_results, example_comparison)
-    names = (REPORT, MODEL, COMPARISON)
-    for builder, group in zip(builders, names, strict=True):
-        results = poisoned(builder(), payload, READ)
-        for name in group:
+    for builder, names, read in (
+        (conditional_results, REPORT, READ),
+        (example_model_results, MODEL, READ),
+        (example_comparison, COMPARISON, READ),
+        (example_update, NEWS, READ_OF_NEWS),
+    ):
+        results = poisoned(builder(), payload, read)
+        for name in names:
             html = show(name, results).html
             reader = parse(html)
             allowed = ALLOWED_TAGS | (CONTROLS if name == "live" else set())

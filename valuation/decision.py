@@ -590,58 +590,6 @@ def compare_sets(
     )
 
 
-@dataclass(frozen=True)
-class Opinion:
-    """How much of the answer is somebody's opinion, in two measures.
-
-    Attributes
-    ----------
-    low, high
-        Least and greatest P(pays off) over the prior sets.
-    range
-        Their difference: what changing the prior set changes.
-    share
-        Part of the variance of NPV that comes from quantities no evidence speaks to, 0 .. 1; see
-        :func:`variance_share`.
-    sentence
-        Both in words.
-    """
-
-    low: float
-    high: float
-    range: float
-    share: float
-    sentence: str
-
-
-def opinion_share(
-    probabilities: Mapping[str, float],
-    npv: ArrayLike,
-    parameters: Mapping[str, ArrayLike] | xr.Dataset,
-    weight: ArrayLike | None = None,
-) -> Opinion:
-    """How much of the answer is opinion rather than evidence.
-
-    Parameters
-    ----------
-    probabilities
-        P(pays off) by prior set.
-    parameters
-        Draws of the quantities that rest on a prior alone: those no ledger row informs, or whose
-        posterior is as wide as the prior. Events of the future are chance, not opinion: leave out.
-    """
-    if not probabilities:
-        raise ParameterError("there is no prior set to compare")
-    low, high = min(probabilities.values()), max(probabilities.values())
-    share = variance_share(npv, parameters, weight)
-    sentence = (
-        f"Across the prior sets the probability goes from {100 * low:.0f}% to {100 * high:.0f}%;"
-        f" about {100 * share:.0f}% of the spread of NPV (its variance) comes from quantities that"
-        " rest on judgement alone, with no evidence to move them."
-    )
-    return Opinion(low, high, high - low, share, sentence)
-
-
 def variance_share(
     npv: ArrayLike,
     parameters: Mapping[str, ArrayLike] | xr.Dataset,

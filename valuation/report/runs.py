@@ -319,7 +319,7 @@ def told_notebooks(root: Path, *, deal: str = DEFAULT_DEAL, as_of: str = "") -> 
 # Running.
 
 
-def _render(notebook: Any, results: Mapping[str, Any], task: Task) -> str:
+def _render(notebook: Any, results: Mapping[str, Any]) -> str:
     """The page; :class:`GateError` if it lacks a section or a figure that the notebook showed."""
     from valuation import gate, page
 
@@ -435,7 +435,7 @@ async def _run(task: Task, inputs: str, on_cell: kernel.OnCell | None) -> str:
     _refuse_failed(results, task)
     if task.accept is not None:
         task.accept(results)
-    page = await asyncio.to_thread(_render, notebook, results, task)
+    page = await asyncio.to_thread(_render, notebook, results)
     if inputs_digest(task) != inputs:
         raise RunError(
             f"{task.name}: the ledger, the settings or the code changed while it ran; run it again"

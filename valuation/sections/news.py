@@ -415,9 +415,7 @@ def news_items(results: Results) -> Section:
 # All quantities.
 
 
-def _quantity_table(
-    results: Results, caption: str, rows: Sequence[Results], buckets: Sequence[Results]
-) -> Html:
+def _quantity_table(caption: str, rows: Sequence[Results], buckets: Sequence[Results]) -> Html:
     names = [str(bucket["label"]) for bucket in buckets]
     heads = ("Quantity", "Was", "Is", "Change", "Error", *names)
     lines = []
@@ -464,13 +462,13 @@ def news_quantities(results: Results) -> Section:
             f"{summary} Changes of chances and shares are in percentage points, others in the "
             f"unit of their quantity. The causes of a row add up to its change, but for rounding.{note}"
         ),
-        _quantity_table(results, "Chances and value, by cause of the change", first, buckets),
+        _quantity_table("Chances and value, by cause of the change", first, buckets),
     ]
     if rest:
         parts.append(
             details(
                 f"{len(rest)} drivers and events",
-                _quantity_table(results, "Drivers and events, by cause", rest, buckets),
+                _quantity_table("Drivers and events, by cause", rest, buckets),
             )
         )
     return section("quantities", "Every number, was and is", *parts, summary=summary)

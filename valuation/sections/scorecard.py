@@ -56,7 +56,7 @@ def score_record(results: Results) -> Section:
     )
     parts: list[str] = [paragraph(said)]
     if scored:
-        parts += _scores(record, "record")
+        parts += _scores(record)
     parts += _not_scored(record)
     parts.append(details("What is frozen", _frozen(record)))
     return section("record", title, *parts, summary=said)
@@ -78,7 +78,7 @@ def score_backtest(results: Results) -> Section:
     )
     summary = f"{_verdict(card)} {card['statement']}"
     return section(
-        "backtest", title, paragraph(summary), paragraph(how), *_scores(card, "backtest"),
+        "backtest", title, paragraph(summary), paragraph(how), *_scores(card),
         *_not_scored(card), summary=summary,
     )  # fmt: skip
 
@@ -139,7 +139,7 @@ def _skill(card: Results, rule: str) -> tuple[str, str]:
     return _signed(told["skill"]), f"{low} to {_signed(told['upper'])}"
 
 
-def _scores(card: Results, name: str) -> list[str]:
+def _scores(card: Results) -> list[str]:
     """The means, then the questions one by one."""
     parts: list[str] = []
     if card["questions"]:

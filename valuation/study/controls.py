@@ -132,7 +132,7 @@ def explore(study: Study) -> Controls:
         if quiet[0]:
             return
         try:
-            now = explored(study, _moves(study, held, shipped, scenarios))
+            now = explored(study, _moves(held, shipped, scenarios))
         except ValuationError as error:  # such as a condition on a day before the close
             now = {"why": str(error), "moved": []}
         answer.value = _shown(now, stands)
@@ -175,7 +175,7 @@ def explore(study: Study) -> Controls:
 
 
 def _moves(
-    study: Study, held: Mapping[str, Any], shipped: Mapping[str, Any], scenarios: Mapping[str, Any]
+    held: Mapping[str, Any], shipped: Mapping[str, Any], scenarios: Mapping[str, Any]
 ) -> Moves:
     """What the controls ask for, on top of the scenario that they start from."""
     at = {name: control.value for name, control in held.items() if name != "reset"}
