@@ -406,6 +406,24 @@ def test_a_date_before_all_evidence_is_refused(home):
         opened(home, as_of="2025-06-11")
 
 
+def test_a_date_before_the_close_is_refused_though_evidence_was_out(home, tmp_path):
+    early = tmp_path / "project"
+    shutil.copytree(home, early)
+    ledger = early / "seeds" / "evidence.csv"
+    known = ledger.read_text(encoding="utf-8")
+    row = "Z1,2025-05-01,2025-06-01,The target is courted.,paper,early,A,,,,,,,\n"
+    ledger.write_text(known + row, encoding="utf-8")
+    said = (
+        r"as of 2025-06-11 nothing can be said of a deal that closed on 2025-06-12; choose that day"
+    )
+    with pytest.raises(LedgerError, match=said):
+        opened(early, as_of="2025-06-11")
+    assert opened(early, as_of="2025-06-12").evidence is not None
+    ledger.write_text(known.splitlines(keepends=True)[0] + row, encoding="utf-8")
+    with pytest.raises(LedgerError, match=r"as of 2025-06-01 .* add what was published since"):
+        opened(early)
+
+
 def test_a_date_with_nothing_to_learn_from_is_refused_before_sampling(home, monkeypatch):
     monkeypatch.setattr(Study, "fitted", REAL_FIT)
     study = opened(home, as_of="2025-06-12", models=("churn",))

@@ -13,7 +13,7 @@ import numpy as np
 
 from valuation import gate as gates
 from valuation.archive import DEFAULT_DEAL
-from valuation.errors import ModelError
+from valuation.errors import LedgerError, ModelError
 from valuation.ledger import Ledger, load_ledger
 from valuation.models import KINDS, MODELS, closure, joint
 from valuation.params import (
@@ -623,6 +623,13 @@ def open_study(
     # What is seen blind is seen from the day of its replay, whatever else the files hold.
     cut = as_of or (terms.ending.as_of if terms.ending else None)
     ledger = load_ledger(base / terms.seeds, kinds=KINDS, as_of=cut)
+    if (
+        ledger.as_of < resolved.closed
+    ):  # months are counted from the close, and nobody is in post before
+        remedy = "choose that day or a later one" if cut else "add what was published since"
+        raise LedgerError(
+            f"as of {ledger.as_of} nothing can be said of a deal that closed on {resolved.closed}; {remedy}"
+        )
     return Study(
         root=base,
         deal=resolved,
