@@ -158,16 +158,19 @@ def opened(browser: Any, lab: tuple[str, str], name: str) -> Any:
 
 
 def finished(view: Any, home: Path, name: str) -> dict[str, Any]:
-    """The notebook as JupyterLab saves it, once its last cell has shown something."""
+    """The notebook as JupyterLab saves it, once its last cell has ended: only then it is counted."""
     path = home / "notebooks" / f"{name}.ipynb"
     end = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < end:
         view.keyboard.press("Control+s")
         view.wait_for_timeout(1000)
-        notebook = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            notebook = json.loads(path.read_text(encoding="utf-8"))
+        except json.JSONDecodeError:
+            continue  # JupyterLab is writing it
         cells = [c for c in notebook["cells"] if c["cell_type"] == "code"]
         failed = any(o["output_type"] == "error" for c in cells for o in c["outputs"])
-        if failed or cells[-1]["outputs"]:
+        if failed or (cells[-1]["execution_count"] and cells[-1]["outputs"]):
             return notebook
     raise AssertionError(f"{name} had not ended after {PATIENCE_SECONDS} s")
 
