@@ -150,6 +150,30 @@ def test_a_removed_row_is_a_revision(base, old):
     assert (item.takes, item.drops) == (frozenset(), {"E52"})
 
 
+def test_the_title_of_a_row_says_what_became_of_it(base, old):
+    def title(before, after):
+        (item,) = items_of(before, after)
+        return item.title
+
+    again = GAP | {"id": "N1", "supersedes": "E51", "root": "root-E51", "claim": "Behind."}
+    with_late = state(base, (*KNOWN, row("N1", "departure", world.STAR)))
+    less = state(base, [r for r in KNOWN if r is not LATE])
+    said = {
+        title(old, state(base, (*KNOWN, again | {"credibility": "D"}))),
+        title(old, state(base, (*KNOWN, again | {"value": 14}))),
+        title(old, state(base, [r if r is not GAP else r | {"value": 12} for r in KNOWN])),
+        title(old, less).split(":")[0],
+        title(with_late, old),
+    }
+    assert said == {
+        "Graded D now, not B: Behind.",
+        "Revised: Behind.",
+        "Edited: A claim.",
+        "Removed",
+        "Not public by then: A claim.",
+    }
+
+
 @pytest.mark.parametrize(
     "change",
     [

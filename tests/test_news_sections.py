@@ -77,6 +77,14 @@ def test_a_change_within_its_error_is_said_to_be_no_change():
     assert "Still about 8 in 100" in sections.news_headline(results).html
 
 
+def test_a_change_without_any_error_that_is_none_is_said_not_to_have_moved():
+    results = tiny_update()
+    results["quantities"][0] |= {"is": results["quantities"][0]["was"], "change": 0.0, "mcse": 0.0}
+    said = change.change_sentence(results)
+    assert "pays off did not move, since " in said
+    assert "simulation errors" not in said
+
+
 def test_two_equal_states_are_said_to_be_equal():
     section = sections.news_headline(empty_update())
     assert section.summary.startswith("Nothing has changed: ")
@@ -483,6 +491,20 @@ def test_the_terminal_answer_has_the_sentence_the_tables_and_how_it_was_made():
     assert "−1.87 0.21 6.4 0.52 N001: Alexandr Wang leaves" in flat
     assert change.method_sentence(results) in flat
     assert "Scenario" not in said
+
+
+def test_the_terminal_answer_names_the_drivers_that_the_first_items_moved():
+    lines = update_summary(whole_update()).splitlines()
+    at = next(i for i, line in enumerate(lines) if "N001: Alexandr Wang" in line)
+    said = " ".join(" ".join(lines[at + 1 : at + 3]).split())
+    assert said.startswith("moves Founder in post −26.2 points, Gap to the frontier +0.4")
+    assert update_summary(many_items_update()).count(" moves ") <= 5
+
+
+def test_the_terminal_names_a_term_once():
+    said = update_summary(whole_update())
+    assert "  Sale of the stake after 6 years" in said
+    assert "term:stake.exit_years" not in said
 
 
 def test_the_terminal_answer_lists_no_more_items_than_a_screen_holds():

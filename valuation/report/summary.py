@@ -103,6 +103,7 @@ def _table(results: Sequence[Results]) -> list[str]:
 
 
 ITEMS = 15  # items that a terminal lists
+MOVERS, MOVED = 5, 2  # items whose drivers it names, and how many of each
 
 
 def update_summary(results: Results) -> str:
@@ -202,16 +203,44 @@ def _items(results: Results) -> list[str]:
     unit, name = headline_quantity(results)["unit"], results["headline"]
     items, least = ranked(results), finest(results)
     lines = [f"  {'share':>7}  {'error':>6}  {'bits':>5}  {'k-hat':>5}  item"]
-    for item in items[:ITEMS]:
+    for place, item in enumerate(items[:ITEMS]):
         error = error_of(item, name)
         share = shift(float(item["shapley"][name]), unit, least, named=False)
         khat = "–" if item["khat"] is None else fixed(float(item["khat"]), 2)
         start = f"  {share:>7}  {size(error, unit, like=least):>6}  {bits(item['bits']):>5}  {khat:>5}  "
-        lines.append(start + _cut(f"{item['item']}: {item['title']}", WIDTH - len(start)))
+        lines.append(start + _cut(_called(item), WIDTH - len(start)))
+        if place < MOVERS:
+            lines += _drivers(results, item)
     if len(items) > ITEMS:
         lines.append(f"  and {len(items) - ITEMS} more with smaller shares")
     lines += _wrapped("Bits: surprise; 1 is a coin toss, 10 are about one in a thousand.")
     return lines
+
+
+def _drivers(results: Results, item: Results) -> list[str]:
+    """The drivers that an item moved furthest beyond their errors, without the span they are counted over."""
+    from valuation.sections.change import error_of, shift
+    from valuation.sections.words import spell_dates
+
+    told = {row["name"]: row for row in results["quantities"] if row["name"] in item["moved"]}
+    errors = {name: error_of(item, name) for name in told}
+    clear = sorted(told, key=lambda name: -abs(float(item["shapley"][name])) / (errors[name] or 1))
+    said = [
+        f"{spell_dates(str(told[name]['label']).split(',')[0])} "
+        f"{shift(float(item['shapley'][name]), told[name]['unit'], errors[name])}"
+        for name in clear[:MOVED]
+    ]
+    if not said:
+        return []
+    more = f", {len(clear) - MOVED} more" if len(clear) > MOVED else ""
+    text = f"moves {', '.join(said)}{more}"
+    return textwrap.wrap(text, WIDTH, initial_indent=" " * 11, subsequent_indent=" " * 13)
+
+
+def _called(item: Results) -> str:
+    """An item's id and title; of a grade, a term or the scenario the title says it all."""
+    alone = item["what"] in ("credibility", "term", "scenario")
+    return str(item["title"] if alone else f"{item['item']}: {item['title']}")
 
 
 def _cut(text: str, room: int) -> str:

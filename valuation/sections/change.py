@@ -202,6 +202,8 @@ def change_sentence(results: Results) -> str:
     counts = f"{words.upper_first(words.about(before))} before, {words.about(after)} now"
     if before == after:
         counts = f"{words.upper_first(words.about(after))}, as before"
+    if error <= 0 and within_error(change, error):
+        return f"{counts}: {what} did not move{_cancelling(results)}."
     if within_error(change, error):
         moved = shift(change, unit, error)
         return (

@@ -51,7 +51,7 @@ class Item:
         ``added``, ``revised``, ``superseded``, ``withdrawn``, ``regraded``, ``removed``, ``edited``, ``unpublished``;
         or ``prior``, ``credibility``, ``term``, ``scenario``.
     title
-        For people.
+        For people: of a row its claim, with what became of it unless it is simply new.
     content
         Equal for items that say the same.
     row
@@ -147,7 +147,7 @@ def _rows(old: Study, new: Study) -> list[Item]:
             {c: same[c] for c in (*SAME, "supersedes")}
         ):
             found.append(
-                Item(key, REVISIONS, "edited", row["claim"], _content(row, shared), row,
+                Item(key, REVISIONS, "edited", f"Edited: {row['claim']}", _content(row, shared), row,
                      frozenset({key}), frozenset({key}))
             )  # fmt: skip
     for key, row in before.items():
@@ -155,11 +155,16 @@ def _rows(old: Study, new: Study) -> list[Item]:
             continue
         late = hidden and row["published"] > new.as_of
         what = "unpublished" if late else "edited" if key in stays else "removed"
+        title = f"{_GONE[what]}: {row['claim']}"
         found.append(
-            Item(key, NEWS if late else REVISIONS, what, row["claim"],
+            Item(key, NEWS if late else REVISIONS, what, title,
                  f"less {_content(row, shared)}", row, frozenset(), frozenset({key}))
         )  # fmt: skip
     return found
+
+
+# How the title of a row begins that has gone: its claim alone would read as if it had come.
+_GONE = {"unpublished": "Not public by then", "edited": "No longer scored", "removed": "Removed"}
 
 
 def _new_row(
@@ -176,18 +181,22 @@ def _new_row(
     known = [before[i] for i in chain if i in before]
     older = known[0] if known else None
     bucket, what = (NEWS, "added") if older is None else (REVISIONS, "revised")
+    title = row["claim"]
     if row["kind"] is None:
         what = "withdrawn"
     elif older is not None:
         rest = [c for c in SAME if c not in ("credibility", "root")]
         if all(row[c] == older[c] for c in rest) and row["credibility"] != older["credibility"]:
             what = "regraded"
+            title = f"Graded {row['credibility']} now, not {older['credibility']}: {title}"
+        else:
+            title = f"Revised: {title}"
     content = _content(row, shared)
     if older is not None:
         content = f"{older['id']} becomes {content}"
     # Without the row in between, nothing else would take the first one's place.
     drops = frozenset(i for i in chain[1:] if i in before)
-    return Item(row["id"], bucket, what, row["claim"], content, row, frozenset({row["id"]}), drops)
+    return Item(row["id"], bucket, what, title, content, row, frozenset({row["id"]}), drops)
 
 
 def _root(row: Mapping[str, Any]) -> tuple[Any, ...]:
