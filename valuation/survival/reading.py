@@ -14,7 +14,7 @@ the rows, counted from 0 as ``frame.iloc`` does.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import TypedDict
@@ -39,6 +39,7 @@ LONGEST_YEARS = 100.0  # more than that is a slip of the unit
 MISSING = "is missing; find the value or leave the row out yourself"
 NAMED_ROWS = 5  # how many bad rows an error lists
 EVERYBODY = "all"  # the group of subjects that are in none
+LAYOUTS = ({"duration", "event"}, {"lower", "upper"}, {"duration", "survivors"})
 
 # How a column's name or attribute may spell its unit.
 _SPELLINGS = {
@@ -173,53 +174,24 @@ def lives(
     DataError
         Lists every problem with column, rows and remedy.
     """
-    if not isinstance(frame, pd.DataFrame):
-        raise DataError(f"expected a DataFrame, got {type(frame).__name__}; give one row a subject")
-    if unit not in MONTHS_PER:
-        raise DataError(f"unit {unit!r} is not known; give one of {', '.join(MONTHS_PER)}")
-    layout = {"duration", "event"}, {"lower", "upper"}, {"duration", "survivors"}
-    given = {
-        name: column
-        for name, column in (
-            ("duration", duration),
-            ("event", event),
-            ("lower", lower),
-            ("upper", upper),
-            ("survivors", survivors),
-        )
-        if column is not None
-    }
-    if set(given) not in layout:
-        raise DataError(
-            "name the columns duration and event, or lower and upper, or duration and survivors;"
-            f" got {', '.join(given) or 'none of them'}"
-        )
-    if survivors is not None and (entry or count or entity):
-        raise DataError("a table of survivors takes no entry, count or entity column; leave it out")
-    if isinstance(covariates, str):
-        raise DataError(f"covariates is a list of columns; write [{covariates!r}]")
-    others = {
-        "entry": entry,
-        "count": count,
-        "group": group,
-        "conflict": conflict,
-        "entity": entity,
-    }
-    wanted = [*given.values(), *(c for c in others.values() if c is not None), *covariates]
-    missing = [c for c in dict.fromkeys(wanted) if list(frame.columns).count(c) != 1]
-    if missing:
-        raise DataError(
-            f"no single column named {', '.join(repr(c) for c in missing)};"
-            f" the table has {', '.join(repr(str(c)) for c in frame.columns)}"
-        )
-    if frame.empty:
-        raise DataError("the table has no rows; give at least one subject")
-
+    given = _named(
+        {
+            "duration": duration,
+            "event": event,
+            "lower": lower,
+            "upper": upper,
+            "survivors": survivors,
+        }
+    )
+    others = _named(
+        {"entry": entry, "count": count, "group": group, "conflict": conflict, "entity": entity}
+    )
+    _refuse_unreadable(frame, unit, given, others, covariates)
     problems: list[str] = []
     times = {
         name: _times(frame, column, unit, problems, endless=name == "upper")
-        for name, column in {**given, "entry": entry}.items()
-        if column is not None and name not in ("event", "survivors")
+        for name, column in (given | others).items()
+        if name in ("duration", "lower", "upper", "entry")
     }
     size = len(frame)
     if event is not None:
@@ -230,13 +202,13 @@ def lives(
         low, high = times["duration"], np.full(size, np.inf)
     else:
         low, high = times["lower"], times["upper"]
-        _tell(problems, f"{lower!r}", low > high, "lies after the upper end; swap the two")
+        _tell(problems, lower, low > high, "lies after the upper end; swap the two")
     began = times.get("entry", np.zeros(size))
     if entry is not None:
         with np.errstate(invalid="ignore"):
             _tell(
                 problems,
-                f"{entry!r}",
+                entry,
                 (began > low) | (began >= high),
                 "is not before the end of observation; correct it, or leave the row out",
             )
@@ -246,42 +218,73 @@ def lives(
             number = _numbers(frame, name, problems)
             _tell(
                 problems,
-                repr(name),
+                name,
                 (number < 0.0) | (number != np.round(number)),
                 "must be a whole number, 0 or more; give counts, not shares",
             )
     labels = np.full(size, EVERYBODY)
     if group is not None:
-        _tell(problems, repr(group), frame[group].isna().to_numpy(), "is missing; name the group")
+        _tell(problems, group, frame[group].isna().to_numpy(), "is missing; name the group")
         labels = frame[group].astype(str).to_numpy(dtype=str)
     competes = np.zeros(size)
     if conflict is not None:
         competes = _indicator(frame, conflict, problems, "there is a conflict", "there is none")
-    design = np.column_stack(
-        [np.empty((size, 0)), *(_numbers(frame, c, problems) for c in covariates)]
-    )
+    alike = pd.DataFrame({"label": labels, "conflict": competes})
+    for i, column in enumerate(covariates):
+        alike[f"x{i}"] = _numbers(frame, column, problems)
     if entity is not None:
-        _tell(
-            problems, repr(entity), frame[entity].isna().to_numpy(), "is missing; name the subject"
-        )
+        _tell(problems, entity, frame[entity].isna().to_numpy(), "is missing; name the subject")
         twice = frame[entity].duplicated(keep=False).to_numpy()
-        _tell(
-            problems,
-            repr(entity),
-            twice,
-            "occurs more than once; keep the last row of each subject",
-        )
+        _tell(problems, entity, twice, "occurs more than once; keep the last row of each subject")
     if problems:
         raise DataError(problems)
 
     if survivors is not None:
-        table = _departures(labels, competes, design, low, number, str(survivors))
+        table = _departures(alike, low, number, survivors)
     else:
-        table = pd.DataFrame({"entry": began, "lower": low, "upper": high, "count": number})
-        table.insert(0, "label", labels)
-        table.insert(1, "conflict", competes)
-        for i, column in enumerate(design.T):
-            table.insert(2 + i, f"x{i}", column)
+        table = alike.assign(entry=began, lower=low, upper=high, count=number)
+    return _counted(table, unit, covariates, grouped=group is not None)
+
+
+def _named(columns: Mapping[str, str | None]) -> dict[str, str]:
+    """The columns that were named."""
+    return {name: column for name, column in columns.items() if column is not None}
+
+
+def _refuse_unreadable(
+    frame: pd.DataFrame,
+    unit: str,
+    given: Mapping[str, str],
+    others: Mapping[str, str],
+    covariates: Sequence[str],
+) -> None:
+    """Refuse what cannot be read as a table of life courses at all, before any cell is looked at."""
+    if not isinstance(frame, pd.DataFrame):
+        raise DataError(f"expected a DataFrame, got {type(frame).__name__}; give one row a subject")
+    if unit not in MONTHS_PER:
+        raise DataError(f"unit {unit!r} is not known; give one of {', '.join(MONTHS_PER)}")
+    if set(given) not in LAYOUTS:
+        raise DataError(
+            "name the columns duration and event, or lower and upper, or duration and survivors;"
+            f" got {', '.join(given) or 'none of them'}"
+        )
+    if "survivors" in given and others.keys() & {"entry", "count", "entity"}:
+        raise DataError("a table of survivors takes no entry, count or entity column; leave it out")
+    if isinstance(covariates, str):
+        raise DataError(f"covariates is a list of columns; write [{covariates!r}]")
+    wanted = [*given.values(), *others.values(), *covariates]
+    missing = [c for c in dict.fromkeys(wanted) if list(frame.columns).count(c) != 1]
+    if missing:
+        raise DataError(
+            f"no single column named {', '.join(repr(c) for c in missing)};"
+            f" the table has {', '.join(repr(str(c)) for c in frame.columns)}"
+        )
+    if frame.empty:
+        raise DataError("the table has no rows; give at least one subject")
+
+
+def _counted(table: pd.DataFrame, unit: str, covariates: Sequence[str], *, grouped: bool) -> Lives:
+    """Rows that say the same as one row with their count."""
     keys = [name for name in table.columns if name != "count"]
     table = table.groupby(keys, as_index=False, sort=True)["count"].sum()
     table = table[table["count"] > 0]
@@ -291,11 +294,11 @@ def lives(
     return Lives(
         unit=unit,
         groups=tuple(str(name) for name in names),
-        grouped=group is not None,
+        grouped=grouped,
         covariates=tuple(covariates),
         group=position,
         conflict=table["conflict"].to_numpy(float),
-        design=table[[f"x{i}" for i in range(design.shape[1])]].to_numpy(float),
+        design=table[[f"x{i}" for i in range(len(covariates))]].to_numpy(float),
         entry=table["entry"].to_numpy(float),
         lower=table["lower"].to_numpy(float),
         upper=table["upper"].to_numpy(float),
@@ -316,20 +319,13 @@ def as_lives(data: pd.DataFrame | Lives, columns: Columns) -> Lives:
     return lives(data, **columns)
 
 
-def _departures(
-    labels: NDArray[np.str_],
-    conflict: Array,
-    design: Array,
-    time: Array,
-    left: Array,
-    name: str,
-) -> pd.DataFrame:
-    """Who went between two counts of one cohort, and who is left at the last."""
-    frame = pd.DataFrame({"label": labels, "conflict": conflict})
-    for i, column in enumerate(design.T):
-        frame[f"x{i}"] = column
-    keys = list(frame.columns)
-    frame["time"], frame["left"], frame["row"] = time, left, np.arange(len(time))
+def _departures(alike: pd.DataFrame, time: Array, left: Array, name: str) -> pd.DataFrame:
+    """Who went between two counts of one cohort, and who is left at the last.
+
+    Rows of one cohort are those that are ``alike``.
+    """
+    keys = list(alike.columns)
+    frame = alike.assign(time=time, left=left, row=np.arange(len(time)))
     rows: list[dict[str, object]] = []
     problems: list[str] = []
     for key, cohort in frame.groupby(keys, sort=True):
@@ -355,7 +351,7 @@ def _departures(
     return pd.DataFrame(rows)
 
 
-def _tell(problems: list[str], column: str, bad: NDArray[np.bool_], remedy: str) -> None:
+def _tell(problems: list[str], column: str | None, bad: NDArray[np.bool_], remedy: str) -> None:
     """Note that a column is wrong in some rows."""
     if not bad.any():
         return
@@ -363,7 +359,7 @@ def _tell(problems: list[str], column: str, bad: NDArray[np.bool_], remedy: str)
     listed = ", ".join(str(row) for row in rows[:NAMED_ROWS])
     more = f" and {len(rows) - NAMED_ROWS} more" if len(rows) > NAMED_ROWS else ""
     problems.append(
-        f"column {column}, row{'s' if len(rows) > 1 else ''} {listed}{more} (counted from 0): {remedy}"
+        f"column {column!r}, row{'s' if len(rows) > 1 else ''} {listed}{more} (counted from 0): {remedy}"
     )
 
 
@@ -381,15 +377,15 @@ def _numbers(
     missing = column.isna().to_numpy()
     if column.dtype.kind not in "iufb":
         text = np.array([not isinstance(value, Real) for value in column]) & ~missing
-        _tell(problems, repr(name), text, "is not a number; give numbers")
-        _tell(problems, repr(name), missing, MISSING)
+        _tell(problems, name, text, "is not a number; give numbers")
+        _tell(problems, name, missing, MISSING)
         if not (text.any() or missing.any()):
             problems.append(f"column {name!r} holds {column.dtype}; convert it to numbers")
         return np.zeros(len(frame))
     values = column.to_numpy(dtype=float, na_value=np.nan)
-    _tell(problems, repr(name), missing, MISSING)
+    _tell(problems, name, missing, MISSING)
     wild = np.isneginf(values) | (np.isposinf(values) & (not endless))
-    _tell(problems, repr(name), wild, "is infinite; give a finite number")
+    _tell(problems, name, wild, "is infinite; give a finite number")
     return np.asarray(np.where(missing | wild, 0.0, values))
 
 
@@ -407,13 +403,11 @@ def _times(
     if frame[name].dtype.kind == "b":
         problems.append(f"column {name!r} holds True and False; give times in {unit}")
     values = _numbers(frame, name, problems, endless=endless)
-    _tell(
-        problems, repr(name), values < 0.0, "is negative; a time counts from the start, 0 or more"
-    )
+    _tell(problems, name, values < 0.0, "is negative; a time counts from the start, 0 or more")
     most = LONGEST_YEARS * 12.0 / MONTHS_PER[unit]
     _tell(
         problems,
-        repr(name),
+        name,
         np.isfinite(values) & (values > most),
         f"is beyond {most:,.0f} {unit}, a hundred years; is it in another unit?",
     )
@@ -428,7 +422,7 @@ def _indicator(frame: pd.DataFrame, name: str, problems: list[str], yes: str, no
         found = ", ".join(f"{value:g}" for value in np.unique(values)[:NAMED_ROWS])
         _tell(
             problems,
-            repr(name),
+            name,
             bad,
             f"is neither 0 nor 1 (the column holds {found}); write 1 where {yes} and 0 where {no},"
             f" for instance frame[{name!r}] == {np.max(values):g}",
