@@ -166,9 +166,8 @@ def _recidivism(rossi: pd.DataFrame) -> Iterator[Figure]:
     ratio = fit.parameters["log_hazard_ratio"]
     shape = float(fit.parameters["shape"])
     for name, value in names.items():
-        ours = (
-            -float(ratio.sel(covariate=name)) / shape
-        )  # hazards in proportion as accelerated time
+        # Hazards in proportion as accelerated time.
+        ours = -float(ratio.sel(covariate=name)) / shape
         yield Figure(problem, f"Weibull effect of {name}", source, by, value, ours, MAXIMUM)
     yield Figure(problem, "Weibull log shape", source, by, 0.339, math.log(shape), MAXIMUM)
     most = 0.005

@@ -35,9 +35,8 @@ BASE_RATE = "base rate"  # who answers, beside people by name
 ROUNDING = 1e-6  # months: three seconds
 SEVERAL = ";"  # between subjects of which any one suffices
 SOME_OF = re.compile(r"(\d+) of (.+)")  # a part of a group
-LEVELS: tuple[float, ...] = tuple(
-    (i + 0.5) / 20 for i in range(20)
-)  # of the values that answer a quantity
+# Of the values that answer a quantity.
+LEVELS: tuple[float, ...] = tuple((i + 0.5) / 20 for i in range(20))
 
 
 @dataclass(frozen=True)

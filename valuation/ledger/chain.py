@@ -21,9 +21,8 @@ from valuation.ledger.tables import TABLES
 
 CHAIN_FILE = "evidence.chain.csv"
 CHAIN_HEADER = "id,prev,hash"
-AUTOMATIC = re.compile(
-    r"N\d{4,9}"
-)  # an id that was given, and that another branch may have given too
+# An id that was given, and that another branch may have given too.
+AUTOMATIC = re.compile(r"N\d{4,9}")
 NOTE = ".evidence.pending.json"  # says what a writer is appending where, until it is done
 START = "start"  # stands for the hash of the row above where no row above is sealed
 

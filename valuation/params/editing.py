@@ -528,9 +528,8 @@ def _replace(path: Path, old: bytes, new: bytes) -> bool:
     """Put ``new`` in place of ``old`` in one step; False if the file is no longer ``old``."""
     prefix = f".{path.name}."
     try:
-        for leftover in path.parent.glob(
-            f"{glob.escape(prefix)}*.tmp"
-        ):  # of an edit that was killed
+        # Of an edit that was killed.
+        for leftover in path.parent.glob(f"{glob.escape(prefix)}*.tmp"):
             leftover.unlink(missing_ok=True)
         with staged(path, new, prefix=prefix, suffix=".tmp") as scratch:
             scratch.chmod(path.stat().st_mode & 0o7777)

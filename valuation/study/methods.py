@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from valuation.calibration import Calibration, Coverage
     from valuation.study.case import Study
 
-FAMILY_ERROR = (
-    0.001  # chance that a calibrated machine is called miscalibrated, over all quantities
-)
+# Chance that a calibrated machine is called miscalibrated, over all quantities.
+FAMILY_ERROR = 0.001
 ONE_LEVEL = 0.95  # of the band that one quantity alone stays in
 OBSERVATIONS = (3, 8, 20)
 LEVELS = (0.5, 0.9)

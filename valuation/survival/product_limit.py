@@ -62,9 +62,8 @@ def kaplan_meier(
         return number.reshape(shape)
 
     end = np.searchsorted(time, lives.lower)
-    seen = (lives.lower > lives.entry) | (
-        lives.entry == 0.0
-    )  # who goes as they come was never at risk
+    # Who goes as they come was never at risk.
+    seen = (lives.lower > lives.entry) | (lives.entry == 0.0)
     events, censored = counted(end, lives.exact & seen), counted(end, lives.censored & seen)
     # Who enters at a time is at risk from the next one on; from the start, at once.
     late = lives.entry > 0.0
