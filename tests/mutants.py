@@ -49,8 +49,8 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _bug(
         "a false claim says the opposite instead of nothing", "models/base.py",
-        "np.maximum(log_false, -745.0) + self.log_p0",
-        "np.maximum(log_false, -745.0) - plain", "joint",
+        "np.maximum(log_false, LEAST_LOG) + self.log_p0",
+        "np.maximum(log_false, LEAST_LOG) - plain", "joint",
     ),
     _bug(
         "p0 is the mean of logs, not of probabilities", "models/base.py",
@@ -78,8 +78,8 @@ MUTANTS: tuple[Mutant, ...] = (
     # --- censoring and clocks
     _bug(
         "a sighting counts as an exit's complement twice", "models/base.py",
-        "return [(None, None, max(seen, row.upper), None)]",
-        "return [(None, None, seen + row.upper, None)]", "lifecourse",
+        "return [State(seen=max(state.seen, row.upper))]",
+        "return [State(seen=state.seen + row.upper)]", "lifecourse",
     ),
     _bug(
         "an exact exit forgets survival up to it", "models/base.py",

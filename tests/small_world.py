@@ -298,7 +298,7 @@ def stand_in(evidence: Evidence, *, random_seed: int, draws: int = 250, power: f
     from valuation import posterior
     from valuation.schema import CHAINS
 
-    short = replace(evidence.context, reach=joint.reach_of(evidence))
+    short = replace(evidence.context, reach=joint.reach_of(evidence.context, evidence.rows))
     lengths = {k: len(v[1]) for k, v in joint.innovations(short, evidence.models).items()}
     pool = prior_draws(evidence, draws=POOL, random_seed=random_seed)
     rows = loglik(evidence, pool).values()

@@ -174,7 +174,7 @@ def stored_draws(
     that of the posterior.
     """
     evidence = study.under(prior_set)
-    short = replace(evidence.context, reach=joint.reach_of(evidence))
+    short = replace(evidence.context, reach=joint.reach_of(evidence.context, evidence.rows))
     size = CHAINS * per_chain
     drawn = joint.prior_draws(short, evidence.models, random_seed=seed, draws=size) | exact
     labels = joint.innovations(short, evidence.models)

@@ -242,7 +242,9 @@ def test_a_person_certainly_seen_after_having_certainly_left_is_refused_by_row()
 
 def test_both_libraries_agree_on_every_row_of_the_shipped_ledger(shipped):
     short = joint.bind(
-        replace(shipped.context, reach=joint.reach_of(shipped)), shipped.rows, draws=500
+        replace(shipped.context, reach=joint.reach_of(shipped.context, shipped.rows)),
+        shipped.rows,
+        draws=500,
     )
     draws = world.prior_draws(short, draws=15)
     ours = np.stack(list(world.loglik(short, draws).values()), axis=-1)
@@ -278,7 +280,7 @@ def test_the_sampled_model_has_the_likelihood_of_the_whole_horizon(shipped):
 
 
 def test_cutting_the_curves_at_the_last_evidence_changes_no_row(shipped):
-    reach = joint.reach_of(shipped)
+    reach = joint.reach_of(shipped.context, shipped.rows)
     assert reach < shipped.context.horizon
     short = joint.bind(
         replace(shipped.context, reach=reach), shipped.rows, reference=shipped.reference

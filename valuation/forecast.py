@@ -27,6 +27,7 @@ from valuation.errors import ModelError, ParameterError
 from valuation.models import adoption, capability, churn, joint, retention, revenue, worth
 from valuation.models.base import (
     MONTHS_BEFORE,
+    UNKNOWN,
     BoundLifeCourse,
     Context,
     LifeProcess,
@@ -301,8 +302,6 @@ def _plain(evidence: Evidence, parameters: Draws) -> dict[str, NDArray]:
 
 
 # --- events ---------------------------------------------------------------------------------------
-
-UNKNOWN: State = (None, None, 0.0, None)  # of a subject without rows
 
 
 def _before(months: NDArray, times: NDArray) -> NDArray:

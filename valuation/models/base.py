@@ -15,7 +15,7 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,8 @@ from valuation.schema import Kind, months_between
 
 MONTHS_BEFORE = 24  # the monthly grid starts this long before the close, to meet earlier accounts
 HALF_YEAR = 6  # months between the knots of the slow random walks
+# Floors under what is taken the log of: double precision ends at 5e-324, whose log is -744.4.
+LEAST_LOG, LEAST_MASS, LEAST_SHARE = -745.0, 1e-300, 1e-12
 
 Parameters = Mapping[str, Array]
 Curves = dict[str, Array]
@@ -111,7 +113,7 @@ class Context:
 
     def subjects(self, roster: str) -> list[str]:
         """Subjects of a roster in its canonical (alphabetical) order."""
-        column = "entity" if roster == "entities" else _SUBJECT[roster]
+        column = "entity" if roster == "entities" else "subject"
         return sorted(getattr(self, roster)[column])
 
     def probability_true(self, row: pd.Series) -> float:
@@ -121,9 +123,6 @@ class Context:
     def truth(self, rows: pd.DataFrame) -> np.ndarray:
         """:meth:`probability_true` of each row, shape ``(rows,)``."""
         return np.array([self.probability_true(row) for _, row in rows.iterrows()])
-
-
-_SUBJECT = {"people": "subject", "customers": "subject", "vendors": "subject"}
 
 
 class Term(Protocol):
@@ -204,9 +203,9 @@ class Independent:
     truth
         Probability that each row's claim is true, shape ``(rows,)``.
     logp
-        Log-density of the rows if true.
-    replicate
-        Draws new observations.
+        Log-density of the rows if true, shape ``(..., rows)``.
+    simulate
+        Draws new observations, ``(draw, rows)``.
     """
 
     ids: tuple[str, ...]
@@ -241,7 +240,7 @@ class BoundIndependent:
         with np.errstate(divide="ignore"):
             log_true, log_false = np.log(self.term.truth), np.log1p(-self.term.truth)
         mixed = ops.logaddexp(
-            np.maximum(log_true, -745.0) + plain, np.maximum(log_false, -745.0) + self.log_p0
+            np.maximum(log_true, LEAST_LOG) + plain, np.maximum(log_false, LEAST_LOG) + self.log_p0
         )
         # Exact ends: certain rows are the plain likelihood, incredible ones a constant.
         return ops.where(
@@ -287,8 +286,26 @@ class LifeProcess:
     log_no_return: Callable[[Parameters, np.ndarray, Ops], Array] | None = None
 
 
-# A state of a subject is (exit lower or None, exit upper or None, last seen): see ``_walk``.
-State = tuple[float | None, float | None, float, float | None]
+class State(NamedTuple):
+    """What is so of a subject if some of its rows are true; months on its own clock.
+
+    Attributes
+    ----------
+    lower, upper
+        It left within ``(lower, upper]``, at exactly ``upper`` if ``lower`` is None; both None while it is in place.
+    seen
+        When it was last seen in place before that.
+    returned
+        When it was first seen in place after having left; None if it was not.
+    """
+
+    lower: float | None = None
+    upper: float | None = None
+    seen: float = 0.0
+    returned: float | None = None
+
+
+UNKNOWN = State()  # of a subject without rows
 
 
 @dataclass(frozen=True)
@@ -311,10 +328,7 @@ class LifeCourse:
 
     def bind(self, parameters: Parameters, curves: Curves) -> BoundLifeCourse:
         ops = numpy_ops()
-        states = [
-            _exit_state(o, 0.0) if o.exit else (None, None, o.upper, None)
-            for o in self.observations
-        ]
+        states = [_exit_state(o, 0.0) if o.exit else State(seen=o.upper) for o in self.observations]
         marginal = _state_probability(
             self.process, [o.subject for o in self.observations], states, parameters, curves, ops
         )
@@ -342,9 +356,9 @@ class LifeCourse:
 def _exit_state(row: Observation, seen: float) -> State | None:
     """The state after an exit of a subject last seen at ``seen``; None if impossible."""
     if row.lower is None:
-        return None if seen > row.upper else (None, row.upper, seen, None)
+        return None if seen > row.upper else State(None, row.upper, seen)
     lower = max(row.lower, seen)
-    return None if lower >= row.upper else (lower, row.upper, seen, None)
+    return None if lower >= row.upper else State(lower, row.upper, seen)
 
 
 def _walk(
@@ -355,7 +369,6 @@ def _walk(
     Returns the distinct ``(subject, state)`` pairs, the weights after and before each row, shapes
     ``(rows, states)``, and each subject's final weights by state.
     """
-    start: State = (None, None, 0.0, None)
     order = sorted(
         range(len(observations)),
         key=lambda i: (observations[i].subject, observations[i].upper, observations[i].id),
@@ -370,7 +383,7 @@ def _walk(
 
     for i in order:
         row = observations[i]
-        weights = final.get(row.subject, {start: 1.0})
+        weights = final.get(row.subject, {UNKNOWN: 1.0})
         before[i] = {position(row.subject, s): w for s, w in weights.items()}
         updated: dict[State, float] = {}
         for state, weight in weights.items():
@@ -394,17 +407,17 @@ def _walk(
 
 
 def _after_true_row(state: State, row: Observation, process: LifeProcess) -> list[State]:
-    lower, upper, seen, returned = state
-    if upper is None:  # still in place so far
+    """The states that a row leads to if it is true; none if it cannot be."""
+    if state.upper is None:  # still in place so far
         if row.exit:
-            new = _exit_state(row, seen)
+            new = _exit_state(row, state.seen)
             return [] if new is None else [new]
-        return [(None, None, max(seen, row.upper), None)]
+        return [State(seen=max(state.seen, row.upper))]
     if row.exit:  # a second report of an exit: the first date stands, nothing new is claimed
         return [state]
     if process.log_no_return is None:
         return []  # seen in place after having left: both cannot be true
-    return [(lower, upper, seen, row.upper if returned is None else returned)]
+    return [state if state.returned is not None else state._replace(returned=row.upper)]
 
 
 def _state_probability(
@@ -417,26 +430,24 @@ def _state_probability(
 ) -> Array:
     """Probability (or density) of each state given its subject's hazard, shape ``(..., states)``."""
     who = np.asarray(subjects, dtype=int)
-    alive = np.array([s is not None and s[1] is None for s in states])
-    exact = np.array([s is not None and s[1] is not None and s[0] is None for s in states])
-    window = np.array([s is not None and s[1] is not None and s[0] is not None for s in states])
+    possible = np.array([s is not None for s in states])
+    told = [UNKNOWN if s is None else s for s in states]
+    left = np.array([s.upper is not None for s in told])
+    dated = np.array([s.lower is None for s in told])
+    alive, exact, window = possible & ~left, possible & left & dated, possible & left & ~dated
+    last = np.array([s.upper or 0.0 for s in told])
     first = np.array(
-        [
-            0.0 if s is None else (s[2] if s[1] is None else s[0] if s[0] is not None else s[1])
-            for s in states
-        ]
+        [s.seen if s.upper is None else s.upper if s.lower is None else s.lower for s in told]
     )
-    last = np.array([0.0 if s is None or s[1] is None else s[1] for s in states])
     s_first = ops.exp(process.log_survival(parameters, curves, who, first, ops))
     s_last = ops.exp(process.log_survival(parameters, curves, who, last, ops))
     hazard = ops.exp(process.log_hazard(parameters, curves, who, last, ops))
     # (alive) S(seen); (exact) h(t) S(t); (window) S(lower) - S(upper)
     value = alive * s_first + exact * hazard * s_last + window * (s_first - s_last)
     if process.log_no_return is not None:
-        returned = np.array([s is not None and s[3] is not None for s in states])
-        elapsed = np.array(
-            [0.0 if s is None or s[3] is None else max(s[3] - (s[1] or 0.0), 0.0) for s in states]
-        )
+        returned = np.array([s.returned is not None for s in told])
+        elapsed = np.array([max((s.returned or 0.0) - (s.upper or 0.0), 0.0) for s in told])
+        elapsed = np.where(returned, elapsed, 0.0)
         back = -ops.expm1(process.log_no_return(parameters, elapsed, ops))
         value = value * ops.where(returned, back, 1.0)
     return value
@@ -475,10 +486,8 @@ class BoundLifeCourse:
 
     def log_likelihood(self, parameters: Parameters, curves: Curves, ops: Ops) -> Array:
         value = self.probabilities(parameters, curves, ops)
-        tiny = 1e-300
-        return ops.log(ops.dot(value, self.current.T) + tiny) - ops.log(
-            ops.dot(value, self.previous.T) + tiny
-        )
+        now, before = (ops.dot(value, mass.T) for mass in (self.current, self.previous))
+        return ops.log(now + LEAST_MASS) - ops.log(before + LEAST_MASS)
 
     def replicate(
         self, parameters: Parameters, curves: Curves, rng: np.random.Generator
@@ -544,14 +553,13 @@ def occupancy(
             for i, subject in enumerate(subjects)
         ]
         return np.stack(each, axis=-2)
-    start: State = (None, None, 0.0, None)
     known = {} if life is None else life.final
-    weighted = [list(known.get(s, {start: 1.0}).items()) for s in subjects]
+    weighted = [list(known.get(s, {UNKNOWN: 1.0}).items()) for s in subjects]
     who = np.repeat(np.asarray(subjects, dtype=int), length)
     log_s = ops.unflatten(
         process.log_survival(parameters, curves, who, times.reshape(-1), ops), (size, length)
     )
-    if all(list(states) == [(start, 1.0)] for states in weighted):
+    if all(states == [(UNKNOWN, 1.0)] for states in weighted):
         return ops.exp(log_s)  # nothing is known of anybody
     # Mass of every (subject, state), and each subject's total.
     pairs = [(i, state, w) for i, states in enumerate(weighted) for state, w in states]
@@ -567,7 +575,7 @@ def occupancy(
     result: Array = 0.0
     for rank in range(max(len(states) for states in weighted)):
         present = np.array([rank < len(states) for states in weighted]).astype(float)
-        here = [states[rank][0] if rank < len(states) else start for states in weighted]
+        here = [states[rank][0] if rank < len(states) else UNKNOWN for states in weighted]
         column = np.array([place.get((i, rank), 0) for i in range(size)])
         inside = _in_place(process, parameters, curves, subjects, here, log_s, times, ops)
         result = result + (share[..., column] * present)[..., None] * inside
@@ -594,17 +602,17 @@ def _in_place(
         return at[..., None]
 
     # Survival falls, so S(max(t, a)) is the lesser of S(t) and S(a): one pass over the times serves all.
-    at_seen = log_at([seen for _, _, seen, _ in states])
+    at_seen = log_at([s.seen for s in states])
     inside = ops.exp(ops.minimum(log_s, at_seen) - at_seen)
-    left = np.array([up is not None for _, up, _, _ in states])[:, None]
+    left = np.array([s.upper is not None for s in states])[:, None]
     if not left.any():
         return inside
-    upper = [0.0 if up is None else up for _, up, _, _ in states]
-    lower = [up if low is None else low for up, (low, _, _, _) in zip(upper, states, strict=True)]
-    exact = np.array([low is None for low, _, _, _ in states])[:, None]
+    upper = [s.upper or 0.0 for s in states]
+    lower = [up if s.lower is None else s.lower for up, s in zip(upper, states, strict=True)]
+    exact = np.array([s.lower is None for s in states])[:, None]
     # Within the window the exit time is spread in proportion to the hazard.
     a, b = ops.exp(log_at(lower)), ops.exp(log_at(upper))
-    gone = (ops.minimum(ops.maximum(ops.exp(log_s), b), a) - b) / ops.maximum(a - b, 1e-12)
+    gone = (ops.minimum(ops.maximum(ops.exp(log_s), b), a) - b) / ops.maximum(a - b, LEAST_SHARE)
     if exact.any():
         gone = ops.where(exact, 1.0 * (times < column(upper)), gone)
     if process.log_no_return is not None:
@@ -612,7 +620,7 @@ def _in_place(
         elapsed = np.maximum(times - column(upper), 0.0)
         kept = process.log_no_return(parameters, elapsed.reshape(-1), ops)
         back = -ops.expm1(ops.unflatten(kept, elapsed.shape)) * (elapsed > 0.0)
-        again = column([np.inf if seen is None else seen for _, _, _, seen in states])
+        again = column([np.inf if s.returned is None else s.returned for s in states])
         later = gone + (1.0 - gone) * back
         if np.isfinite(again).any():
             met = ops.where(times >= again, 1.0, gone)
@@ -670,7 +678,7 @@ def graded_logp(
     score = (informativeness * latent)[..., None]
     low = ops.log_sigmoid(cut[..., None] - score + 0.0 * grade)
     high = ops.log_sigmoid(score - cut[..., None] - width[..., None] + 0.0 * grade)
-    middle = ops.log(ops.maximum(1.0 - ops.exp(low) - ops.exp(high), 1e-12))
+    middle = ops.log(ops.maximum(1.0 - ops.exp(low) - ops.exp(high), LEAST_SHARE))
     return ops.where(grade < 0, low, ops.where(grade > 0, high, middle))
 
 

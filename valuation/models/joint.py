@@ -27,14 +27,12 @@ from valuation.models.memory import Memory, content
 from valuation.ops import Array, Ops, numpy_ops
 
 PRIOR_DRAWS = 4000
-REFERENCE_SEED = (
-    20250612  # of the prior draws behind p0: p0 belongs to the evidence, not to a run's seed
-)
+# Of the prior draws behind p0: p0 belongs to the evidence, not to a run's seed.
+REFERENCE_SEED = 20250612
 # What a firm did longer before its deal says nothing of it, and no model has a path so far back.
 YEARS_BEFORE = 5
-A_DAY = (
-    0.05  # months: the same day some years later may be most of a day off in months of one length
-)
+# Months: the same day some years later may be most of a day off in months of one length.
+A_DAY = 0.05
 MODELS_BY_KIND = {kind.name: model.name for model in MODELS.values() for kind in model.kinds}
 # Curves of this process, prior and posterior: about ten states of the shipped deal at 4,000 draws.
 MEMORY = Memory(limit_bytes=256 * 2**20)
@@ -76,6 +74,8 @@ class Evidence:
 
     Attributes
     ----------
+    context
+        What the rows are bound to.
     models
         Sub-models in dependency order.
     rows
@@ -103,7 +103,7 @@ class Evidence:
         """The same evidence with curves as far as a row reaches, and by model a digest of what is fixed in it."""
         context, bound = self.context, self.bound
         if context.reach is None:
-            context = replace(context, reach=reach_of(self))
+            context = replace(context, reach=reach_of(context, self.rows))
             known = bound.near if isinstance(bound, Whole) else bound
             if isinstance(bound, Whole) and bound.context == context.content:
                 bound = known
@@ -290,7 +290,7 @@ def _bind(
 ) -> Evidence:
     if context.reach is None:
         # p0 needs the curves only as far as the evidence reaches.
-        near_context = replace(context, reach=_reach(context, rows))
+        near_context = replace(context, reach=reach_of(context, rows))
         near_terms = _bound(near_context, rows, names, basis, draws)
         log_p0 = {key: term.log_p0 for key, term in near_terms.items()}
         whole = Whole(
@@ -538,8 +538,8 @@ def replicate(
     return out
 
 
-def _reach(context: Context, rows: pd.DataFrame) -> int:
-    """Months that the rows reach, rounded up to whole half years, at least a year."""
+def reach_of(context: Context, rows: pd.DataFrame) -> int:
+    """Months from the close that scored rows reach, rounded up to whole half years, at least a year."""
     looks = [context.month(d) for d in rows["event_date"]]
     for model in MODELS.values():
         if model.last is not None:
@@ -547,11 +547,6 @@ def _reach(context: Context, rows: pd.DataFrame) -> int:
             looks.append(model.last(context, rows[own]))
     last = max(looks, default=0.0)
     return max(2 * HALF_YEAR, HALF_YEAR * int(np.ceil(last / HALF_YEAR)))
-
-
-def reach_of(evidence: Evidence) -> int:
-    """Months that the evidence reaches, a multiple of six."""
-    return _reach(evidence.context, evidence.rows)
 
 
 def touched(evidence: Evidence) -> set[str]:
@@ -589,7 +584,7 @@ def build(evidence: Evidence) -> Any:
     from valuation.ops import pytensor_ops
 
     short = bind(
-        replace(evidence.context, reach=reach_of(evidence)),
+        replace(evidence.context, reach=reach_of(evidence.context, evidence.rows)),
         evidence.rows,
         models=evidence.models,
         reference=evidence.reference,
@@ -601,9 +596,8 @@ def build(evidence: Evidence) -> Any:
         for name in scalars(context, models):
             prior = context.prior(name)
             if name not in seen or prior.family == "fixed":
-                parameters[name] = np.float64(
-                    prior.ppf(0.5)
-                )  # not in the graph, or a constant of it
+                # Not in the graph, or a constant of it.
+                parameters[name] = np.float64(prior.ppf(0.5))
             else:
                 parameters[name] = prior.rv(name)
         for name, (_, labels) in innovations(context, models).items():

@@ -20,9 +20,8 @@ import pandas as pd
 
 def content(*parts: Any) -> str:
     """Digest of what the parts hold: arrays and tables by their values, all else by its ``repr``."""
-    digest = hashlib.sha1(
-        usedforsecurity=False
-    )  # four times as fast as SHA-256, and nobody forges draws
+    # Four times as fast as SHA-256, and nobody forges draws.
+    digest = hashlib.sha1(usedforsecurity=False)
     for part in parts:
         if isinstance(part, np.ndarray):
             kind, data = f"{part.dtype.str}{part.shape}", _array_digest(part)
@@ -102,9 +101,7 @@ class Memory:
 def _sealed(value: Any, name: str) -> int:
     """Make the arrays in a result read-only and tell each by its place in it; returns their bytes."""
     if isinstance(value, np.ndarray):
-        if (
-            value.flags.writeable and value.base is None
-        ):  # else it was told already, or is part of another
+        if value.flags.writeable and value.base is None:  # else told already, or part of another
             _fixed(value, hashlib.sha1(name.encode(), usedforsecurity=False).digest())
         value.flags.writeable = False
         return int(value.nbytes)

@@ -161,8 +161,8 @@ def _talent(
     bought = [i for i, s in enumerate(subjects) if roster.loc[s, "talent"]]
     if not bought:
         return 0.0 * parameters["exit_hazard_shift"][..., None] + np.zeros(len(context.months))
-    entries = [max(context.month(roster.loc[subjects[i], "entry"]), 0.0) for i in bought]
-    clocks = np.maximum(context.months - np.array(entries)[:, None], 0.0)
+    starts = np.array([context.starts[subjects[i]] for i in bought])
+    clocks = np.maximum(context.months - starts[:, None], 0.0)
     weights = np.array([float(roster.loc[subjects[i], "weight"]) for i in bought])
     life = bound.get("life_people")
     here = occupancy(

@@ -605,16 +605,15 @@ def _people(study: Study, weight: np.ndarray) -> list[dict[str, Any]]:
     rows = study.evidence.rows
     cut = set(rows.loc[rows["kind"] == "layoff", "subject"])
     out = []
-    for _, person in study.evidence.context.people.sort_values("subject").iterrows():
+    for _, person in context.people.sort_values("subject").iterrows():
         subject, shown = person["subject"], {}
         for date in horizon_dates(study):
             month = context.month(date)
             if subject in exits["person"].to_numpy():
                 here = exits.sel(person=subject).to_numpy() > month
             else:
-                start = max(context.month(person["entry"]), 0.0)
                 hazard = np.exp(curves["log_exit_hazard"][:, names.index(person["cohort"]), :])
-                clock = np.array([max(month - start, 0.0)])
+                clock = np.array([max(month - context.starts[subject], 0.0)])
                 here = np.exp(-hazard @ retention.exposure(clock).T)[:, 0]
                 if subject in cut:  # jobs cut are another way out
                     here = here * np.exp(-study.beliefs.parameters["layoff_hazard"] * clock[0])

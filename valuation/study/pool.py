@@ -304,7 +304,7 @@ class State:
             key = (rosters, str(study.base_deal.closed), name, rows[name])
             if key not in _REACH:
                 own = scored[np.array([model == name for model in models], dtype=bool)]
-                far = joint.reach_of(joint.Evidence(bare, study.models, own, {}, bare))
+                far = joint.reach_of(bare, own)
                 _remember(_REACH, key, far, PARTS_KEPT)
             reach = max(reach, _REACH[key])
         months = months_known(
