@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import example_update
 import pytest
+from example_results import example_results
 from example_update import (
     SLOPES,
     empty_update,
@@ -357,6 +358,26 @@ def test_without_a_replay_the_history_says_how_to_make_one():
     assert "<code>valuation replay</code>" in section.html
     assert section.figures == 0
     assert sections.history(example_replay() | {"points": []}).figures == 0
+
+
+@pytest.mark.parametrize("every", ["month", "news"])
+def test_the_first_screen_has_the_history_as_a_small_line_read_in_one_sentence(every):
+    replay = example_replay(every)
+    shown = sections.headline(example_results() | {"history": replay}).html
+    read = "From about 19 in 100 on 12 June 2025 to about 8 in 100 on 28 February 2026"
+    day = "28 February 2026" if every == "month" else "20 February 2026"
+    assert f"{read}; last moved clearly by {day}: “Revenue of the year is" in shown
+    assert "−0.9 points. <a href" in shown
+    assert f'role="img" aria-label="{read}; last moved clearly' in shown
+    spark = shown[shown.index("vl-spark") :].split("</svg>")[0]
+    line = re.findall(r' d="([^"]+)"', spark)[1]
+    heights = [float(y) for y in re.findall(r"[ V]([\d.]+)", line)]
+    values = [point["values"][replay["headline"]] for point in replay["points"]]
+    rising = [y for _, y in sorted(zip(values, heights, strict=True))]
+    assert rising == sorted(heights, reverse=True)  # a higher chance stands higher
+    alone = replay | {"points": replay["points"][:1]}
+    for history in (None, alone):
+        assert "vl-spark" not in sections.headline(example_results() | {"history": history}).html
 
 
 def test_a_history_of_one_date_can_be_shown():

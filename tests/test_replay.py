@@ -17,15 +17,15 @@ import pytest
 import small_world as world
 from example_update import example_replay
 
-from valuation import cli, posterior, publish
+from valuation import archive, cli, posterior, publish
 from valuation.errors import GateError, ModelError, ParameterError
 from valuation.models import joint
+from valuation.report import beside
 from valuation.study import Study, open_study, stored
 from valuation.study import replay as replays
 from valuation.study.case import log_target
 from valuation.study.pool import Pool, Source, error_of, evidence_of
 from valuation.study.replay import (
-    history_path,
     is_current,
     month_ends,
     news_days,
@@ -435,6 +435,36 @@ def test_a_history_is_read_back_as_it_was_written(history, tmp_path):
     assert [file.name for file in path.parent.iterdir()] == ["history.json"]
 
 
+def test_a_history_that_says_nothing_new_is_left_as_it_is_and_makes_no_report_older(
+    history, tmp_path
+):
+    path = write_history(tmp_path, history)
+    before = path.read_bytes()
+    write_history(tmp_path, history | {"made": "2031-01-01T00:00:00+00:00"})
+    assert path.read_bytes() == before
+    write_history(tmp_path, history | {"every": "news"})
+    assert path.read_bytes() != before
+
+
+def test_the_walk_beside_a_report_makes_the_history_once_for_a_state(
+    history, study, tmp_path, monkeypatch
+):
+    did: list[str] = []
+    monkeypatch.setattr("valuation.study.backtest.backtest", lambda *a, **k: did.append("backtest"))
+    monkeypatch.setattr(replays, "replay", lambda *a, **k: did.append("replay") or history)
+    monkeypatch.setattr(replays, "is_current", lambda h, s: s.random_seed == study.random_seed)
+    register = study.ledger.questions.reindex([0])
+    asked = replace(study, root=tmp_path, ledger=replace(study.ledger, questions=register))
+    beside.walk(asked)
+    assert read_history(tmp_path, "test_deal") == history
+    beside.walk(asked)
+    assert did == ["backtest", "replay", "backtest"]  # the one in place is of this state
+    beside.walk(replace(asked, random_seed=1))
+    assert did[3:] == ["backtest", "replay"]
+    beside.walk(replace(study, root=tmp_path, random_seed=2))
+    assert did[5:] == []  # nothing was asked of the past
+
+
 def test_the_history_of_the_first_deal_stands_beside_the_index(tmp_path):
     assert write_history(tmp_path, example_replay()) == tmp_path / "reports" / "history.json"
 
@@ -479,7 +509,7 @@ def test_a_damaged_history_is_none_with_a_sentence_on_stderr(
 
 
 def test_the_history_of_another_deal_is_not_taken_for_this_ones(history, tmp_path, capsys):
-    place = history_path(tmp_path, "test_deal")
+    place = archive.history_path(tmp_path, "test_deal")
     write_history(tmp_path, history | {"deal": "other_deal"}).parent.rename(place.parent)
     assert read_history(tmp_path, "test_deal") is None
     assert "the history of other_deal" in capsys.readouterr().err

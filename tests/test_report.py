@@ -417,6 +417,23 @@ def test_what_reads_the_record_runs_after_what_adds_to_it(
     assert again() == ["scorecard"]
 
 
+def test_a_report_is_made_again_for_another_history_and_is_no_older_for_it(project: Path) -> None:
+    history = archive.history_path(project, "meta_scale")
+    task = replace(_task(project), history=history)
+    _published(task)
+    assert is_current(task)
+    inputs = inputs_digest(task)
+    history.write_text("{}")
+    assert not is_current(task)
+    assert inputs_digest(task) == inputs  # by which the index tells older reports
+    shown = publish.sha256(b"{}")
+    files = {"results.json": b"{}", "index.html": b"<p></p>"}
+    publish.publish(task.folder, files, inputs=inputs, about={"history": shown})
+    assert is_current(task)
+    history.unlink()
+    assert not is_current(task)
+
+
 def test_the_backtests_fits_are_made_beside_the_others_and_waited_for(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -455,9 +472,14 @@ def test_the_backtests_fits_are_made_beside_the_others_and_waited_for(
 
     monkeypatch.setattr(runs.subprocess, "Popen", Beside)
     monkeypatch.setattr(runs, "_attempt", attempt)
-    asked = "-m valuation score --backtest --json --quiet --deal meta_scale --seed 7"
-    run_tasks([scores, other], fit=fit)
-    assert did == [asked, "fit", "other", "waited", "scorecard"]
+    asked = "-m valuation.report.beside --deal meta_scale --seed 7"
+    history = project / "reports" / archive.HISTORY
+    base = replace(other, name="base", folder=project / "reports" / "b", history=history)
+    run_tasks([scores, base, other], fit=fit)
+    assert did == [asked, "fit", "other", "waited", "base", "scorecard"]
+    did.clear()
+    run_tasks([base, other], fit=fit)  # nothing is walked, and nothing waited for
+    assert did == ["fit", "base", "other"]
     did.clear()
     run_tasks([scores], fit=fit)  # alone it makes its own
     run_tasks([replace(scores, values=values | {"as_of": "2025-12-31"}), other], fit=fit)

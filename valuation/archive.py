@@ -28,6 +28,8 @@ from valuation import publish
 from valuation.errors import ArtifactError, ParameterError
 
 DEFAULT_DEAL = "meta_scale"
+BASE = "base"  # the scenario that forecasts are made from, and whose history stands on the index
+HISTORY = "history.json"
 SCHEMA = 1
 KINDS = ("report", "update")
 INPUTS = "inputs"
@@ -160,6 +162,13 @@ def deal_base(root: Path, deal: str = DEFAULT_DEAL) -> Path:
     """Folder of everything that was reported for a deal."""
     base = root / "reports"
     return base if deal == DEFAULT_DEAL else publish.run_folder(base, "deals", deal)
+
+
+def history_path(root: Path, deal: str, scenario: str = BASE) -> Path:
+    """Where a replay of a scenario is kept; that of another scenario than the base never takes its place."""
+    if scenario == BASE:
+        return deal_base(root, deal) / HISTORY
+    return deal_base(root, deal) / f"{publish.run_folder(root, f'history-{scenario}').name}.json"
 
 
 def runs_base(root: Path, deal: str = DEFAULT_DEAL) -> Path:

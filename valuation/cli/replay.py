@@ -56,16 +56,17 @@ def replay(
     From the deal's close to the newest row, each date with what was public by then, under the
     present priors, terms and code. Draws are weighed forward and the model is fitted again where
     they do not reach; fits are kept, so that a second replay is quick. The history is written to
-    reports/history.json and its chart stands in reports/index.html.
+    reports/history.json; its chart stands in reports/index.html and in the scenario's next report.
 
     \b
     Examples:
       valuation replay --every month
       valuation replay --every news --json
     """
+    from valuation.archive import BASE
     from valuation.study import open_study
-    from valuation.study.replay import BASE, write_history
     from valuation.study.replay import replay as walked
+    from valuation.study.replay import write_history
 
     root = project_root()
     study = open_study(deal, scenario, root=root, **seeded(seed))

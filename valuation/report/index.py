@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from valuation import publish
+from valuation import archive, publish
 from valuation.errors import ArtifactError
 from valuation.report import runs
 from valuation.report import standing as standing_of
@@ -97,9 +97,9 @@ def shelf(base: Path, found: Sequence[Standing] = (), *, deal: str = "", as_of: 
 def _history(base: Path, deal: str) -> list[Any]:
     """The section that charts the history, if there is one, with the command that renews it."""
     from valuation import sections
-    from valuation.study.replay import HISTORY, read_history_in
+    from valuation.study.replay import read_history_in
 
-    replay = read_history_in(base / HISTORY, deal)
+    replay = read_history_in(base / archive.HISTORY, deal)
     if replay is None:
         return []
     other = "" if deal == runs.DEFAULT_DEAL else f" --deal {deal}"

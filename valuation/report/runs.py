@@ -24,7 +24,7 @@ from valuation.sections.sentinel import digest_of
 
 DEFAULT_DEAL = archive.DEFAULT_DEAL
 SCENARIOS = "scenarios"
-BASE = "base"
+BASE = archive.BASE
 SCENARIO_NOTEBOOK = "scenario_report"
 NEWS_NOTEBOOK = "news_update"
 # Run by other commands: they need a scenario, a run to compare with, or a hand that moves the controls.
@@ -76,6 +76,8 @@ class Task:
         The scenario file; None for a notebook without one.
     record
         The record that it reads, to which other tasks add: it runs after them. None for the others.
+    history
+        The history that it shows, made beside the other tasks: it waits for it. None for the others.
     accept
         Called with the results before anything is published; raises to refuse them.
     """
@@ -90,6 +92,7 @@ class Task:
     reads: tuple[Path, ...] = field(default=(), repr=False)
     source: Path | None = None
     record: Path | None = None
+    history: Path | None = None
     accept: Callable[[Mapping[str, Any]], None] | None = field(default=None, repr=False)
 
     @property
@@ -262,6 +265,7 @@ def scenario_task(
         root=root,
         reads=(*_reads(root, deal), path),
         source=path,
+        history=None if as_of else archive.history_path(root, deal, spec.scenario),
     )
 
 
@@ -421,6 +425,9 @@ async def _run(task: Task, inputs: str, on_cell: kernel.OnCell | None) -> str:
         "language": "python",
     }
     values = dict(task.values)
+    history = _history_digest(
+        task
+    )  # before it is read, so that one that comes later is another one
     kept, note = _keep_inputs(task)
     if values:
         notebook = parameterize_notebook(notebook, values, kernel_name="python3", language="python")
@@ -445,7 +452,7 @@ async def _run(task: Task, inputs: str, on_cell: kernel.OnCell | None) -> str:
         publish.NOTEBOOK: nbformat.writes(notebook).encode(),
         publish.PAGE: page.encode(),
     }
-    about = _about(task) | {"results_digest": digest_of(results)}
+    about = _about(task) | {"results_digest": digest_of(results), "history": history}
     # Archived first: a run that is killed in between is made again, and is then found to be kept.
     twins, late = _keep_run(task, files, results, kept)
     publish.publish(task.folder, files, inputs=inputs, about=about, twins=twins)
@@ -530,9 +537,19 @@ def _is_artifact(path: Path) -> bool:
 
 
 def is_current(task: Task, inputs: str | None = None) -> bool:
-    """True if the report in place is whole and nothing that it depends on has changed."""
+    """True if the report in place is whole, nothing that it depends on has changed, and it shows the last history."""
     manifest = publish.read_manifest(task.folder)
-    return manifest is not None and manifest.get("inputs") == (inputs or inputs_digest(task))
+    return (
+        manifest is not None
+        and manifest.get("inputs") == (inputs or inputs_digest(task))
+        and manifest.get("history", "") == _history_digest(task)
+    )
+
+
+def _history_digest(task: Task) -> str:
+    """Of the history that a report shows. No input: a replay moves no number, and makes no report older."""
+    there = task.history is not None and task.history.is_file()
+    return publish.sha256(task.history.read_bytes()) if task.history and there else ""
 
 
 @contextmanager
@@ -567,10 +584,10 @@ def run_tasks(
 ) -> list[Outcome]:
     """Run those of ``tasks`` whose report is not current, ``jobs`` at a time.
 
-    The shared fit is made first, and beside it those of the scorecard's backtest, in a process of its
-    own: compiling takes one core. What reads the record runs last, also if it is current but the record
-    is about to grow. A failed task leaves its last good report as it was, with a page
-    that says why beside it; the others go on. Outcomes come in the order of ``tasks``.
+    The shared fit is made first, and beside it those of the scorecard's backtest and of the history, in a process
+    of its own: compiling takes one core. The base scenario, which shows that history, waits for it. What reads the
+    record runs last, also if it is current but the record is about to grow. A failed task leaves its last good report
+    as it was, with a page that says why beside it; the others go on. Outcomes come in the order of ``tasks``.
     """
     if not tasks:
         return []
@@ -591,7 +608,7 @@ def run_tasks(
             else:
                 stale.append((task, inputs))
         progress.begin([task for task, _ in stale])
-        beside = _backtest(stale) if fit is not None else None
+        beside = _walk(stale) if fit is not None else None
         try:
             if stale and fit is not None:
                 progress.fitting()
@@ -609,11 +626,11 @@ def run_tasks(
                     stale = []
                 else:
                     progress.fitted(sampled)
-            for reads in (False, True):
-                batch = [(task, inputs) for task, inputs in stale if bool(task.record) == reads]
-                if reads and beside is not None:
+            for turn in range(3):
+                batch = [one for one in stale if _turn(one[0], beside is not None) == turn]
+                if turn == 1 and beside is not None:
                     beside.wait()
-                if reads:  # what the others put on record belongs to its inputs
+                if turn:  # what the others put on record belongs to its inputs
                     batch = [(task, inputs_digest(task)) for task, _ in batch]
                 for outcome in asyncio.run(_attempt_all(batch, jobs, progress)):
                     outcomes[outcome.task.key] = outcome
@@ -628,17 +645,24 @@ def run_tasks(
     return [outcomes[task.key] for task in tasks]
 
 
-def _backtest(stale: Sequence[tuple[Task, str]]) -> subprocess.Popen[bytes] | None:
-    """The backtest of the scorecard that is to run, begun beside the other tasks; None if none is, or it runs alone.
+def _turn(task: Task, walking: bool) -> int:
+    """When a task runs: before the walk of the ledger is over, after it, or after all that is put on record."""
+    if task.record is not None:
+        return 2
+    return int(walking and task.history is not None and task.name == BASE)
 
-    It keeps its fits and results, which the notebook then finds. If it fails it leaves nothing, and the notebook meets
-    the same fault and tells it.
+
+def _walk(stale: Sequence[tuple[Task, str]]) -> subprocess.Popen[bytes] | None:
+    """The ledger walked for the scorecard and the history, begun beside the other tasks; None if no scorecard is to
+    run, or it runs alone.
+
+    The walk keeps its fits and results, which notebooks then find. If it fails it leaves nothing: the scorecard meets
+    the same fault and tells it, and the base shows the history that there was.
     """
     mine = next((task for task, _ in stale if task.record is not None), None)
     if mine is None or len(stale) == 1 or mine.values.get("as_of"):
         return None
-    command = [sys.executable, "-m", "valuation", "score", "--backtest", "--json", "--quiet"]
-    command += ["--deal", str(mine.values["deal"])]
+    command = [sys.executable, "-m", "valuation.report.beside", "--deal", str(mine.values["deal"])]
     if "random_seed" in mine.values:  # else both take their own, which is the same
         command += ["--seed", str(mine.values["random_seed"])]
     quiet = subprocess.DEVNULL

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from valuation import plots
-from valuation.sections import change, words
+from valuation.sections import change, past, words
 from valuation.sections.parts import (
     Html,
     Section,
@@ -245,6 +245,7 @@ def headline(results: Results) -> Section:
                 "vl-meta",
             ),
             _since(results),
+            past.glance(results),
             _cards(results),
             _notes(results),
             _ending(results),

@@ -5,6 +5,7 @@ Reads a replay (``kind`` is ``replay``). Titles come from the ledger and are onl
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,6 +26,7 @@ from valuation.sections.parts import (
     anchor,
     columns,
     details,
+    esc,
     figure,
     join,
     paragraph,
@@ -71,6 +73,63 @@ def past(results: Results) -> Section | None:
     """The answer on past dates, if the scenario was replayed; None, which a notebook does not show, if not."""
     replay = results.get("history")
     return None if not replay else history(replay, drivers=False)
+
+
+def glance(results: Results) -> Html:
+    """The history as a small line and the sentence that reads it, for the first screen; empty without two dates.
+
+    The chart with its table stands in the section of the history, to which the line leads.
+    """
+    replay = results.get("history")
+    if not replay:
+        return Html("")
+    row = _replay_row(replay)
+    dates, values, _ = _replayed(replay, row["name"])
+    if len(dates) < 2:
+        return Html("")
+    told = [
+        f"{words.about(words.in_hundred(value))} on {words.long_date(date)}"
+        for date, value in ((dates[0], values[0]), (dates[-1], values[-1]))
+    ]
+    reading = f"From {told[0]} to {told[1]}"
+    moved = [point for point in replay["points"] if clear_items(replay, point)]
+    if moved:
+        point, item = moved[-1], clear_items(replay, moved[-1])[0]
+        error = float(point["mcse"].get(row["name"], 0.0))
+        change = shift(float(item["change"]), row["unit"], error)
+        reading += (
+            f"; last moved clearly by {words.long_date(point['as_of'])}: "
+            f"{quoted(item['title'], 90)}, {change}"
+        )
+    line = _spark(dates, values, stepped=replay["every"] == "news", title=reading)
+    all_dates = tag("a", "All dates", href="#history")
+    return tag("p", join([line, f"{reading}.", all_dates], " "), class_="vl-glance")
+
+
+SPARK = (150, 30)  # pixels, wide and high
+
+
+def _spark(dates: Sequence[str], values: Sequence[float], *, stepped: bool, title: str) -> Html:
+    """A line without axes: from the first date to the last, from zero to a little above the highest value."""
+    days = [dt.date.fromisoformat(date).toordinal() for date in dates]
+    wide, high = SPARK
+    span, top = max(days[-1] - days[0], 1), max(*values, 0.01) * 1.1
+    places = [
+        (
+            round(3 + (wide - 6) * (day - days[0]) / span, 1),
+            round(high - 2 - (high - 5) * value / top, 1),
+        )
+        for day, value in zip(days, values, strict=True)
+    ]
+    path = f"M{places[0][0]:g} {places[0][1]:g}"
+    for x, y in places[1:]:
+        path += f"H{x:g}V{y:g}" if stepped else f"L{x:g} {y:g}"
+    x, y = places[-1]
+    return Html(
+        f'<svg class="vl-spark" viewBox="0 0 {wide} {high}" role="img" aria-label="{esc(title)}">'
+        f'<path d="M3 {high - 2}H{wide - 3}"/><path d="{path}"/>'
+        f'<path d="M{x:g} {y:g}h0"/></svg>'
+    )
 
 
 def _replay_row(replay: Results) -> Results:

@@ -40,8 +40,6 @@ from valuation.study.pool import (
 
 SCHEMA, KIND = 1, "replay"
 FITTED = "fitted"
-HISTORY = "history.json"
-BASE = "base"  # the scenario whose history stands on the index
 SHOWN = 3  # items named at a point
 
 Told = Callable[[str], None]
@@ -401,31 +399,28 @@ def is_current(history: Mapping[str, Any], study: Study) -> bool:
     )
 
 
-def history_path(root: Path, deal: str, scenario: str = BASE) -> Path:
-    """Where a history is kept; that of another scenario than the base never takes its place."""
-    if scenario == BASE:
-        return archive.deal_base(root, deal) / HISTORY
-    return (
-        archive.deal_base(root, deal)
-        / f"{publish.run_folder(root, f'history-{scenario}').name}.json"
-    )
-
-
 def write_history(root: Path, history: Mapping[str, Any]) -> Path:
-    """Put a history in its place in one step, with a digest of its content; the path."""
-    path = history_path(root, str(history["deal"]), str(history["scenario"]))
+    """Put a history in its place in one step, with a digest of its content; the path.
+
+    One that says the same as the one in place leaves it as it is, so that no report is older for it.
+    """
+    names = str(history["deal"]), str(history["scenario"])
+    path = archive.history_path(root, *names)
+    before = read_history(root, *names)
+    if before is not None and {**before, "made": ""} == {**history, "made": ""}:
+        return path
     kept = {**history, "sha256": _digest(history)}
     text = json.dumps(kept, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
     publish.write_file(path, f"{text}\n".encode())
     return path
 
 
-def read_history(root: Path, deal: str, scenario: str = BASE) -> dict[str, Any] | None:
+def read_history(root: Path, deal: str, scenario: str = archive.BASE) -> dict[str, Any] | None:
     """The history that was written for a deal, or None; if it is there and damaged, stderr says so."""
-    return read_history_in(history_path(root, deal, scenario), deal, scenario)
+    return read_history_in(archive.history_path(root, deal, scenario), deal, scenario)
 
 
-def read_history_in(path: Path, deal: str, scenario: str = BASE) -> dict[str, Any] | None:
+def read_history_in(path: Path, deal: str, scenario: str = archive.BASE) -> dict[str, Any] | None:
     """As :func:`read_history`, of a file."""
     try:
         history = json.loads(path.read_bytes())
