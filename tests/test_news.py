@@ -383,9 +383,28 @@ def test_the_same_claim_of_the_same_source_and_day_is_a_duplicate_whatever_its_r
     assert "repeats N0001: the same claim, source and event date" in problems_of(
         lambda: add(seeds, {**ROW, "root": "other"})
     )
-    assert "repeats N0002" in problems_of(
+    assert "news:2: repeats line 1: the same claim" in problems_of(
         lambda: add(seeds, {**ROW, "claim": "Twice."}, {**ROW, "claim": "Twice."})
     )
+
+
+def test_a_second_report_of_one_matter_under_another_root_is_told(seeds: Path) -> None:
+    view = {**ROW, "kind": "quality_report", "subject": "Maker", "value": -1}
+    assert add(seeds, {**view, "root": "wire"}).remarks == ()
+    later = {**view, "claim": "The data are poor, says another outlet."}
+    (said,) = add(seeds, later).remarks
+    assert said.startswith(
+        "N0001 says quality_report of 'Maker' too, from another root, so both count"
+    )
+    assert "give N0002 --root wire" in said
+    replaced = replace(seeds, "N0002", changes={"root": "wire"})
+    assert replaced.remarks == ("N0003 is not scored: same root as N0001",)
+    # months apart they are two matters; rows of one file are compared as well
+    assert add(seeds, {**later, "claim": "Earlier.", "event_date": "2025-07-15"}).remarks == ()
+    both = [{**REPORT, "root": root, "claim": f"Eve left, says {root}."} for root in ("one", "two")]
+    (said,) = add(seeds, *both).remarks
+    assert said.startswith("N0005 says departure of 'Eve Legacy' too")
+    assert "give N0006 --root one" in said
 
 
 def test_another_subject_kind_or_context_of_one_root_is_no_duplicate(seeds: Path) -> None:

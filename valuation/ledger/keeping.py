@@ -23,6 +23,7 @@ from valuation.ledger.tables import FORMULA, TABLES, Record
 from valuation.ledger.writing import Style, commit, seal_lines, style_of, writing
 from valuation.schema import Kinds
 
+NEAR_DAYS = 31  # within which two reports of one matter may well be one
 SOURCE_FIELDS = ("source_title", "source_address", "source_kind")
 FIELDS = (*TABLES["evidence"].header, *SOURCE_FIELDS)
 
@@ -297,6 +298,7 @@ class _Plan:
         by_claim: dict[tuple[Any, ...], list[str]] = {}
         roots = {r["root"] for r in self.records}
         claims = {r["claim"] for r in self.records}
+        lines = {r["id"]: r["line"] for r in self.records}
         for r in everything:
             if (r["root"] not in roots and r["claim"] not in claims) or r["id"] in replaced:
                 continue
@@ -313,6 +315,8 @@ class _Plan:
             twins = sorted({*same_report, *same_claim})
             if not twins:
                 continue
+            # A row that is not written yet is known by its line.
+            named = [f"line {lines[i]}" if i in lines else i for i in twins]
             what = (
                 f"root {record['root']!r}, subject {record['subject']!r} and kind {record['kind']!r}"
                 if same_report
@@ -321,7 +325,7 @@ class _Plan:
             if not why:
                 self._say(
                     record["line"],
-                    f"repeats {', '.join(twins)}: the same {what}; leave it out, supersede that row, "
+                    f"repeats {', '.join(named)}: the same {what}; leave it out, supersede that row, "
                     "or say why it is added all the same (--why-duplicate)",
                 )
                 continue
@@ -420,6 +424,7 @@ def _weigh(plan: _Plan, validate: Validate | None) -> tuple[list[str], list[str]
         before = _bearing(plan.tables, plan.tables["evidence"], plan.kinds)
         woken = sorted(set(after.scored()["id"]) - set(before.scored()["id"]) - mine)
     remarks = [f"{i} is not scored: {dropped[i]}" for i in sorted(mine & set(dropped))]
+    remarks += _alike(after, plan)
     if woken:
         remarks.append(
             f"{', '.join(woken)} tells of the same report and is scored now; supersede it as well "
@@ -427,6 +432,31 @@ def _weigh(plan: _Plan, validate: Validate | None) -> tuple[list[str], list[str]
         )
     new = mine | set(woken)
     return remarks, [c.sentence for c in after.contradictions() if {c.ended, c.stood} & new]
+
+
+def _alike(after: Ledger, plan: _Plan) -> list[str]:
+    """Scored rows that may repeat a report under another root, each counted on its own: only a person can tell."""
+    kinds, subjects = ({r[name] for r in plan.records} for name in ("kind", "subject"))
+    scored = after.scored()
+    near = scored[scored["kind"].isin(kinds) & scored["subject"].isin(subjects)]
+    rows = near[["id", "kind", "subject", "root", "event_date"]].to_dict(orient="records")
+    given = {r["id"]: place for place, r in enumerate(plan.records)}
+    told = []
+    for row in sorted((r for r in rows if r["id"] in given), key=lambda r: given[r["id"]]):
+        others = [
+            (abs((r["event_date"] - row["event_date"]).days), r["id"], r["root"])
+            for r in rows
+            if (r["kind"], r["subject"]) == (row["kind"], row["subject"])
+            and r["root"] != row["root"]
+            and given.get(r["id"], -1) < given[row["id"]]
+        ]
+        days, other, root = min(others, default=(NEAR_DAYS + 1, "", ""))
+        if days <= NEAR_DAYS:
+            told.append(
+                f"{other} says {row['kind']} of {row['subject']!r} too, from another root, so both count; if they "
+                f"go back to one report, give {row['id']} --root {root} (`valuation news supersede` can)"
+            )
+    return told
 
 
 def _bearing(tables: Tables, rows: Sequence[Record], kinds: Kinds) -> Ledger:
