@@ -25,10 +25,10 @@ from valuation.schema import (
     MONTHS,
     MULTIPLE,
     PERSON,
-    USD_BN,
-    USD_BN_PER_YEAR,
 )
 from valuation.value import date_after
+
+USD_BN, USD_BN_PER_YEAR = "USD bn", "USD bn per year"
 
 DEAL: dict[str, Any] = {
     "name": "test_deal",
@@ -42,16 +42,16 @@ DEAL: dict[str, Any] = {
     "priors": "params/priors.yaml",
     "prior_set": "house",
     "currency": "USD",
-    "outlay": {"equity_usd_bn": 9.5, "other_usd_bn": 0.5},
-    "stake": {"fraction": 0.4, "entry_value_usd_bn": 24.0, "exit_years": 7},
+    "outlay": {"equity_bn": 9.5, "other_bn": 0.5},
+    "stake": {"fraction": 0.4, "entry_value_bn": 24.0, "exit_years": 7},
     "services": {
-        "floor_usd_bn_per_year": 0.4,
+        "floor_bn_per_year": 0.4,
         "floor_share_of_spend": 0.5,
         "contract_years": 5,
-        "prepaid_usd_bn": 0.5,
+        "prepaid_bn": 0.5,
     },
     "acquirer_revenue": {
-        "base_usd_bn_per_year": 200.0,
+        "base_bn_per_year": 200.0,
         "base_date": dt.date(2025, 12, 31),
         "growth_per_year": 0.10,
         "growth_after_5_years": 0.05,
@@ -62,7 +62,7 @@ DEAL: dict[str, Any] = {
     "frontier": {"near_points": 5.0},
     "denial": {"years": 3.0},
     "integration": {"years": 2.0},
-    "impairment": {"carrying_usd_bn": 9.5, "by": dt.date(2027, 12, 31), "threshold": 0.7},
+    "impairment": {"carrying_bn": 9.5, "by": dt.date(2027, 12, 31), "threshold": 0.7},
     "discount": {"strategic_per_year": 0.09, "stake_per_year": 0.12},
     "hurdle": {"irr_per_year": 0.10, "moic": 1.0, "moic_by": dt.date(2032, 6, 12)},
     "components": {
@@ -200,7 +200,7 @@ def drivers(terms: Deal | None = None, *, draws: int = 400, random_seed: int = 1
     share = 1 / (1 + np.exp(-(rng.normal(0.0, 1.0, draws)[:, None] + 0.05 * years)))
     spend = 1.0 * np.exp(rng.normal(0.15, 0.05, draws)[:, None] * years)
     floor = np.minimum(
-        terms.services.floor_usd_bn_per_year, terms.services.floor_share_of_spend * spend
+        terms.services.floor_bn_per_year, terms.services.floor_share_of_spend * spend
     )
     contract = month <= 12 * terms.services.contract_years
     purchases = np.maximum(share * spend, np.where(contract, floor, 0.0))
@@ -216,7 +216,7 @@ def drivers(terms: Deal | None = None, *, draws: int = 400, random_seed: int = 1
     action = month >= rng.exponential(240.0, draws)[:, None]
     stake = terms.stake.fraction * each(multiple) * revenue * (1 - discount[:, None])
     written = np.maximum.accumulate(
-        (stake < terms.impairment.threshold * terms.impairment.carrying_usd_bn)
+        (stake < terms.impairment.threshold * terms.impairment.carrying_bn)
         & (month >= 18)
         & (rng.random(draws)[:, None] < 0.5),
         axis=1,

@@ -315,6 +315,7 @@ def example_results() -> dict[str, Any]:
             "title": "Meta's USD 14.3 bn for 49% of Scale AI",
             "acquirer": "Meta",
             "target": "Scale AI",
+            "currency": "USD",
             "outlay_usd_bn": 14.3,
             "stake": 0.49,
             "closed": "2025-06-12",

@@ -180,8 +180,8 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _bug(
         "a high value is written down", "models/revenue.py",
-        "short = (np.log(terms.threshold * terms.carrying_usd_bn) - ops.log(value)) / parameters[",
-        "short = (ops.log(value) - np.log(terms.threshold * terms.carrying_usd_bn)) / parameters[",
+        "short = (np.log(terms.threshold * terms.carrying_bn) - ops.log(value)) / parameters[",
+        "short = (ops.log(value) - np.log(terms.threshold * terms.carrying_bn)) / parameters[",
         "models",
     ),
     _bug(

@@ -19,8 +19,9 @@ from typing import Any
 import builders
 import numpy as np
 
+from valuation.currency import spelled
 from valuation.ledger import Ledger, load_ledger
-from valuation.models import KINDS, joint
+from valuation.models import KINDS, joint, kinds_in
 from valuation.models.base import Context
 from valuation.models.joint import Evidence
 from valuation.ops import numpy_ops
@@ -209,7 +210,7 @@ def ledger_of(rows: Iterable[Mapping[str, Any]]) -> Ledger:
         if "published" not in row:  # what happened is not reported before
             given["published"] = max(given["published"], given["event_date"])
         if given.get("kind") and given.get("value") is not None:
-            given.setdefault("unit", KINDS[given["kind"]].unit)
+            given.setdefault("unit", kinds_in("USD")[given["kind"]].unit)
         writer.writerow(given)
     return ledger_with(evidence=text.getvalue())
 
@@ -267,19 +268,30 @@ def prior_draws(evidence: Evidence, *, draws: int = 50, random_seed: int = 7) ->
     )
 
 
-def project(home: Path, **tables: str) -> Path:
-    """A project folder around the small world: its seeds and deal, the project's own other settings."""
+def project(home: Path, *, currency: str = "USD", **tables: str) -> Path:
+    """A project folder around the small world: its seeds and deal, the project's own other settings.
+
+    ``currency`` renames every amount of the deal, its priors and its rows; no number changes.
+    """
     import shutil
 
     import yaml
 
-    write_seeds(home / "seeds", **tables)
+    given = SEEDS | tables
+    renamed = {
+        name: given[name].replace("USD bn", f"{currency} bn") for name in ("evidence", "questions")
+    }
+    write_seeds(home / "seeds", **(tables | renamed))
     shutil.copytree(PROJECT / "params", home / "params")
+    priors = home / "params" / "priors.yaml"
+    text = priors.read_text(encoding="utf-8").replace("USD bn", f"{currency} bn")
+    priors.write_text(text.replace("_usd_bn", f"_{currency.lower()}_bn"), encoding="utf-8")
     for path in (home / "params" / "deals").glob("*.yaml"):
         path.unlink()
-    terms = deal(**CHOICE).model_dump(mode="json")
+    title = f"Buyer's {currency} 10 bn for 40% of Maker"
+    terms = deal(**CHOICE, currency=currency, title=title).model_dump(mode="json")
     (home / "params" / "deals" / "test_deal.yaml").write_text(
-        yaml.safe_dump(terms, sort_keys=False), encoding="utf-8"
+        spelled(yaml.safe_dump(terms, sort_keys=False), currency), encoding="utf-8"
     )
     return home
 

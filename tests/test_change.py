@@ -48,7 +48,7 @@ MEMORY = Memory()  # every test goes on from what others have simulated, as a se
 
 def few_quantities(drivers: xr.Dataset, study: Study) -> tuple[tuple[Quantity, ...], np.ndarray]:
     """Events, drivers and a definition that are quick: money has tests of its own."""
-    paid = study.deal.outlay.total_usd_bn
+    paid = study.deal.outlay.total_bn
     worth = drivers["stake_value"].isel(month=-1).to_numpy()
     found = [
         (Quantity("npv", "Stake repays", "probability", "definition"), worth > paid),
@@ -340,7 +340,7 @@ def mix(base: Study, old: Study) -> dict[str, Any]:
         DAY | MOVED | {"id": "R1", "value": 2, "supersedes": "E08", "published": "2026-01-16"},
     )  # fmt: skip
     new = with_priors(state(base, rows), exit_multiple={"lognormal": {"mu": 2.0, "sigma": 0.4}})
-    new = with_deal(new, outlay=new.base_deal.outlay.model_copy(update={"equity_usd_bn": 7.0}))
+    new = with_deal(new, outlay=new.base_deal.outlay.model_copy(update={"equity_bn": 7.0}))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pools, "quantities_of", ALL_QUANTITIES)
         return moved(old, new, memory=Memory()).answer

@@ -58,7 +58,7 @@ def test_each_deal_is_valued_by_the_same_code(name: str) -> None:
     chance = float(values["pays_off"].sel(definition=study.deal.headline).mean())
     assert 0.01 < chance < 0.99
     # No future loses much more than was paid, and the middle one is of the price's size.
-    paid = study.deal.outlay.total_usd_bn
+    paid = study.deal.outlay.total_bn
     assert -2 * paid < float(np.median(npv)) < 5 * paid
 
 

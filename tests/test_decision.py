@@ -218,7 +218,7 @@ def test_the_error_of_a_reweighted_difference_covers_repeated_samples():
 @pytest.mark.parametrize("definition", ["npv", "npv_financial", "stake_alone", "moic", "irr"])
 def test_a_higher_price_never_makes_the_deal_pay_off_more_often(made, flows, definition):
     found = decision.by_price(made, flows, deal(), [0, 4, 8, 10, 12, 20], definition=definition)
-    assert (found["probability"].diff("price_usd_bn") <= 0).all()
+    assert (found["probability"].diff("price_bn") <= 0).all()
     assert found["probability"][0] > found["probability"][-1]
 
 

@@ -30,13 +30,13 @@ def answers(name: str = "rocket", **changed: object) -> Answers:
     given: dict[str, object] = {
         "acquirer": "Big Co",
         "target": "Rocket",
-        "price_usd_bn": 2.5,
+        "price_bn": 2.5,
         "closed": DAY,
         "stake": 0.5,
         "people": ("Ann Example", "Bob Example"),
         "staff": 120,
         "customers": {"Bank": 0.2, "Mill": 0.1},
-        "revenue_usd_bn": 0.4,
+        "revenue_bn": 0.4,
     }
     return Answers(name=name, **(given | changed))  # type: ignore[arg-type]
 
@@ -53,7 +53,7 @@ def test_the_answers_stand_in_the_files(project: Path) -> None:
     create(answers(), project)
     deal = load_deal("rocket", project)
     assert (deal.acquirer, deal.target, deal.founder) == ("Big Co", "Rocket", "Ann Example")
-    assert (deal.outlay.total_usd_bn, deal.stake.fraction, deal.stake.entry_value_usd_bn) == (
+    assert (deal.outlay.total_bn, deal.stake.fraction, deal.stake.entry_value_bn) == (
         2.5,
         0.5,
         5.0,
@@ -74,7 +74,7 @@ def test_the_answers_stand_in_the_files(project: Path) -> None:
 def test_a_new_deal_passes_every_check_of_the_project(project: Path, root: Path) -> None:
     for name, given in {
         "rocket": answers(),
-        "lonely": answers("lonely", people=("Ann Example",), customers={}, revenue_usd_bn=None),
+        "lonely": answers("lonely", people=("Ann Example",), customers={}, revenue_bn=None),
         "whole": answers("whole", customers={"Bank": 0.25, "Mill": 0.75}),
     }.items():
         create(given, project)
@@ -130,8 +130,8 @@ def test_a_name_that_could_lead_elsewhere_is_refused(name: str) -> None:
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"price_usd_bn": 2500.0}, "is in USD bn"),
-        ({"price_usd_bn": float("nan")}, "is in USD bn"),
+        ({"price_bn": 2500.0}, "is in USD bn"),
+        ({"price_bn": float("nan")}, "is in USD bn"),
         ({"stake": 49.0}, "0.49 is 49 per cent"),
         ({"closed": dt.date.today() + dt.timedelta(days=1)}, "lies ahead"),
         (
@@ -144,7 +144,7 @@ def test_a_name_that_could_lead_elsewhere_is_refused(name: str) -> None:
         ({"acquirer": "=cmd()"}, "begins with a word"),
         ({"target": "Big Co"}, "are both"),
         ({"customers": {"A": 0.7, "B": 0.7}}, "above 1"),
-        ({"revenue_usd_bn": 0.0}, "is in USD bn a year"),
+        ({"revenue_bn": 0.0}, "is in USD bn a year"),
         ({"staff": 1}, "at least 2"),
     ],
 )
@@ -275,7 +275,7 @@ def test_on_a_terminal_what_was_not_given_is_asked_for(
     assert done.exit_code == 0, done.output
     deal = load_deal("rocket", project)
     assert (deal.acquirer, deal.target) == ("Big Co", "Rocket")
-    assert (deal.outlay.total_usd_bn, deal.stake.fraction) == (2.5, 0.5)
+    assert (deal.outlay.total_bn, deal.stake.fraction) == (2.5, 0.5)
     ledger = load_ledger(project / deal.seeds, kinds=KINDS)
     assert "Bob" in set(ledger.people["subject"])
     assert "Bank" in set(ledger.customers["subject"])

@@ -300,7 +300,7 @@ def test_another_grade_is_an_item_that_says_both(old):
 
 
 def test_a_deals_term_is_an_item_that_says_what_was_changed(old):
-    outlay = old.base_deal.outlay.model_copy(update={"equity_usd_bn": 8.0})
+    outlay = old.base_deal.outlay.model_copy(update={"equity_bn": 8.0})
     (item,) = items_of(old, with_term(old, outlay=outlay))
     assert (item.id, item.bucket, item.what) == ("term outlay", "deal_terms", "term")
     assert item.title == "outlay: equity usd bn 8.0 instead of 9.5"

@@ -22,13 +22,13 @@ from valuation.schema import COMPONENT, DRAW, date_after, months_between
 DAY = dt.date(2026, 6, 30)
 TOLD = {"title": "T", "source": "judgement", "dated": dt.date(2026, 2, 28), "reason": "R"}
 HOLD: dict[str, Any] = {**TOLD}
-SELL = {**TOLD, "stake_after": 0.1, "price": {"basis": "usd_bn", "times": 20.0}}
+SELL = {**TOLD, "stake_after": 0.1, "price": {"basis": "amount", "times": 20.0}}
 BUY = {
     **TOLD,
     "stake_after": 1.0,
     "control": True,
     "price": {"basis": "market", "times": 1.0, "premium": 0.25},
-    "cost_usd_bn": 0.2,
+    "cost_bn": 0.2,
     "keep": {"denial": 0.5, "regulation_cost": 2.0},
 }
 
@@ -72,7 +72,7 @@ def test_what_falls_due_on_the_day_of_the_choice_is_past_and_the_day_before_stil
 
 
 def test_what_was_paid_before_the_choice_moves_no_option():
-    cheap = deal(outlay={"equity_usd_bn": 1.0, "other_usd_bn": 0.5})
+    cheap = deal(outlay={"equity_bn": 1.0, "other_bn": 0.5})
     np.testing.assert_array_equal(paid(deal()), paid(cheap))
 
 
@@ -109,7 +109,7 @@ def test_a_purchase_by_hand():
 
 @pytest.mark.parametrize(
     ("basis", "whole"),
-    [("usd_bn", 3.0), ("revenue", 4.5), ("market", 22.5), ("holding", 18.0), ("book", 71.25)],
+    [("amount", 3.0), ("revenue", 4.5), ("market", 22.5), ("holding", 18.0), ("book", 71.25)],
 )
 def test_each_basis_prices_the_whole_target(basis: str, whole: float):
     terms = deal(options={"sell": {"price": {"basis": basis, "times": 3.0}}})
@@ -119,7 +119,7 @@ def test_each_basis_prices_the_whole_target(basis: str, whole: float):
     np.testing.assert_allclose(options.whole_price(price, drivers, terms, DAY), whole)
     dearer = price.model_copy(update={"premium": -0.5})
     np.testing.assert_allclose(options.whole_price(dearer, drivers, terms, DAY), whole / 2)
-    assert set(options.BASES) == {"usd_bn", "revenue", "market", "holding", "book"}
+    assert set(options.BASES) == {"amount", "revenue", "market", "holding", "book"}
 
 
 @pytest.mark.parametrize("name", ["sell", "buy"])
@@ -150,7 +150,7 @@ def xr_weight(payoff: Any, weight: np.ndarray) -> Any:
 
 
 def test_a_trade_that_nothing_but_a_gift_would_make_even_has_no_such_price():
-    terms = deal(options={"buy": {"cost_usd_bn": 500.0}})
+    terms = deal(options={"buy": {"cost_bn": 500.0}})
     drivers = builders.drivers(terms)
     flows = value.cash_flows(drivers, terms)
     assert options.terms_of(drivers, flows, terms, day=DAY)["buy"].indifferent is None

@@ -194,9 +194,9 @@ def test_no_text_crashes_the_reader(text):
 
 def test_the_shipped_deal_is_read_and_adds_up():
     deal = load_deal("meta_scale", ROOT)
-    assert deal.outlay.total_usd_bn == pytest.approx(14.3)
-    entry = deal.stake.fraction * deal.stake.entry_value_usd_bn
-    assert entry == pytest.approx(deal.outlay.total_usd_bn, rel=0.01)
+    assert deal.outlay.total_bn == pytest.approx(14.3)
+    entry = deal.stake.fraction * deal.stake.entry_value_bn
+    assert entry == pytest.approx(deal.outlay.total_bn, rel=0.01)
     assert (deal.months, deal.closed.isoformat(), deal.ends.isoformat()) == (
         120,
         "2025-06-12",
@@ -236,9 +236,9 @@ BAD_DEALS = [
      r"horizon: not a known key; did you mean 'horizon_years'\? known keys: acquirer, "),
     ("founder: Alexandr Wang", "# founder: Alexandr Wang", "founder: is missing; add it"),
     ("equity_usd_bn: 13.79", "equity_usd_bn: 13790000000",
-     r"outlay\.equity_usd_bn: 1\.379e\+10 is not between 0 and 1000; USD bn: 14\.3 is 14\.3"),
+     r"outlay\.equity_usd_bn: 1\.379e\+10 is not between 0 and 1000; billions of the deal's currency: 14\.3"),
     ("equity_usd_bn: 13.79", "equity_usd_bn: -13.79",
-     r"outlay\.equity_usd_bn: -13\.79 is not between 0 and 1000; USD bn"),
+     r"outlay\.equity_usd_bn: -13\.79 is not between 0 and 1000; billions of"),
     ("equity_usd_bn: 13.79", "equity_usd_bn: .nan",
      r"outlay\.equity_usd_bn: needs a finite number, found the number nan; .* are refused"),
     ("equity_usd_bn: 13.79", "equity_usd_bn: .inf",
@@ -278,7 +278,8 @@ BAD_DEALS = [
     ("prepaid_usd_bn: 0.51", "prepaid_usd_bn: 51",
      r"services\.prepaid_usd_bn: 51 is more than the whole outlay of 14\.3; it is a part of it"),
     ("seeds: seeds", "seeds: ../../etc", "seeds: .* is not a valid"),
-    ("currency: USD", "currency: EUR", "currency: the text 'EUR' is not a choice; available: USD"),
+    ("currency: USD", "currency: EURO",
+     r"currency: 'EURO' is not a currency of ISO 4217; did you mean EUR\b.* write its three capitals, as USD"),
     ("outlay:\n", "outlay: 14.3\nrest:\n", "rest: not a known key"),
 ]  # fmt: skip
 
@@ -560,7 +561,7 @@ def test_reading_settings_loads_nothing_heavy():
 
 def test_numbers_of_a_deal_are_plain_floats():
     deal = load_deal("meta_scale", ROOT)
-    assert type(deal.outlay.equity_usd_bn) is float
+    assert type(deal.outlay.equity_bn) is float
     assert np.isfinite(deal.discount.strategic_per_year)
 
 

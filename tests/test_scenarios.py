@@ -78,7 +78,7 @@ def test_a_shipped_scenario_resolves_on_the_shipped_deal(path):
     resolved = read.resolve(deal)
     assert resolved.prior_set in load_priors(ROOT / deal.priors).sets()
     assert len(read.story) > 60
-    assert all(sentence.endswith(".") for sentence in read.describe())
+    assert all(sentence.endswith(".") for sentence in read.describe("USD"))
     assert all(part.date > deal.closed for part in read.conditions)
 
 
@@ -102,7 +102,7 @@ def _dates(value: Any) -> list[dt.date]:
 def test_the_base_case_assumes_nothing():
     base = load_scenario("base", ROOT)
     deal = load_deal("meta_scale", ROOT)
-    assert base.describe() == []
+    assert base.describe("USD") == []
     assert base.resolve(deal) == deal
 
 
@@ -146,7 +146,7 @@ def test_the_frontier_of_the_scenario_is_the_frontier_of_the_deal():
     ],
 )
 def test_a_condition_describes_itself(part, sentence):
-    assert scenario(conditions=[part]).conditions[0].describe() == sentence
+    assert scenario(conditions=[part]).conditions[0].describe("USD") == sentence
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_a_condition_describes_itself(part, sentence):
 )
 def test_a_set_says_that_it_is_no_prediction(operation, value, words):
     part = {"driver": "revenue", "operation": operation, "value": value, "start": "2026-03-01"}
-    sentence = scenario(sets=[part]).sets[0].describe()
+    sentence = scenario(sets=[part]).sets[0].describe("USD")
     assert sentence == f"From 1 March 2026 the target's revenue {words} (set, not predicted)."
 
 
@@ -175,7 +175,7 @@ def test_conditions_and_sets_are_typed():
     assert isinstance(driver, DriverCondition)
     assert isinstance(parts.sets[0], Intervention)
     assert event.date == driver.date == dt.date(2027, 6, 12)
-    assert len(parts.describe()) == 3
+    assert len(parts.describe("USD")) == 3
 
 
 def test_every_name_that_is_accepted_can_be_described():

@@ -356,7 +356,7 @@ def test_the_headline_says_the_numbers_of_its_results():
     assert f"about {head['natural'].replace(' in ', ' of ')} simulated futures" in said
     assert words.percent(head["probability"], head["mcse"]) in said
     assert "6% to 41%" in said
-    assert words.npv_money(head, "npv_median") in said
+    assert words.npv_money(head, "npv_median", "USD bn") in said
     assert "28 February 2026" in said
     assert "net present value above zero, strategic value included" in said
     assert "Uplift at the frontier" in said
@@ -520,7 +520,7 @@ def test_the_last_digit_is_worth_at_least_half_the_error(error, digits):
     ],
 )
 def test_money_is_written_one_way(value, digits, text):
-    assert words.money(value, digits) == text
+    assert words.money("USD bn", value, digits) == text
 
 
 @pytest.mark.parametrize(
@@ -608,7 +608,7 @@ def test_changed_terms_are_said_in_the_lead_the_banner_the_kicker_and_the_table(
     assert told in sections.scenario_banner(results).html
     assert "Nothing is supposed" not in sections.scenario_banner(results).html
     assert told in page.kicker(results)
-    comparison = {"scenarios": [example_results(), results]}
+    comparison = {"deal": results["deal"], "scenarios": [example_results(), results]}
     table = sections.scenario_table(comparison).html
     assert "changed terms" in table
     assert told in table
@@ -646,7 +646,7 @@ def test_scenarios_within_two_simulation_errors_of_the_base_are_marked():
     base["headline"] |= {"probability": 0.20, "mcse": 0.005}
     near["headline"] |= {"probability": 0.23, "mcse": 0.015}
     far["headline"] |= {"probability": 0.30, "mcse": 0.015}
-    html = sections.scenario_table({"scenarios": [base, near, far]}).html
+    html = sections.scenario_table(comparison | {"scenarios": [base, near, far]}).html
     assert html.count('vl-small">not distinguishable from base') == 1
     assert html.index(far["scenario"]["title"]) > html.index('vl-small">not distinguishable')
     assert "1.5 points" in html

@@ -218,7 +218,7 @@ def test_no_parameter_is_missed_by_what_is_remembered(shipped, draws):
     "changes",
     [
         {"stake": {"fraction": 0.3}},
-        {"services": {"floor_usd_bn_per_year": 0.9}},
+        {"services": {"floor_bn_per_year": 0.9}},
         {"services": {"contract_years": 2}},
         {"horizon_years": 8},
         {"impairment": {"threshold": 0.95}},

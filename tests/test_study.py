@@ -172,7 +172,7 @@ def test_the_headline_is_its_definition(results):
 
 
 def test_the_price_curve_passes_through_the_headline_at_the_price_paid(results, base):
-    paid = base.deal.outlay.total_usd_bn
+    paid = base.deal.outlay.total_bn
     (here,) = [p for p in results["price"] if p["price_usd_bn"] == pytest.approx(paid)]
     assert here["probability"] == pytest.approx(results["headline"]["probability"], abs=1e-12)
     chances = [p["probability"] for p in results["price"]]

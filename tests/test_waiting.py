@@ -110,7 +110,7 @@ def test_an_unbelievable_report_is_worth_next_to_nothing(base):
 
 
 def test_waiting_costs_nothing_where_nothing_is_done_either_way(base):
-    dear = base.deal.options["sell"].model_copy(update={"cost_usd_bn": 500.0})
+    dear = base.deal.options["sell"].model_copy(update={"cost_bn": 500.0})
     told = waiting(changed(base, options=base.deal.options | {"sell": dear}), 1.0)
     assert told["options"]["best"] == "hold"
     assert told["information"]["evpi"] == 0
@@ -122,10 +122,10 @@ def test_waiting_costs_nothing_where_nothing_is_done_either_way(base):
 def test_who_waits_with_a_sale_gets_the_same_price_later_and_loses_its_interest(base):
     """A price that beats holding in every future: news is worth nothing, and waiting costs what it discounts away."""
     price = base.deal.options["sell"].price.model_copy(
-        update={"basis": "usd_bn", "times": 1000.0, "premium": 0.0}
+        update={"basis": "amount", "times": 1000.0, "premium": 0.0}
     )
     dear = base.deal.options["sell"].model_copy(update={"price": price})
-    news = {n: d.model_copy(update={"cost_usd_bn": 0.5}) for n, d in base.deal.disclosures.items()}
+    news = {n: d.model_copy(update={"cost_bn": 0.5}) for n, d in base.deal.disclosures.items()}
     study = changed(base, options=base.deal.options | {"sell": dear}, disclosures=news)
     told = waiting(study, 1.0)
     assert told["options"]["best"] == "sell"

@@ -22,6 +22,7 @@ import numpy as np
 import xarray as xr
 
 from valuation import value as worth
+from valuation.currency import BN, unit_in
 from valuation.errors import ParameterError, ValuationError
 from valuation.schema import (
     CI_PROB,
@@ -30,7 +31,6 @@ from valuation.schema import (
     DRAW,
     FRACTION,
     MONTH,
-    USD_BN,
     date_after,
     months_between,
 )
@@ -215,14 +215,14 @@ def by_price(
     Parameters
     ----------
     prices
-        Total outlays at close, USD bn, not negative.
+        Total outlays at close, bn, not negative.
     definition
         A name of :data:`valuation.value.PAYS_OFF`; the deal's headline if none is given.
 
     Returns
     -------
     Dataset
-        ``probability`` and ``mcse``, dims ``(price_usd_bn)``.
+        ``probability`` and ``mcse``, dims ``(price_bn)``.
     """
     name = deal.headline if definition is None else definition
     if "outlay" not in flows[COMPONENT]:
@@ -239,10 +239,10 @@ def by_price(
         estimates.append(probability(verdict, weight, inflation=inflation))
     return xr.Dataset(
         {
-            "probability": ("price_usd_bn", [e.value for e in estimates], {"units": FRACTION}),
-            "mcse": ("price_usd_bn", [e.mcse for e in estimates], {"units": FRACTION}),
+            "probability": ("price_bn", [e.value for e in estimates], {"units": FRACTION}),
+            "mcse": ("price_bn", [e.mcse for e in estimates], {"units": FRACTION}),
         },
-        coords={"price_usd_bn": np.asarray(prices, dtype=float)},
+        coords={"price_bn": np.asarray(prices, dtype=float)},
         attrs={"definition": name},
     )
 
@@ -262,7 +262,7 @@ def by_hurdle(
     Dataset
         Dims ``(rate)``, annual effective: ``probability`` (NPV > 0) and its ``mcse``; ``npv_mean``;
         ``expected_loss`` = E max(-NPV, 0), what a buyer stands to lose; ``evpi`` = what knowing the
-        draw before deciding to buy would be worth; USD bn.
+        draw before deciding to buy would be worth; bn.
     """
     made: dict[str, list[float]] = {
         key: [] for key in ("probability", "mcse", "npv_mean", "expected_loss", "evpi")
@@ -275,9 +275,10 @@ def by_hurdle(
         made["npv_mean"].append(mean(x, weight).value)
         made["expected_loss"].append(mean(np.maximum(-x, 0), weight).value)
         made["evpi"].append(evpi(np.column_stack([np.zeros_like(x), x]), weight).value)
+    money = unit_in(BN, deal.currency)
     units = {"probability": FRACTION, "mcse": FRACTION}
     return xr.Dataset(
-        {key: ("rate", items, {"units": units.get(key, USD_BN)}) for key, items in made.items()},
+        {key: ("rate", items, {"units": units.get(key, money)}) for key, items in made.items()},
         coords={"rate": np.asarray(rates, dtype=float)},
     )
 
@@ -298,7 +299,7 @@ def waterfall(
     Returns
     -------
     Dataset
-        Dims ``(component)``, USD bn: ``mean``, ``mcse``, ``lower``, ``upper``, and ``start`` and
+        Dims ``(component)``, bn: ``mean``, ``mcse``, ``lower``, ``upper``, and ``start`` and
         ``end``, between which the bar is drawn.
     """
     columns = present_value.transpose(DRAW, COMPONENT).to_numpy()
@@ -315,7 +316,10 @@ def waterfall(
         "end": end,
     }
     return xr.Dataset(
-        {name: (COMPONENT, items, {"units": USD_BN}) for name, items in bars.items()},
+        {
+            name: (COMPONENT, items, {"units": present_value.attrs.get("units", "")})
+            for name, items in bars.items()
+        },
         coords={COMPONENT: present_value[COMPONENT].to_numpy()},
         attrs={"ci_prob": ci_prob},
     )
@@ -418,6 +422,7 @@ def tornado(
     """
     y = _draws(npv, "npv")
     w = weights(weight, y.size)
+    money = {"units": getattr(npv, "attrs", {}).get("units", "")}
     rows = []
     for name, values in _named(scalars).items():
         x = _draws(values, name)
@@ -434,10 +439,10 @@ def tornado(
         {
             "low_value": (driver, [row[3] for row in rows]),
             "high_value": (driver, [row[4] for row in rows]),
-            "npv_low": (driver, [row[5].value for row in rows], {"units": USD_BN}),
-            "npv_high": (driver, [row[6].value for row in rows], {"units": USD_BN}),
-            "npv_low_mcse": (driver, [row[5].mcse for row in rows], {"units": USD_BN}),
-            "npv_high_mcse": (driver, [row[6].mcse for row in rows], {"units": USD_BN}),
+            "npv_low": (driver, [row[5].value for row in rows], money),
+            "npv_high": (driver, [row[6].value for row in rows], money),
+            "npv_low_mcse": (driver, [row[5].mcse for row in rows], money),
+            "npv_high_mcse": (driver, [row[6].mcse for row in rows], money),
         },
         coords={
             driver: [row[0] for row in rows],
@@ -579,7 +584,8 @@ def compare_sets(
         count = effective_draws(values["weight"])
         rows.append((chance.value, chance.mcse, money.value, money.mcse, count))
     names = ("probability", "mcse", "npv_mean", "npv_mcse", "effective_draws")
-    units = (FRACTION, FRACTION, USD_BN, USD_BN, "draws")
+    units_of_money = next(iter(valued.values()))["npv"].attrs.get("units", "")
+    units = (FRACTION, FRACTION, units_of_money, units_of_money, "draws")
     return xr.Dataset(
         {
             name: ("prior_set", [row[i] for row in rows], {"units": units[i]})

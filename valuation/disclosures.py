@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from valuation import options, questions
+from valuation.currency import BN, BN_PER_YEAR, unit_in
 from valuation.errors import ModelError, ParameterError, ValuationError
 from valuation.models import KINDS
 from valuation.models.joint import keyed_rng
@@ -28,8 +29,6 @@ from valuation.schema import (
     INDEX_POINTS,
     INDICATOR,
     MONTH,
-    USD_BN,
-    USD_BN_PER_YEAR,
     months_between,
 )
 
@@ -104,11 +103,11 @@ def _purchases(drivers: xr.Dataset, deal: Deal, day: dt.date) -> NDArray:
 
 
 FIGURES: Mapping[str, Figure] = {
-    "revenue": Figure(_revenue, "log", USD_BN, "Revenue of the year"),
+    "revenue": Figure(_revenue, "log", BN, "Revenue of the year"),
     "run_rate": Figure(
         lambda drivers, deal, day: options.on_day(drivers["revenue"], deal, day),
         "log",
-        USD_BN_PER_YEAR,
+        BN_PER_YEAR,
         "Revenue of the target",
     ),
     "index_gap": Figure(_gap, "points", INDEX_POINTS, "Gap to the frontier"),
@@ -125,8 +124,8 @@ FIGURES: Mapping[str, Figure] = {
         "Target's share of data spending",
     ),
     # No kind of evidence reads these two yet; their error is relative, as that of other money is.
-    "purchases": Figure(_purchases, "log", USD_BN_PER_YEAR, "Purchases from the target"),
-    "whole_value": Figure(options.market, "log", USD_BN, "Price of the whole target"),
+    "purchases": Figure(_purchases, "log", BN_PER_YEAR, "Purchases from the target"),
+    "whole_value": Figure(options.market, "log", BN, "Price of the whole target"),
 }
 
 
@@ -236,4 +235,4 @@ def _figure(datum: Datum, where: str, drivers: xr.Dataset, deal: Deal) -> tuple[
         middle = float(np.median(exact))
         if problem := kind.check(round(middle) if figure.unit == "rank" else middle, datum.sd):
             raise ParameterError(f"{where}.sd: {datum.sd:g}: {problem}")
-    return exact, figure.unit, figure.label
+    return exact, unit_in(figure.unit, deal.currency), figure.label

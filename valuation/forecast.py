@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from valuation.currency import BN, BN_PER_YEAR, unit_in
 from valuation.errors import ModelError, ParameterError
 from valuation.models import adoption, capability, churn, joint, retention, revenue, worth
 from valuation.models.base import (
@@ -47,8 +48,6 @@ from valuation.schema import (
     MONTHS,
     MULTIPLE,
     PERSON,
-    USD_BN,
-    USD_BN_PER_YEAR,
     date_after,
     months_between,
 )
@@ -72,15 +71,15 @@ DRIVERS: dict[str, tuple[str, str]] = {
     "talent_retained": (FRACTION, "Acquired talent still there"),
     "stars_retained": (FRACTION, "Star hires still there"),
     "adoption_share": (FRACTION, "Target's share of data spending"),
-    "acquirer_spend": (USD_BN_PER_YEAR, "Acquirer's spending on expert data"),
-    "purchases": (USD_BN_PER_YEAR, "Acquirer's purchases from the target"),
+    "acquirer_spend": (BN_PER_YEAR, "Acquirer's spending on expert data"),
+    "purchases": (BN_PER_YEAR, "Acquirer's purchases from the target"),
     "rivals_active": (FRACTION, "Rivals' business kept"),
-    "revenue_retained": (USD_BN_PER_YEAR, "Revenue of customers kept"),
-    "revenue_new": (USD_BN_PER_YEAR, "Revenue of new customers"),
-    "revenue": (USD_BN_PER_YEAR, "Revenue of the target"),
+    "revenue_retained": (BN_PER_YEAR, "Revenue of customers kept"),
+    "revenue_new": (BN_PER_YEAR, "Revenue of new customers"),
+    "revenue": (BN_PER_YEAR, "Revenue of the target"),
     "capability_gap": (INDEX_POINTS, "Gap to the frontier"),
     "exit_multiple": (MULTIPLE, "Value over revenue"),
-    "stake_value": (USD_BN, "Value of the stake"),
+    "stake_value": (BN, "Value of the stake"),
     "regulatory_action": (INDICATOR, "Formal action opened"),
     "impairment": (INDICATOR, "Stake written down"),
 }
@@ -162,7 +161,7 @@ def forecast(
     terms = context.deal.services
 
     def purchases() -> NDArray:
-        floor = np.where(months <= terms.contract_years * 12, terms.floor_usd_bn_per_year, 0.0)
+        floor = np.where(months <= terms.contract_years * 12, terms.floor_bn_per_year, 0.0)
         promised = np.minimum(floor, terms.floor_share_of_spend * spend)
         return np.asarray(np.maximum(share * spend, promised))
 
@@ -208,11 +207,16 @@ def forecast(
                 f"driver {name} is not finite in {int((~np.isfinite(path)).sum())} values; "
                 "check the priors and interventions that enter it"
             )
+    currency = context.deal.currency
     data: dict[str, Any] = {
-        name: ((DRAW, MONTH), path, {"units": DRIVERS[name][0], "label": DRIVERS[name][1]})
+        name: (
+            (DRAW, MONTH),
+            path,
+            {"units": unit_in(DRIVERS[name][0], currency), "label": DRIVERS[name][1]},
+        )
         for name, path in paths.items()
     }
-    for name in (*worth.NAMES, "liquidity_discount"):
+    for name in (*worth.names(currency), "liquidity_discount"):
         prior = context.prior(name)
         data[name] = (DRAW, parameters[name], {"units": prior.unit, "label": prior.label})
     data["rivals_anyway"] = (
@@ -893,7 +897,7 @@ def asked(
     Dataset
         ``drivers`` and: ``reported_exit`` ``(draw, member)``, when the exit of each member of a group is reported,
         months since the close, with ``member_group``, and cohorts by member and by person; ``revenue_past``
-        ``(draw, past_month)``, USD bn per year before the close; ``action_opened`` ``(draw)``, months since the close;
+        ``(draw, past_month)``, bn per year before the close; ``action_opened`` ``(draw)``, months since the close;
         ``rank_spacing`` [index points] and ``milestone_chance`` ``(draw)``; ``milestone_met`` ``(announced)``, whether
         a dated model came in time, as claimed with the probability ``truth``.
     """
@@ -925,7 +929,10 @@ def asked(
         "revenue_past": (
             (DRAW, "past_month"),
             before,
-            {"units": USD_BN_PER_YEAR, "label": "Revenue before the close"},
+            {
+                "units": unit_in(BN_PER_YEAR, evidence.context.deal.currency),
+                "label": "Revenue before the close",
+            },
         ),
         "action_opened": (DRAW, opened, {"units": MONTHS, "label": "Formal action opened"}),
         "rank_spacing": (

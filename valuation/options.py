@@ -29,8 +29,9 @@ import numpy as np
 import xarray as xr
 
 from valuation import decision, value
+from valuation.currency import BN, unit_in
 from valuation.errors import ParameterError, ValuationError
-from valuation.schema import COMPONENT, DRAW, MONTH, QUARTER, USD_BN, months_between
+from valuation.schema import COMPONENT, DRAW, MONTH, QUARTER, months_between
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -69,7 +70,7 @@ def _revenue(drivers: xr.Dataset, deal: Deal, day: dt.date) -> NDArray:
 
 
 def market(drivers: xr.Dataset, deal: Deal, day: dt.date) -> NDArray:
-    """Revenue x the multiple of a day: the whole target, USD bn, shape ``(draw,)``."""
+    """Revenue x the multiple of a day: the whole target, bn, shape ``(draw,)``."""
     return _revenue(drivers, deal, day) * on_day(drivers["exit_multiple"], deal, day)
 
 
@@ -78,12 +79,12 @@ def _holding(drivers: xr.Dataset, deal: Deal, day: dt.date) -> NDArray:
 
 
 def _book(drivers: xr.Dataset, deal: Deal, day: dt.date) -> NDArray:
-    whole = deal.impairment.carrying_usd_bn / deal.stake.fraction
+    whole = deal.impairment.carrying_bn / deal.stake.fraction
     return np.full(drivers.sizes[DRAW], whole)
 
 
 BASES: Mapping[str, Worth] = {
-    "usd_bn": _fixed,
+    "amount": _fixed,
     "revenue": _revenue,
     "market": market,
     "holding": _holding,
@@ -95,7 +96,7 @@ BASES: Mapping[str, Worth] = {
 
 
 def still_to_come(flows: xr.DataArray, deal: Deal, after: dt.date) -> xr.DataArray:
-    """Present value at closing of what is paid after a day, USD bn, dims ``(draw, component)``."""
+    """Present value at closing of what is paid after a day, bn, dims ``(draw, component)``."""
     late = flows["date"].to_numpy() > np.datetime64(after, "ns")
     return value.present_values(flows.isel({QUARTER: late}), deal)
 
@@ -123,7 +124,7 @@ def payoffs(
     Returns
     -------
     DataArray
-        Dims ``(draw, option)``, USD bn of the day of closing.
+        Dims ``(draw, option)``, bn of the day of closing.
 
     Raises
     ------
@@ -147,7 +148,10 @@ def payoffs(
         np.stack(columns, axis=1),
         dims=(DRAW, OPTION),
         coords={DRAW: flows[DRAW].variable, OPTION: list(deal.options)},
-        attrs={"units": USD_BN, "label": "Present value of what is still to come"},
+        attrs={
+            "units": unit_in(BN, deal.currency),
+            "label": "Present value of what is still to come",
+        },
         name="payoff",
     )
 
@@ -162,7 +166,7 @@ def _payoff(
         total = total + part * worth * (
             _scale(option, drivers, deal) if component == "stake" else 1.0
         )
-    cost = option.cost_usd_bn * _factor(deal.discount.strategic_per_year, deal, day)
+    cost = option.cost_bn * _factor(deal.discount.strategic_per_year, deal, day)
     return total + trade(option, name, ahead, drivers, deal, day) - cost
 
 
@@ -184,7 +188,7 @@ def _scale(option: Option, drivers: xr.Dataset, deal: Deal) -> NDArray | float:
 
 
 def whole_price(price: Price, drivers: xr.Dataset, deal: Deal, day: dt.date) -> NDArray:
-    """What the whole target is priced at on a day, premium included, USD bn then, ``(draw,)``."""
+    """What the whole target is priced at on a day, premium included, bn then, ``(draw,)``."""
     basis = BASES[price.basis](drivers, deal, day)
     return np.asarray(basis * price.times * (1 + price.premium))
 
@@ -194,7 +198,7 @@ def trade(
 ) -> NDArray:
     """What an option receives for stake given up, less what it pays for stake bought, ``(draw,)``.
 
-    USD bn of the day of closing.
+    bn of the day of closing.
     """
     nothing = np.zeros(ahead.sizes[DRAW])
     if option.price is None or "stake" not in ahead[COMPONENT]:
@@ -212,7 +216,7 @@ def trade(
 
 @dataclass(frozen=True)
 class Terms:
-    """At what worth of the whole target an option trades, on average over draws, USD bn then.
+    """At what worth of the whole target an option trades, on average over draws, bn then.
 
     Attributes
     ----------

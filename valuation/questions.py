@@ -268,7 +268,7 @@ def revenue_year(question: Question) -> int:
 
 
 def year_revenue(drivers: xr.Dataset, year: int) -> NDArray[Any]:
-    """Revenue of a calendar year, USD bn, ``(draw,)``: the mean run rate of its twelve mid-months.
+    """revenue of a calendar year, bn, ``(draw,)``: the mean run rate of its twelve mid-months.
 
     Raises :class:`ModelError` if the year begins before the model's months or ends after them.
     """
@@ -301,7 +301,7 @@ def _revenue_at_least(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
 
 
 def _purchases_at_least(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
-    """In any twelve months of the contract that are over when it closes; USD bn."""
+    """In any twelve months of the contract that are over when it closes; bn."""
     last = int(_within(drivers, question))
     spent = _path(drivers, "purchases")[:, : last + 1]
     if spent.shape[1] < 12:

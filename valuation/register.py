@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from valuation.currency import without
 from valuation.errors import LedgerError, ParameterError
 from valuation.ledger.keeping import sound
 from valuation.ledger.reading import read_record
 from valuation.ledger.tables import FORMULA, MEASURED, OUTCOMES, TABLES, Record
 from valuation.ledger.writing import Style, put, style_of, writing
-from valuation.schema import FRACTION, MULTIPLE, USD_BN, USD_BN_PER_YEAR, Kinds
+from valuation.schema import FRACTION, MULTIPLE, Kinds
 
 FILE = TABLES["questions"].file
 ON_THE_DAY = (
@@ -24,7 +25,7 @@ ON_THE_DAY = (
     "customer_active",
 )  # of events: a state that may still end before the close
 TAKEN_AT_CLOSE = ("exits", "index_gap")  # of quantities: read on the day of the close
-NEVER_NEGATIVE = (USD_BN, USD_BN_PER_YEAR, FRACTION, MULTIPLE)
+NEVER_NEGATIVE = (FRACTION, MULTIPLE)
 _CELLS = {"yes": "1", "no": "0"}
 
 
@@ -144,7 +145,7 @@ def _impossible(asked: Record, outcome: str, value: float | None, day: dt.date) 
         return f"asks how much it is on {closes}, which cannot be known on {day}; resolve it on that day or later"
     if asked["unit"] == "count" and (value < 0 or value != int(value)):
         return f"asks for a count, and {value:g} is none; give a whole number, 0 or more"
-    if asked["unit"] in NEVER_NEGATIVE and value < 0:
+    if without(asked["unit"] or "") in NEVER_NEGATIVE and value < 0:
         return f"asks for an amount in {asked['unit']}, and {value:g} is below 0; check the sign"
     return ""
 

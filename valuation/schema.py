@@ -33,9 +33,7 @@ TARGET_ACCEPT = 0.95
 CI_PROB = 0.90
 CI_KIND = "eti"
 
-# Units, as they appear in ``attrs["units"]``.
-USD_BN = "USD bn"
-USD_BN_PER_YEAR = "USD bn per year"
+# Units, as they appear in ``attrs["units"]``; those of money are in :mod:`valuation.currency`.
 FRACTION = "fraction"
 INDEX_POINTS = "index points"
 MONTHS = "months"
@@ -78,7 +76,8 @@ class Kind:
         The role that its subject has in that roster (``target``, ``acquirer``, ``rival``, ``regulator``), as its
         likelihood reads no name; empty for rosters of people and customers, which tell them apart.
     unit
-        The only unit a row may state; empty if the kind takes no value.
+        The only unit a row may state; empty if the kind takes no value. Money carries the currency of the deal
+        (``EUR bn``) where rows are read, and none (``bn``) where it is not known.
     meaning
         One sentence: what ``value`` and ``sd`` say.
     check

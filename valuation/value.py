@@ -7,7 +7,7 @@ close, and all that happens in it is paid at its end. Only what is paid at close
 in quarter 0. A quarter's level of a monthly driver is the driver's mean over that quarter, by the
 trapezoidal rule, so a driver that moves in straight lines is averaged exactly.
 
-*Money.* USD bn, positive towards the acquirer. Annual amounts contribute a quarter of themselves to
+*Money.* bn of the deal's currency, positive towards the acquirer. Annual amounts contribute a quarter of themselves to
 a quarter.
 
 *Discounting.* Rates are annual and effective: a flow of quarter ``q`` is worth ``(1+r)^(-q/4)`` of
@@ -30,6 +30,7 @@ import numpy as np
 import xarray as xr
 
 from valuation import money
+from valuation.currency import BN, spelled, unit_in
 from valuation.errors import ParameterError, ValuationError
 from valuation.models.memory import Memory, content
 from valuation.schema import (
@@ -40,7 +41,6 @@ from valuation.schema import (
     INDICATOR,
     MONTH,
     QUARTER,
-    USD_BN,
     date_after,
     months_between,
 )
@@ -145,13 +145,13 @@ def _paid_at(amount: xr.Variable, deal: Deal, quarter: int) -> xr.Variable:
 
 
 def outlay(drivers: xr.Dataset, deal: Deal) -> xr.Variable:
-    """What the deal costs at close: minus equity and other payments, in quarter 0, USD bn."""
-    total = deal.outlay.equity_usd_bn + deal.outlay.other_usd_bn
+    """What the deal costs at close: minus equity and other payments, in quarter 0, bn."""
+    total = deal.outlay.equity_bn + deal.outlay.other_bn
     return _paid_at(xr.Variable(DRAW, np.full(drivers.sizes[DRAW], -total)), deal, 0)
 
 
 def stake(drivers: xr.Dataset, deal: Deal) -> xr.Variable:
-    """Proceeds of selling the stake ``deal.stake.exit_years`` after close, USD bn.
+    """Proceeds of selling the stake ``deal.stake.exit_years`` after close, bn.
 
     The driver ``stake_value`` is fraction x exit multiple x revenue x (1 - liquidity discount) at
     each month; its value at the exit month is received, and never less than nothing. An exit
@@ -168,14 +168,14 @@ def stake(drivers: xr.Dataset, deal: Deal) -> xr.Variable:
 
 
 def data_services(drivers: xr.Dataset, deal: Deal) -> xr.Variable:
-    """What the supply contract is worth to the acquirer against buying on the market, USD bn.
+    """What the supply contract is worth to the acquirer against buying on the market, bn.
 
     While the contract runs (``deal.services.contract_years``), per year:
 
     - need = adoption share x the acquirer's spending: what it would buy from the target anyway;
     - saved = need x ``price_discount``: the need costs less than on the market;
     - wasted = (purchases - need), where positive: bought because of the contract floor, not needed;
-    - delivered = services paid for at close (``prepaid_usd_bn``, part of the outlay), taken to come
+    - delivered = services paid for at close (``prepaid_bn``, part of the outlay), taken to come
       on top of the floor and spread evenly over the contract. They are worth their price where
       needed: the part min(1, need / floor), the floor being the smaller of the fixed amount and
       the stated share of spending. A need above the floor uses all of them.
@@ -186,32 +186,32 @@ def data_services(drivers: xr.Dataset, deal: Deal) -> xr.Variable:
     terms = deal.services
     spend = _driver(drivers, "acquirer_spend")
     need = _driver(drivers, "adoption_share") * spend
-    floor = (terms.floor_share_of_spend * spend).clip(max=terms.floor_usd_bn_per_year)
+    floor = (terms.floor_share_of_spend * spend).clip(max=terms.floor_bn_per_year)
     # Without a floor (no minimum, or nothing spent) all that is prepaid counts as needed.
     needed = (need / floor.where(floor > 0, np.inf)).clip(max=1).where(floor > 0, 1.0)
     saved = need * _driver(drivers, "price_discount")
     wasted = (_driver(drivers, "purchases") - need).clip(min=0)
     months = 12 * terms.contract_years
     yearly = by_quarter(saved - wasted, deal) / PER_YEAR * within(deal, months=months)
-    return yearly + terms.prepaid_usd_bn * by_quarter(needed, deal) * spread(deal, months=months)
+    return yearly + terms.prepaid_bn * by_quarter(needed, deal) * spread(deal, months=months)
 
 
 def talent(drivers: xr.Dataset, deal: Deal) -> xr.Variable:
-    """What the retained people would have cost to hire elsewhere, USD bn.
+    """What the retained people would have cost to hire elsewhere, bn.
 
     The pool is spread evenly over ``deal.talent.value_months``; each quarter earns the part of its
     share that belongs to people who are still there.
     """
     earned = by_quarter(_driver(drivers, "talent_retained"), deal)
     return (
-        _driver(drivers, "talent_pool_usd_bn")
+        _driver(drivers, spelled("talent_pool_bn", deal.currency))
         * earned
         * spread(deal, months=deal.talent.value_months)
     )
 
 
 def acquirer_revenue(deal: Deal, months: xr.Variable) -> xr.Variable:
-    """Revenue of the acquirer, USD bn per year, ``months`` after close, as the deal file states it.
+    """Revenue of the acquirer, bn per year, ``months`` after close, as the deal file states it.
 
     The base grows at ``growth_per_year`` for five years from its date, then at
     ``growth_after_5_years``; both are annual and effective.
@@ -220,7 +220,7 @@ def acquirer_revenue(deal: Deal, months: xr.Variable) -> xr.Variable:
     years = (months + months_between(terms.base_date, deal.closed)) / 12
     early = (1 + terms.growth_per_year) ** years.clip(max=5.0)
     late = (1 + terms.growth_after_5_years) ** (years - 5.0).clip(min=0.0)
-    return terms.base_usd_bn_per_year * early * late
+    return terms.base_bn_per_year * early * late
 
 
 def proximity(gap: xr.Variable, *, near_points: float) -> xr.Variable:
@@ -237,7 +237,7 @@ def proximity(gap: xr.Variable, *, near_points: float) -> xr.Variable:
 
 
 def capability(drivers: xr.Dataset, deal: Deal) -> xr.Variable:
-    """Profit after tax from better models, as far as they are due to this deal, USD bn.
+    """Profit after tax from better models, as far as they are due to this deal, bn.
 
     Acquirer's revenue x uplift at the frontier x :func:`proximity` x share due to the deal x
     operating margin x (1 - tax rate). It starts at close: any lag is in the driver
@@ -257,9 +257,9 @@ def capability(drivers: xr.Dataset, deal: Deal) -> xr.Variable:
 
 
 def denial(drivers: xr.Dataset, deal: Deal) -> xr.Variable:
-    """Worth of keeping the target's work from rivals, USD bn.
+    """Worth of keeping the target's work from rivals, bn.
 
-    ``denial_usd_bn`` is the whole harm to rivals, as worth to the acquirer, if every rival is shut
+    ``denial_bn`` is the whole harm to rivals, as worth to the acquirer, if every rival is shut
     out; it is spread evenly over ``deal.denial.years``. Only what the deal took from rivals counts:
     the fraction of their business that would be active had nobody minded the deal
     (``rivals_anyway``), less the fraction that is. A rival that would have left anyway loses
@@ -267,33 +267,37 @@ def denial(drivers: xr.Dataset, deal: Deal) -> xr.Variable:
     """
     left = _driver(drivers, "rivals_anyway") - _driver(drivers, "rivals_active")
     denied = by_quarter(left.clip(min=0), deal)
-    return _driver(drivers, "denial_usd_bn") * denied * spread(deal, months=12 * deal.denial.years)
+    return (
+        _driver(drivers, spelled("denial_bn", deal.currency))
+        * denied
+        * spread(deal, months=12 * deal.denial.years)
+    )
 
 
 def retention_pay(drivers: xr.Dataset, deal: Deal) -> xr.Variable:
-    """Pay promised for staying: spread as the talent's worth is, paid to those who stay, USD bn."""
+    """Pay promised for staying: spread as the talent's worth is, paid to those who stay, bn."""
     staying = by_quarter(_driver(drivers, "talent_retained"), deal)
     return -(
-        _driver(drivers, "retention_pay_usd_bn")
+        _driver(drivers, spelled("retention_pay_bn", deal.currency))
         * staying
         * spread(deal, months=deal.talent.value_months)
     )
 
 
 def integration_cost(drivers: xr.Dataset, deal: Deal) -> xr.Variable:
-    """Cost of joining the organizations, spread evenly over ``deal.integration.years``, USD bn."""
-    return -_driver(drivers, "integration_cost_usd_bn") * spread(
+    """Cost of joining the organizations, spread evenly over ``deal.integration.years``, bn."""
+    return -_driver(drivers, spelled("integration_cost_bn", deal.currency)) * spread(
         deal, months=12 * deal.integration.years
     )
 
 
 def regulation_cost(drivers: xr.Dataset, deal: Deal) -> xr.Variable:
-    """Cost of a formal action, paid once, at the end of the quarter in which it opens, USD bn."""
+    """Cost of a formal action, paid once, at the end of the quarter in which it opens, bn."""
     opened = _driver(drivers, "regulatory_action").cumsum(MONTH)
     at_end = (opened.isel({MONTH: slice(None, None, 3)}) > 0).astype(float)
     at_end = xr.Variable([QUARTER if d == MONTH else d for d in at_end.dims], at_end.data)
     before = at_end.shift({QUARTER: 1}, fill_value=0.0)
-    return -_driver(drivers, "regulation_cost_usd_bn") * (at_end - before)
+    return -_driver(drivers, spelled("regulation_cost_bn", deal.currency)) * (at_end - before)
 
 
 TERMS: dict[str, TermFunction] = {
@@ -359,7 +363,7 @@ def components_of(deal: Deal) -> tuple[str, ...]:
 
 
 def cash_flows(drivers: xr.Dataset, deal: Deal) -> xr.DataArray:
-    """Cash flows in USD bn, dims ``(draw, quarter, component)``, of the components switched on.
+    """Cash flows in bn, dims ``(draw, quarter, component)``, of the components switched on.
 
     The coordinate ``date`` (quarter) says when each quarter's flows are paid.
 
@@ -395,7 +399,7 @@ def cash_flows(drivers: xr.Dataset, deal: Deal) -> xr.DataArray:
             "date": (QUARTER, np.array(dates, dtype="datetime64[ns]")),
         },
     )
-    joined.attrs = {"units": USD_BN, "label": "Cash flow to the acquirer"}
+    joined.attrs = {"units": unit_in(BN, deal.currency), "label": "Cash flow to the acquirer"}
     return joined.rename("cash_flow")
 
 
@@ -462,7 +466,7 @@ def discount_rates(flows: xr.DataArray, deal: Deal) -> xr.DataArray:
 def present_values(
     flows: xr.DataArray, deal: Deal, *, rate: float | xr.DataArray | None = None
 ) -> xr.DataArray:
-    """Value at close of each component, USD bn, dims ``(draw, component)``.
+    """Value at close of each component, bn, dims ``(draw, component)``.
 
     ``rate`` (annual, effective, above -1) replaces the deal's rates for all components.
     """
@@ -474,7 +478,7 @@ def present_values(
     else:
         worth = _discounted(flows, np.asarray(annual, dtype=float))
     worth = _finite(worth, "present value")
-    worth.attrs = {"units": USD_BN, "label": "Present value at close"}
+    worth.attrs = {"units": unit_in(BN, deal.currency), "label": "Present value at close"}
     return worth.rename("present_value")
 
 
@@ -508,32 +512,32 @@ def _discounted(flows: xr.DataArray, annual: NDArray) -> xr.DataArray:
 def npv(
     flows: xr.DataArray, deal: Deal, *, rate: float | xr.DataArray | None = None
 ) -> xr.DataArray:
-    """Net present value at close, USD bn, dims ``(draw)``; see :func:`present_values`."""
+    """Net present value at close, bn, dims ``(draw)``; see :func:`present_values`."""
     worth = present_values(flows, deal, rate=rate).sum(COMPONENT)
-    worth.attrs = {"units": USD_BN, "label": "Net present value"}
+    worth.attrs = {"units": unit_in(BN, deal.currency), "label": "Net present value"}
     return worth.rename("npv")
 
 
 def npv_financial(flows: xr.DataArray, deal: Deal) -> xr.DataArray:
-    """Net present value without what no market prices (``deal.strategic``), USD bn, ``(draw)``."""
+    """Net present value without what no market prices (``deal.strategic``), bn, ``(draw)``."""
     priced = ~np.isin(flows[COMPONENT], list(deal.strategic))
     worth = present_values(flows, deal).isel({COMPONENT: priced}).sum(COMPONENT)
     worth.attrs = {
-        "units": USD_BN,
+        "units": unit_in(BN, deal.currency),
         "label": "Net present value without strategic components",
     }
     return worth.rename("npv_financial")
 
 
 def paid(flows: xr.DataArray, deal: Deal) -> xr.DataArray:
-    """The outlay as a positive amount, USD bn: from the flows, or if switched off from the deal."""
+    """The outlay as a positive amount, bn: from the flows, or if switched off from the deal."""
     if "outlay" in flows[COMPONENT]:
         return -flows.sel({COMPONENT: "outlay"}, drop=True).sum(QUARTER, skipna=False)
-    return xr.DataArray(deal.outlay.equity_usd_bn + deal.outlay.other_usd_bn)
+    return xr.DataArray(deal.outlay.equity_bn + deal.outlay.other_bn)
 
 
 def _returned(flows: xr.DataArray, deal: Deal, by: dt.date) -> xr.DataArray:
-    """Undiscounted sum until ``by`` of all flows but the outlay, costs netted, USD bn."""
+    """Undiscounted sum until ``by`` of all flows but the outlay, costs netted, bn."""
     if by < deal.closed:
         raise ParameterError(f"a return by {by} cannot be: the deal closed on {deal.closed}")
     due = sum(date_after(deal.closed, 3 * int(q)) <= by for q in flows[QUARTER].to_numpy())
@@ -766,9 +770,9 @@ def value(drivers: xr.Dataset, deal: Deal, *, only: Collection[str] | None = Non
     Returns
     -------
     Dataset
-        ``npv``, ``npv_financial`` [USD bn], ``moic`` [x outlay], ``irr`` [fraction per year; NaN as
+        ``npv``, ``npv_financial`` [bn], ``moic`` [x outlay], ``irr`` [fraction per year; NaN as
         :func:`irr` says], ``payback_years`` [years, may be infinite], ``weight``, dims ``(draw)``;
-        ``present_value`` [USD bn], dims ``(draw, component)``; ``pays_off`` [bool], dims
+        ``present_value`` [bn], dims ``(draw, component)``; ``pays_off`` [bool], dims
         ``(definition, draw)``. Every variable has ``units`` and ``label``. ``weight`` is always there.
 
     Raises

@@ -409,7 +409,7 @@ def _growth(d: Draw, t: float) -> float:
 
 
 def run_rate(s: _Scene, month: float) -> float:
-    """Annualized revenue at whole months, straight between them, USD bn."""
+    """Annualized revenue at whole months, straight between them, bn."""
     low = int(np.floor(month))
     return float(np.interp(month, [low, low + 1], [_rate(s, low), _rate(s, low + 1)]))
 
@@ -426,7 +426,8 @@ def _rate(s: _Scene, t: int) -> float:
     kept = at_close * (1.0 - d["acquirer_share_before"]) * buying * _growth(d, t)
     leave = d["churn_hazard_enterprise"] * np.exp(-d["loading_churn"] * d["integration"])
     stock = d["new_customer_rate"] * (1.0 - np.exp(-leave * t)) / leave
-    new = stock * d["new_customer_size_usd_bn"] * _growth(d, t)
+    size = d[f"new_customer_size_{context.deal.currency.lower()}_bn"]
+    new = stock * size * _growth(d, t)
     return float(kept + new + s.curves["purchases"][t])
 
 
@@ -464,11 +465,11 @@ def _impairment(s: _Scene, row: Row, rng: np.random.Generator) -> dict[str, Any]
         if end > row["event_date"]:
             break
         tested, month = end, round(s.context.month(end))
-        paid = deal.stake.entry_value_usd_bn / at_close
+        paid = deal.stake.entry_value_bn / at_close
         weight = np.exp(-month / 24.0)  # the multiple glides from the one paid to the exit's
         multiple = paid**weight * d["exit_multiple"] ** (1.0 - weight)
         worth = deal.stake.fraction * multiple * _rate(s, month)
-        limit = deal.impairment.threshold * deal.impairment.carrying_usd_bn
+        limit = deal.impairment.threshold * deal.impairment.carrying_bn
         noise = rng.standard_normal()
         short = np.log(limit / worth) / d["impairment_spread"] > noise
         written |= bool(short and rng.random() < d["impairment_recognition"])

@@ -12,7 +12,7 @@ from valuation.cli.options import EXIT_CODES, debug_option, project_root, short_
 
 # What must be known; the others have answers that can be changed later.
 NEEDED = ("acquirer", "target", "price", "closed")
-EXAMPLE_PRICE_USD_BN = 1.0
+EXAMPLE_PRICE_BN = 1.0
 
 
 def _customer(
@@ -39,12 +39,13 @@ def _customer(
 @click.argument("name")
 @click.option("--acquirer", metavar="NAME", help="Who bought.")
 @click.option("--target", metavar="NAME", help="What was bought.")
-@click.option("--price", type=float, metavar="USD_BN", help="What was paid, in USD bn.")
+@click.option("--price", type=float, metavar="BN", help="What was paid, in bn of the currency.")
+@click.option("--currency", metavar="CODE", help="Of every amount, as EUR; default: USD.")
 @click.option("--stake", type=float, metavar="FRACTION", help="For what part of it; 1 is all.")
 @click.option(
     "--date", "closed", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="Day of the close."
 )
-@click.option("--revenue", type=float, metavar="USD_BN", help="Its revenue in the year before.")
+@click.option("--revenue", type=float, metavar="BN", help="Its revenue in the year before.")
 @click.option(
     "--person",
     "people",
@@ -99,9 +100,9 @@ def init(name: str, debug: bool, **given: Any) -> None:
     made = create(
         Answers(
             name=name,
-            price_usd_bn=told.pop("price"),
+            price_bn=told.pop("price"),
             closed=closed.date() if isinstance(closed, dt.datetime) else closed,
-            **({"revenue_usd_bn": told.pop("revenue")} if "revenue" in told else {}),
+            **({"revenue_bn": told.pop("revenue")} if "revenue" in told else {}),
             **told,
         ),
         root,
@@ -123,7 +124,8 @@ def _example(name: str) -> dict[str, Any]:
     return {
         "acquirer": "Example Acquirer",
         "target": target,
-        "price": EXAMPLE_PRICE_USD_BN,
+        "currency": "USD",
+        "price": EXAMPLE_PRICE_BN,
         "stake": 1.0,
         "closed": dt.date.today(),
         "people": "Ann Example",
@@ -143,7 +145,9 @@ def _asked(told: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
 
     ask("acquirer", "Who bought")
     ask("target", "What was bought")
-    ask("price", "Price, USD bn", float)
+    ask("currency", "Currency of every amount, a code as USD or EUR")
+    money = f"{asked.get('currency', told.get('currency'))} bn"
+    ask("price", f"Price, {money}", float)
     ask("stake", "For what fraction of it", float)
     ask("closed", "Day of the close", click.DateTime(["%Y-%m-%d"]))
     ask("people", "Who came along, the one who matters most first; names between semicolons")
@@ -152,7 +156,7 @@ def _asked(told: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
         asked["people"] = [part.strip() for part in asked["people"].split(";") if part.strip()]
     if "revenue" not in told:
         guess = click.prompt(
-            "Revenue in the year before, USD bn (0: not known)", default=0.0, type=float, err=True
+            f"Revenue in the year before, {money} (0: not known)", default=0.0, type=float, err=True
         )
         asked |= {"revenue": guess} if guess else {}
     if "customers" not in told:

@@ -19,6 +19,7 @@ from valuation.cli.options import (
     debug_option,
     for_deal,
     json_option,
+    kinds_of,
     ledger_of,
     print_checks,
     print_json,
@@ -142,7 +143,6 @@ def add(
       valuation news add --from rows.csv --dry-run
     """
     from valuation.ledger.keeping import add_rows
-    from valuation.models import KINDS
 
     options = _given(fields)
     if file is not None:
@@ -168,7 +168,7 @@ def add(
     added = add_rows(
         folder,
         rows,
-        kinds=KINDS,
+        kinds=kinds_of(deal),
         today=dt.date.today(),
         validate=_models_accept(deal),
         why_duplicate=(why_duplicate or "").strip(),
@@ -217,7 +217,7 @@ def _models_accept(deal: str) -> Validate:
         root = project_root()
         terms = load_deal(deal, root)
         grades = load_credibility(root / "params" / "credibility.yaml")
-        priors = load_priors(root / terms.priors).get()
+        priors = load_priors(root / terms.priors, terms.currency).get()
         joint.bind(joint.context_of(ledger, terms, priors, grades), ledger.scored())
 
     return accept
@@ -332,17 +332,16 @@ def _on_a_terminal() -> bool:
 
 def _ask(deal: str) -> dict[str, Any]:
     """Every field, one after the other; what cannot be right is asked again."""
-    from valuation.models import KINDS
     from valuation.params import GRADES, load_grades
 
-    _, ledger = ledger_of(deal)
+    (_, ledger), kinds = ledger_of(deal), kinds_of(deal)
     row: dict[str, Any] = {}
     talk("Kinds that bear on a driver (leave blank for context, which is shown and not scored):")
-    for kind in KINDS.values():
+    for kind in kinds.values():
         talk(f"  {kind.name:<20} {kind.model:<12} {kind.meaning}")
-    row["kind"] = _answer("Kind", choices=KINDS, blank=True)
+    row["kind"] = _answer("Kind", choices=kinds, blank=True)
     if row["kind"]:
-        kind = KINDS[row["kind"]]
+        kind = kinds[row["kind"]]
         roster = getattr(ledger, kind.roster)
         roster = roster[roster["role"] == kind.about] if kind.about else roster
         names = sorted(roster["entity" if "entity" in roster else "subject"])
@@ -350,8 +349,8 @@ def _ask(deal: str) -> dict[str, Any]:
         row["subject"] = _answer("Subject", choices=names)
     row["event_date"] = _answer("Event date (YYYY-MM-DD)", read=_date)
     row["published"] = _answer("Published", read=_past, default=dt.date.today().isoformat())
-    if row["kind"] and KINDS[row["kind"]].unit:
-        kind = KINDS[row["kind"]]
+    if row["kind"] and kinds[row["kind"]].unit:
+        kind = kinds[row["kind"]]
         talk(f"Value in {kind.unit}: {kind.meaning}")
         row["value"] = _answer("Value", blank=True)
         row["sd"] = _answer("Error (sd)", blank=True)
@@ -586,7 +585,6 @@ def supersede(
       valuation news supersede B034 --credibility D --reason "the firm denies it"
     """
     from valuation.ledger import keeping
-    from valuation.models import KINDS
 
     changes, said = _given(fields), (reason or "").strip()
     if withdraw and not said:
@@ -602,7 +600,7 @@ def supersede(
         folder,
         old,
         changes,
-        kinds=KINDS,
+        kinds=kinds_of(deal),
         today=dt.date.today(),
         reason=said,
         withdraw=withdraw,
@@ -621,9 +619,8 @@ def supersede(
 def check(deal: str, as_json: bool, debug: bool) -> int:
     """Check the ledger: its files, its rows, that no row was changed or removed."""
     from valuation.ledger import check_ledger
-    from valuation.models import KINDS
 
-    found = check_ledger(seeds_of(deal), kinds=KINDS, today=dt.date.today())
+    found = check_ledger(seeds_of(deal), kinds=kinds_of(deal), today=dt.date.today())
     if as_json:
         print_json([vars(result) for result in found])
     else:
@@ -643,9 +640,8 @@ def seal(deal: str, debug: bool) -> int:
     that a merge brought together, are told apart first.
     """
     from valuation.ledger.sealing import seal as seal_rows
-    from valuation.models import KINDS
 
-    done = seal_rows(seeds_of(deal), kinds=KINDS)
+    done = seal_rows(seeds_of(deal), kinds=kinds_of(deal))
     for old, new in done.renamed:
         talk(f"{old} stood twice; the later one is {new} now")
     for row_id in done.sealed:

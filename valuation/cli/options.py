@@ -20,6 +20,7 @@ from valuation.errors import GateError, LedgerError, ParameterError, RunError, V
 if TYPE_CHECKING:
     from valuation.ledger import Ledger
     from valuation.report import Outcome, Progress
+    from valuation.schema import Kinds
 
 OK, FAILED, USAGE, REFUSED, INTERRUPTED = 0, 1, 2, 3, 130
 WIDTH = 80  # columns of a terminal that tables keep to
@@ -216,10 +217,17 @@ def seeds_of(deal: str) -> Path:
 def ledger_of(deal: str, as_of: str = "") -> tuple[Path, Ledger]:
     """The folder of a deal's ledger, and what it holds as of a date."""
     from valuation.ledger import load_ledger
-    from valuation.models import KINDS
 
     folder = seeds_of(deal)
-    return folder, load_ledger(folder, kinds=KINDS, as_of=as_of or None)
+    return folder, load_ledger(folder, kinds=kinds_of(deal), as_of=as_of or None)
+
+
+def kinds_of(deal: str) -> Kinds:
+    """The kinds of evidence as a deal's rows state them: amounts in its currency."""
+    from valuation.models import kinds_in
+    from valuation.params import load_deal
+
+    return kinds_in(load_deal(deal, project_root()).currency)
 
 
 # Words and progress.

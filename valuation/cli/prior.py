@@ -290,8 +290,9 @@ def _book(deal: str) -> tuple[PriorBook, Path]:
     from valuation.params import load_deal, load_priors
 
     root = project_root()
-    path = root / load_deal(deal, root).priors
-    return load_priors(path), path
+    terms = load_deal(deal, root)
+    path = root / terms.priors
+    return load_priors(path, terms.currency), path
 
 
 def _facts(one: Prior) -> dict[str, Any]:

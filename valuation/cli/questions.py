@@ -18,6 +18,7 @@ from valuation.cli.options import (
     deal_option,
     debug_option,
     json_option,
+    kinds_of,
     ledger_of,
     print_json,
     project_root,
@@ -162,7 +163,6 @@ def resolve(
     """
     if (outcome is None) == (value is None):
         raise click.UsageError("give --outcome, or --value of a quantity, and not both")
-    from valuation.models import KINDS
     from valuation.register import resolve as written
 
     told = written(
@@ -171,7 +171,7 @@ def resolve(
         outcome=outcome or MEASURED,
         value=value,
         source=source,
-        kinds=KINDS,
+        kinds=kinds_of(deal),
         today=dt.date.today(),
         date=dt.date.fromisoformat(on) if on else None,
         note=note,

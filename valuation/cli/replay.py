@@ -26,7 +26,7 @@ from valuation.cli.options import (
     with_options,
 )
 
-_HEADS = ("date", "rows", "pays off", "NPV, USD bn", "how")
+_HEADS = ("date", "rows", "pays off", "NPV", "how")
 _LAYOUT = "{:<10}  {:>4}  {:>13}  {:>14}  {:<15}"
 _INDENT = " " * 12
 
@@ -103,8 +103,10 @@ def table(history: Mapping[str, Any]) -> list[str]:
     """A history in 80 columns; under a date, the new item that clearly moved the headline most."""
     from valuation.sections.past import clear_items
 
-    lines = [_LAYOUT.format(*_HEADS).rstrip()]
-    money = next((q["name"] for q in history["quantities"] if q["group"] == "value"), "")
+    worth = next((q for q in history["quantities"] if q["group"] == "value"), None)
+    money = worth["name"] if worth else ""
+    heads = [f"NPV, {worth['unit']}" if worth and head == "NPV" else head for head in _HEADS]
+    lines = [_LAYOUT.format(*heads).rstrip()]
     headline = next(q for q in history["quantities"] if q["name"] == history["headline"])
     for point in history["points"]:
         values, errors = point["values"], point["mcse"]

@@ -6,7 +6,7 @@ import datetime as dt
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,6 +22,7 @@ from valuation.cli.options import (
     force_option,
     jobs_option,
     json_option,
+    kinds_of,
     ledger_of,
     names_in,
     override_option,
@@ -36,6 +37,9 @@ from valuation.cli.options import (
     talk,
     with_options,
 )
+
+if TYPE_CHECKING:
+    from valuation.schema import Kinds
 
 # JupyterLab would ask the network for news and for newer releases of itself.
 LAB_OPTIONS = (
@@ -273,7 +277,7 @@ def evidence(
     from valuation.models import KINDS
 
     if kinds:
-        _list_kinds(as_json)
+        _list_kinds(kinds_of(deal), as_json)
         return
     known = [*KINDS, "context"]
     if kind is not None and kind not in known:
@@ -295,11 +299,9 @@ def evidence(
         )
 
 
-def _list_kinds(as_json: bool) -> None:
-    from valuation.models import KINDS
-
+def _list_kinds(kinds: Kinds, as_json: bool) -> None:
     columns = ("name", "roster", "unit", "meaning")
-    rows = [{column: getattr(kind, column) for column in columns} for kind in KINDS.values()]
+    rows = [{column: getattr(kind, column) for column in columns} for kind in kinds.values()]
     if as_json:
         print_json([{"kind": row.pop("name"), **row} for row in rows])
         return

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
 
+from valuation.currency import currency_of, without
 from valuation.ledger.reading import at, read_table
 from valuation.ledger.tables import CLOCK, MEASURED, SUBJECT, TABLES, Record
 from valuation.schema import Kinds, months_between
@@ -83,6 +84,21 @@ def _check_periods(records: Sequence[Record]) -> list[str]:
         at("financials.csv", r["line"], "period_start is after period_end; swap or correct them")
         for r in records
         if r["period_start"] and r["period_end"] and r["period_start"] > r["period_end"]
+    ]
+
+
+def _check_currency(file: str, records: Sequence[Record], kinds: Kinds) -> list[str]:
+    """Amounts in another currency than that of the deal, which the units of its kinds state."""
+    own = {currency_of(kind.unit) for kind in kinds.values()} - {None}
+    return [
+        at(
+            file,
+            r["line"],
+            f"unit {r['unit']!r} in a deal in {' or '.join(sorted(map(str, own)))}: no exchange rate is made up; "
+            "give the amount in the deal's currency",
+        )
+        for r in records
+        if own and currency_of(r["unit"]) not in (None, *own)
     ]
 
 
@@ -181,9 +197,14 @@ def _check_typed(
     wrong = kind.check(value, sd)
     if wrong:
         problems.append(f"{name}: {wrong}" if ";" in wrong else f"{name}: {wrong}; {kind.meaning}")
-    if unit != (kind.unit or None) and not (unit is None and value is None):
+    # A kind that is not told whose currency it is read in (``bn``) takes any.
+    told = without(unit) if unit and currency_of(kind.unit) is None else unit
+    if told != (kind.unit or None) and not (unit is None and value is None):
         found = "no unit" if unit is None else f"unit {unit!r}"
         remedy = f"write {kind.unit!r}" if kind.unit else "leave it blank"
+        stated, own = currency_of(unit), currency_of(kind.unit)
+        if stated is not None and own is not None and stated != own:
+            remedy = f"the deal is in {own} and no exchange rate is made up: give the amount in {kind.unit!r}"
         problems.append(f"{name} with {found}; {remedy}")
     happened, published = record["event_date"], record["published"]
     if happened and published and happened > published and not kind.ahead:
@@ -321,6 +342,8 @@ def _check_tables(tables: Tables, kinds: Kinds) -> list[str]:
     problems += _check_roles("vendors.csv", tables["vendors"], ["target"])
     problems += _check_roles("entities.csv", tables["entities"], ["acquirer", "target"])
     problems += _check_periods(tables["financials"])
+    for name in ("financials", "questions"):
+        problems += _check_currency(f"{name}.csv", tables[name], kinds)
     ids = {r["id"] for r in tables["evidence"]} if tables["evidence"] else None
     problems += _check_questions(tables["questions"], ids)
     sources = {r["source"] for r in tables["sources"]} if tables["sources"] else None

@@ -5,6 +5,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from types import MappingProxyType
+
+from valuation.currency import unit_in
 from valuation.errors import ModelError
 from valuation.models import (
     adoption,
@@ -36,6 +42,14 @@ MODELS: dict[str, SubModel] = {
 KINDS: dict[str, Kind] = {kind.name: kind for model in MODELS.values() for kind in model.kinds}
 
 
+@cache
+def kinds_in(currency: str) -> Mapping[str, Kind]:
+    """The kinds as rows of a deal in this currency state them: amounts of money in it and in no other."""
+    return MappingProxyType(
+        {name: replace(kind, unit=unit_in(kind.unit, currency)) for name, kind in KINDS.items()}
+    )
+
+
 def closure(names: tuple[str, ...] | None) -> tuple[str, ...]:
     """The named models and all they require, in dependency order; None means every model.
 
@@ -58,4 +72,4 @@ def closure(names: tuple[str, ...] | None) -> tuple[str, ...]:
     return tuple(name for name in MODELS if name in wanted)
 
 
-__all__ = ["KINDS", "MODELS", "closure"]
+__all__ = ["KINDS", "MODELS", "closure", "kinds_in"]

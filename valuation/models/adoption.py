@@ -134,7 +134,7 @@ def _curves(
         parameters["data_spend_growth"][..., None] * growth
     )
     terms = context.deal.services
-    floor = np.where(months <= terms.contract_years * 12, terms.floor_usd_bn_per_year, 0.0)
+    floor = np.where(months <= terms.contract_years * 12, terms.floor_bn_per_year, 0.0)
     promised = ops.minimum(floor + 0.0 * spend, terms.floor_share_of_spend * spend)
     return {
         "adoption_logit": logit,

@@ -1,11 +1,11 @@
 """Revenue of the target, and whether the acquirer writes its stake down.
 
-Run rate in USD bn per year, t in months since the close:
+Run rate in bn of the deal's currency per year, t in months since the close:
 
     before:   R(t) = B exp(g0 (t - t_mid)/12),   B the revenue of the last calendar year before the close
     after:    R(t) = retained + new + purchases
     retained: R(0) (1 - a) Σ_i w_i A_i(t) G(t),  A_i = P(customer i buys at t | its rows), w its share at the close
-    new:      ν s (1 - exp(-h t))/h · G(t),      ν customers a month of s USD bn a year each, leaving at h
+    new:      ν s (1 - exp(-h t))/h · G(t),      ν customers a month of s bn a year each, leaving at h
     G:        growth of what is kept, from rate g that fades to the long-run rate
 
 ``a`` is the acquirer's share of revenue before the close, whose purchases the adoption model
@@ -26,6 +26,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from valuation.currency import BN, BN_PER_YEAR, spelled
 from valuation.errors import LedgerError
 from valuation.models.base import (
     MONTHS_BEFORE,
@@ -55,7 +56,7 @@ REVENUE = Kind(
     model="revenue",
     roster="entities",
     about="target",
-    unit="USD bn",
+    unit=BN,
     meaning="value = revenue of the year that ends at event_date, the last day of a month; sd relative",
     check=_FIGURE,
     density=True,
@@ -65,7 +66,7 @@ RUN_RATE = Kind(
     model="revenue",
     roster="entities",
     about="target",
-    unit="USD bn per year",
+    unit=BN_PER_YEAR,
     meaning="value = annualized revenue at event_date; sd relative",
     check=_FIGURE,
     density=True,
@@ -75,7 +76,7 @@ REVENUE_BOUND = Kind(
     model="revenue",
     roster="entities",
     about="target",
-    unit="USD bn",
+    unit=BN,
     meaning="revenue of the year that ends at event_date was at least value; sd relative",
     check=_FIGURE,
 )
@@ -91,6 +92,11 @@ IMPAIRMENT = Kind(
 )
 
 
+def _customer_size(context: Context) -> str:
+    """The prior of what a new customer spends in a year, named in the deal's currency."""
+    return spelled("new_customer_size_bn", context.deal.currency)
+
+
 def _scalars(context: Context) -> list[str]:
     return [
         "revenue_before",
@@ -98,7 +104,7 @@ def _scalars(context: Context) -> list[str]:
         "acquirer_share_before",
         "growth_retained",
         "growth_long_run",
-        "new_customer_size_usd_bn",
+        _customer_size(context),
         "churn_hazard_enterprise",  # new customers leave like enterprises
         "exit_multiple",
         "liquidity_discount",
@@ -153,7 +159,7 @@ def _curves(
 
 
 def revenue_at_close(context: Context, parameters: Parameters, ops: Ops) -> Array:
-    """Run rate on the day of the close, USD bn per year."""
+    """Run rate on the day of the close, bn per year."""
     return parameters["revenue_before"] * ops.exp(
         parameters["growth_to_close"] * (-middle_of_year_before(context) / 12.0)
     )
@@ -171,12 +177,12 @@ def growth_factor(parameters: Parameters, months: np.ndarray, ops: Ops) -> Array
 def new_revenue(
     context: Context, parameters: Parameters, curves: Curves, months: np.ndarray, ops: Ops
 ) -> Array:
-    """Run rate of customers won after the close, USD bn per year, shape ``(..., month)``."""
+    """Run rate of customers won after the close, bn per year, shape ``(..., month)``."""
     leave = ops.exp(
         ops.log(parameters["churn_hazard_enterprise"])
         - parameters["loading_churn"] * parameters["integration"]
     )[..., None]
-    won = (parameters["new_customer_rate"] * parameters["new_customer_size_usd_bn"])[..., None]
+    won = (parameters["new_customer_rate"] * parameters[_customer_size(context)])[..., None]
     return won * -ops.expm1(-leave * months) / leave * growth_factor(parameters, months, ops)
 
 
@@ -184,7 +190,7 @@ def exit_multiple_path(
     context: Context, parameters: Parameters, at_close: Array, months: np.ndarray, ops: Ops
 ) -> Array:
     """Enterprise value over run rate, gliding from the multiple paid to the exit multiple."""
-    paid = ops.log(context.deal.stake.entry_value_usd_bn / at_close)
+    paid = ops.log(context.deal.stake.entry_value_bn / at_close)
     fade = np.exp(-months / MULTIPLE_FADE_MONTHS)
     leaving = ops.log(parameters["exit_multiple"])
     return ops.exp(leaving[..., None] + (paid - leaving)[..., None] * fade)
@@ -206,7 +212,7 @@ def log_spared(context: Context, parameters: Parameters, stake: Array, ops: Ops)
     place = np.clip(np.round(year_ends(context)).astype(int), 0, context.horizon)
     terms = context.deal.impairment
     value = stake[..., place] / (1.0 - parameters["liquidity_discount"])[..., None]
-    short = (np.log(terms.threshold * terms.carrying_usd_bn) - ops.log(value)) / parameters[
+    short = (np.log(terms.threshold * terms.carrying_bn) - ops.log(value)) / parameters[
         "impairment_spread"
     ][..., None]
     return ops.log1p(-parameters["impairment_recognition"][..., None] * ops.norm_cdf(short))

@@ -7,18 +7,26 @@ everything else, and the share of the answer that is opinion can be computed ins
 
 from __future__ import annotations
 
+from valuation.currency import spelled
 from valuation.models.base import SubModel
 
+# Money without its currency: a deal in EUR has the prior talent_pool_eur_bn.
 NAMES = (
     "uplift_at_frontier",
     "share_due_to_deal",
-    "talent_pool_usd_bn",
-    "denial_usd_bn",
+    "talent_pool_bn",
+    "denial_bn",
     "price_discount",
-    "regulation_cost_usd_bn",
-    "integration_cost_usd_bn",
-    "retention_pay_usd_bn",
+    "regulation_cost_bn",
+    "integration_cost_bn",
+    "retention_pay_bn",
 )
+
+
+def names(currency: str) -> list[str]:
+    """The quantities as a deal in this currency names them."""
+    return [spelled(name, currency) for name in NAMES]
+
 
 MODEL = SubModel(
     name="worth",
@@ -26,7 +34,7 @@ MODEL = SubModel(
     equation=("each quantity ~ its prior; no evidence observes it",),
     requires=(),
     kinds=(),
-    scalars=lambda context: list(NAMES),
+    scalars=lambda context: names(context.deal.currency),
     innovations=lambda context: {},
     curves=lambda context, parameters, curves, bound, ops: {},
     terms=lambda context, rows: [],

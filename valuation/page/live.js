@@ -4,7 +4,7 @@
   const held = document.getElementById("live-data");
   const panel = document.getElementById("live-controls");
   if (!held || !panel) return;
-  const { data, names, strategic, shipped } = JSON.parse(held.textContent);
+  const { data, names, strategic, shipped, currency } = JSON.parse(held.textContent);
   const nodes = data.nodes;
   const STEPS = 65535;
   const at = (id) => document.getElementById(`live-${id}`);
@@ -92,7 +92,7 @@
     return (x < 0 && Number(text) !== 0 ? "\u2212" : "") + text;
   };
   const signed = (x) => (Number(Math.abs(x).toFixed(1)) === 0 ? "0.0" : (x > 0 ? "+" : "") + fixed(x));
-  const money = (x) => `${x < 0 ? "\u2212" : ""}USD ${fixed(Math.abs(x))} bn`;
+  const money = (x) => `${x < 0 ? "\u2212" : ""}${currency} ${fixed(Math.abs(x))} bn`;
   const percent = (p) => `${fixed(100 * p)}%`;
 
   const read = () => {

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
+import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from valuation.currency import CODES, neutral, spelled
 from valuation.errors import ParameterError
 from valuation.params.places import find_root, named_file
 from valuation.params.reading import (
+    Bn,
     Date,
+    Document,
     Fraction,
     KeyPath,
-    LargeUsdBn,
+    LargeBn,
     Listed,
     Months,
     Multiple,
@@ -25,11 +30,11 @@ from valuation.params.reading import (
     Rate,
     Record,
     Text,
-    UsdBn,
     WholeYears,
     Within,
     Years,
     dotted,
+    problem,
     problems_error,
     read_yaml,
     suggestion,
@@ -39,7 +44,8 @@ from valuation.params.settings import Range
 
 Headline = Literal["npv", "npv_financial", "stake_alone", "moic", "irr", "no_impairment"]
 
-Basis = Literal["usd_bn", "revenue", "market", "holding", "book"]
+AMOUNT = "amount"  # the basis that is a fixed sum; a file may name it by its unit, as usd_bn
+Basis = Literal["amount", "revenue", "market", "holding", "book"]
 
 # Kept inside the project: a deal file from elsewhere must not make a run read any file it likes.
 InnerPath = Annotated[
@@ -49,39 +55,50 @@ InnerPath = Annotated[
 Address = Annotated[str, StringConstraints(pattern=r"^https?://[^\s<>\"]+$")]
 
 
-class Outlay(Record):
-    """What the acquirer paid at close, USD bn."""
+def _iso_4217(code: str) -> str:
+    """A currency of ISO 4217, three capitals."""
+    if code not in CODES:
+        near = difflib.get_close_matches(code.upper(), CODES, n=3)
+        guess = f"did you mean {' or '.join(sorted(near))}? " if near else ""
+        raise problem(
+            f"{code[:40]!r} is not a currency of ISO 4217; {guess}write its three capitals, as USD, EUR or JPY"
+        )
+    return code
 
-    equity_usd_bn: UsdBn
-    other_usd_bn: UsdBn
+
+class Outlay(Record):
+    """What the acquirer paid at close, bn of the deal's currency."""
+
+    equity_bn: Bn
+    other_bn: Bn
 
     @property
-    def total_usd_bn(self) -> float:
+    def total_bn(self) -> float:
         """Equity and other consideration together."""
-        return self.equity_usd_bn + self.other_usd_bn
+        return self.equity_bn + self.other_bn
 
 
 class Stake(Record):
     """The share of the target bought, its whole value at entry, and years until it can be sold."""
 
     fraction: Fraction
-    entry_value_usd_bn: LargeUsdBn
+    entry_value_bn: LargeBn
     exit_years: Years
 
 
 class Services(Record):
     """What the acquirer promised to buy from the target, and what it paid for in advance."""
 
-    floor_usd_bn_per_year: UsdBn
+    floor_bn_per_year: Bn
     floor_share_of_spend: Fraction
     contract_years: Years
-    prepaid_usd_bn: UsdBn
+    prepaid_bn: Bn
 
 
 class AcquirerRevenue(Record):
     """The revenue that a better model would lift: a base, its growth, and what is kept of it."""
 
-    base_usd_bn_per_year: LargeUsdBn
+    base_bn_per_year: LargeBn
     base_date: Date
     growth_per_year: Rate
     growth_after_5_years: Rate
@@ -116,7 +133,7 @@ class Frontier(Record):
 class Impairment(Record):
     """The stake's book value, the date to look at, and the fraction of it below which it is cut."""
 
-    carrying_usd_bn: LargeUsdBn
+    carrying_bn: LargeBn
     by: Date
     threshold: Fraction
 
@@ -139,13 +156,16 @@ class Hurdle(Record):
 class Price(Record):
     """What the whole target is taken to be worth in a trade of the stake: ``times`` of a basis.
 
-    ``usd_bn``: a fixed sum. ``revenue``: the target's revenue on that day, in each future.
+    ``amount``: a fixed sum, in a file by its unit (``usd_bn``). ``revenue``: the target's revenue on that day,
+    in each future.
     ``market``: revenue x the multiple of that day, in each future. ``holding``: the same less the
     discount for a stake without votes or market. ``book``: the stake's book value, grossed up.
     """
 
     basis: Basis
-    times: Annotated[float, Within(0, 10_000, "USD bn, or how many times the basis")]
+    times: Annotated[
+        float, Within(0, 10_000, "bn of the deal's currency, or how many times the basis")
+    ]
     premium: Annotated[
         float, Within(-1, 5, "a fraction on top: 0.3 is a premium of 30%, -0.2 a discount of 20%")
     ] = 0.0
@@ -165,7 +185,7 @@ class Option(Record):
     control
         Whether what is owned afterwards can later be sold without the discount for a stake without
         votes or market.
-    cost_usd_bn
+    cost_bn
         Fees and other costs of doing it, paid on the decision date.
     keep
         Part of what is still to come that is kept, by component: 0.5 is half, 1 (as for each one
@@ -179,7 +199,7 @@ class Option(Record):
     stake_after: Fraction | None = None
     price: Price | None = None
     control: bool = False
-    cost_usd_bn: UsdBn = 0.0
+    cost_bn: Bn = 0.0
     keep: dict[str, Annotated[float, Within(0, 10, "part that is kept: 1 is all of it")]] = Field(
         default_factory=dict
     )
@@ -220,7 +240,7 @@ class Disclosure(Record):
         one could have said in any other future.
     chance
         That it comes at all; if it does not, nothing is learned by ``latest``.
-    cost_usd_bn
+    cost_bn
         What it costs to get; 0 for what is published anyway.
     """
 
@@ -232,7 +252,7 @@ class Disclosure(Record):
     latest: Date
     credibility: Literal["A", "B", "C", "D"]
     chance: Fraction = 1.0
-    cost_usd_bn: UsdBn = 0.0
+    cost_bn: Bn = 0.0
     data: Annotated[tuple[Datum, ...], Listed]
 
 
@@ -264,7 +284,7 @@ class Ending(Record):
 class Deal(Record):
     """One acquisition or investment. Nothing about it lives in code.
 
-    Money is USD bn, rates are annual fractions, ``closed`` is month 0 of every path. ``options``
+    Money is bn of ``currency``, rates are annual fractions, ``closed`` is month 0 of every path. ``options``
     and ``disclosures`` move no probability: they say what could be done from ``decision_date`` on
     (left out: from the as-of date on), and which news is awaited.
     """
@@ -279,7 +299,7 @@ class Deal(Record):
     seeds: InnerPath
     priors: InnerPath
     prior_set: Name
-    currency: Literal["USD"]
+    currency: Annotated[str, AfterValidator(_iso_4217)]
     author: Text | None = None  # who answers for the settings; heads every page
     outlay: Outlay
     stake: Stake
@@ -320,15 +340,18 @@ class Deal(Record):
         return self
 
     def _contradictions(self) -> Iterator[tuple[KeyPath, str]]:
-        if self.outlay.total_usd_bn <= 0:
-            yield ("outlay",), "equity and other add up to 0; say what was paid, in USD bn"
+        if self.outlay.total_bn <= 0:
+            yield (
+                ("outlay",),
+                "equity and other add up to 0; say what was paid, in bn of the deal's currency",
+            )
         if self.stake.fraction == 0 and self.components.get("stake", False):
             yield ("stake", "fraction"), "is 0 while components.stake is true; switch it off"
-        if self.services.prepaid_usd_bn > self.outlay.total_usd_bn:
+        if self.services.prepaid_bn > self.outlay.total_bn:
             yield (
-                ("services", "prepaid_usd_bn"),
-                f"{self.services.prepaid_usd_bn:g} is more than the whole outlay of "
-                f"{self.outlay.total_usd_bn:g}; it is a part of it",
+                ("services", "prepaid_bn"),
+                f"{self.services.prepaid_bn:g} is more than the whole outlay of "
+                f"{self.outlay.total_bn:g}; it is a part of it",
             )
         for where, years in (
             (("services", "contract_years"), self.services.contract_years),
@@ -446,6 +469,84 @@ def years_after(day: dt.date, years: int) -> dt.date:
         return day.replace(year=day.year + years, day=28)
 
 
+# Keys whose amount is money; in a file each carries the deal's currency: equity_eur_bn.
+MONEY = frozenset(
+    name
+    for record in (Outlay, Stake, Services, AcquirerRevenue, Impairment, Option, Disclosure)
+    for name in record.model_fields
+    if name.endswith(("_bn", "_bn_per_year"))
+)
+
+
+def deal_of(document: Document) -> Deal:
+    """The deal that a document states; raise :class:`ParameterError` naming every problem."""
+    stated = document.data.get("currency") if isinstance(document.data, Mapping) else None
+    currency = stated if isinstance(stated, str) and stated in CODES else None
+    return validate(Deal, without_currency(document, currency))
+
+
+def without_currency(document: Document, currency: str | None) -> Document:
+    """The document with ``equity_eur_bn`` as ``equity_bn``; a key in another currency is refused.
+
+    ``currency`` is the deal's; None accepts any, where it is not known yet or is no currency itself.
+    """
+    names: dict[KeyPath, KeyPath] = {(): ()}
+    problems: list[str] = []
+    seen: list[str] = []
+
+    def read(data: Any, path: KeyPath) -> Any:
+        if isinstance(data, list | tuple):
+            for index in range(len(data)):
+                names[*path, index] = (*names[path], index)
+            return [read(item, (*path, index)) for index, item in enumerate(data)]
+        if not isinstance(data, Mapping):
+            return data
+        found: dict[Any, Any] = {}
+        for key, value in data.items():
+            name, code = neutral(key) if isinstance(key, str) else (key, None)
+            here = (*path, key)
+            if name not in MONEY:
+                name, code = key, None
+            elif code is not None:
+                seen.append(code)
+            if name in MONEY and currency is not None and code != currency:
+                wrong(here, name, code)
+            names[here] = (*names[path], name)
+            found[name] = _amount(value, here) if name == "basis" else read(value, here)
+        return found
+
+    def wrong(here: KeyPath, name: str, code: str | None) -> None:
+        what = "carries no currency" if code is None else f"is in {code}"
+        remedy = f"write {spelled(name, str(currency))}"
+        if code is not None:
+            remedy += f", in {currency}: no exchange rate is made up"
+        problems.append(document.at(here, f"{what}, and the deal is in {currency}; {remedy}"))
+
+    def _amount(value: Any, here: KeyPath) -> Any:
+        code = value[:-3].upper() if isinstance(value, str) and value[3:] == "_bn" else None
+        if code not in CODES:
+            return value
+        if currency is not None and code != currency:
+            problems.append(
+                document.at(
+                    here,
+                    f"is in {code}, and the deal is in {currency}; write {currency.lower()}_bn",
+                )
+            )
+        return AMOUNT
+
+    data = read(document.data, ())
+    if problems:
+        raise ParameterError(problems)
+    return dataclasses.replace(
+        document,
+        data=data,
+        keys={names.get(path, path): place for path, place in document.keys.items()},
+        values={names.get(path, path): place for path, place in document.values.items()},
+        currency=currency or next(iter(seen), "USD"),
+    )
+
+
 def load_deal(name: str | Path, root: str | Path | None = None) -> Deal:
     """Read a deal by name (a file of ``params/deals``) or path.
 
@@ -455,7 +556,7 @@ def load_deal(name: str | Path, root: str | Path | None = None) -> Deal:
     base = find_root() if root is None else Path(root)
     path = named_file(name, base / "params" / "deals", "deal")
     document = read_yaml(path)
-    deal = validate(Deal, document)
+    deal = deal_of(document)
     if deal.name != path.stem:
         raise ParameterError(
             document.at(

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from valuation.currency import BN, BN_PER_YEAR, currency_of, neutral, spelled, unit_in, without
 from valuation.errors import ParameterError
 from valuation.params.families import FAMILIES, Array, Family, faults, fit_quantiles
 from valuation.params.reading import (
@@ -76,7 +77,7 @@ BY_UNIT: Mapping[str, Domain] = {
     **dict.fromkeys(
         ("per month", "customers per month", "months", "people", "x revenue"), POSITIVE
     ),
-    **dict.fromkeys(("USD bn", "USD bn per year"), NOT_NEGATIVE),
+    **dict.fromkeys((BN, BN_PER_YEAR), NOT_NEGATIVE),
 }
 # What the unit does not tell: scales and spreads on a line, a fraction without a bound.
 BY_NAME: Mapping[str, Domain] = {
@@ -463,15 +464,43 @@ class PriorBook:
         return scaled / scaled.sum()
 
 
-def load_priors(path: str | Path) -> PriorBook:
-    """Read a priors file; raise :class:`ParameterError` naming every problem with its line."""
-    return priors_of(read_yaml(Path(path)))[1]
+def load_priors(path: str | Path, currency: str | None = None) -> PriorBook:
+    """Read a priors file; raise :class:`ParameterError` naming every problem with its line.
+
+    ``currency`` is that of the deal it is for: a prior in another one is refused, as nothing is converted.
+    """
+    document = read_yaml(Path(path))
+    entries, book = priors_of(document)
+    if currency is not None and (
+        problems := [document.at(where, what) for where, what in _foreign(entries, currency)]
+    ):
+        raise ParameterError(problems)
+    return book
 
 
 def priors_of(document: Document) -> tuple[PriorsFile, PriorBook]:
     """As :func:`load_priors`, of a document already read; also what it says word for word."""
     entries = validate(PriorsFile, document)
     return entries, _book(entries, document)
+
+
+def _foreign(entries: PriorsFile, currency: str) -> Iterator[tuple[KeyPath, str]]:
+    """Priors whose name or unit is in another currency than the deal's."""
+    for name, entry in entries.priors.items():
+        plain, code = neutral(name)
+        if code not in (None, currency):
+            yield (
+                ("priors", name),
+                f"is in {code}, and the deal is in {currency}; write {spelled(plain, currency)}, "
+                f"in {currency}: no exchange rate is made up",
+            )
+        code = currency_of(entry.unit)
+        if code not in (None, currency):
+            yield (
+                ("priors", name, "unit"),
+                f"{entry.unit!r} is not the deal's currency; write "
+                f"{unit_in(without(entry.unit), currency)!r}, and the numbers in it",
+            )
 
 
 def checked_prior(name: str, stated: Mapping[str, Any], label: str, unit: str) -> Prior:
@@ -574,7 +603,7 @@ def _prior(
 
 def _domain_fault(prior: Prior) -> str | None:
     """What is wrong with where a prior's values can lie; a uniform or a constant is judged by its ends."""
-    domain = BY_NAME.get(prior.name) or BY_UNIT.get(prior.unit) or REAL
+    domain = BY_NAME.get(prior.name) or BY_UNIT.get(without(prior.unit)) or REAL
     ends: Mapping[str, tuple[float, float]] = {
         "uniform": (prior.parameters.get("lower", 0.0), prior.parameters.get("upper", 0.0)),
         "fixed": (prior.parameters.get("value", 0.0),) * 2,

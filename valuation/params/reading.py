@@ -31,6 +31,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, core_schema
 
+from valuation.currency import spelled
 from valuation.errors import ParameterError
 
 MAX_BYTES = 1_000_000
@@ -67,12 +68,15 @@ class Document:
         dict, list, str, int, float, bool or None, nested.
     keys, values
         1-based ``(line, column)`` of each key and each value; empty for a mapping from no file.
+    currency
+        Of a document whose keys were read without their currency (``equity_bn``): how errors spell them.
     """
 
     name: str
     data: Any
     keys: Mapping[KeyPath, Position] = field(default_factory=dict, repr=False)
     values: Mapping[KeyPath, Position] = field(default_factory=dict, repr=False)
+    currency: str = ""
 
     def at(self, path: KeyPath, what: str) -> str:
         """``file:line:col: key: what``, placed at the nearest key that the text has."""
@@ -81,7 +85,8 @@ class Document:
             known = known[:-1]
         position = self.keys.get(known) or self.values.get(known)
         place = f"{self.name}:{position[0]}:{position[1]}" if position else self.name
-        return ": ".join([place, *([dotted(path)] if path else []), what])
+        said = ": ".join([*([dotted(path)] if path else []), what])
+        return f"{place}: {spelled(said, self.currency) if self.currency else said}"
 
 
 def dotted(path: Iterable[Key]) -> str:
@@ -457,8 +462,8 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 # A list of the file is a tuple in a record, which strict mode would otherwise refuse.
 Listed = Strict(False)
 
-UsdBn = Annotated[float, Within(0, 1000, "USD bn: 14.3 is 14.3 billion dollars")]
-LargeUsdBn = Annotated[float, Within(0, 10_000, "USD bn: 201 is 201 billion dollars")]
+Bn = Annotated[float, Within(0, 1000, "billions of the deal's currency: 14.3 is 14.3 billion")]
+LargeBn = Annotated[float, Within(0, 10_000, "billions of the deal's currency: 201 is 201 billion")]
 Rate = Annotated[
     float, Within(-0.5, 1, "a fraction: 0.10 is ten per cent", open_low=True, open_high=True)
 ]

@@ -19,8 +19,9 @@ from pydantic import (
     model_validator,
 )
 
+from valuation.currency import BN, BN_PER_YEAR, neutral, spelled, unit_in
 from valuation.errors import ParameterError
-from valuation.params.deals import Deal
+from valuation.params.deals import MONEY, Deal, without_currency
 from valuation.params.places import find_root, named_file
 from valuation.params.reading import (
     Date,
@@ -46,15 +47,15 @@ DRIVERS: dict[str, tuple[str, str]] = {
     "stars_retained": ("fraction", "the retained share of the star hires"),
     "founder_in_post": ("0 or 1", "whether the founder is in post"),
     "adoption_share": ("fraction", "the target's share of the acquirer's expert-data spending"),
-    "acquirer_spend": ("USD bn per year", "the acquirer's expert-data spending"),
-    "purchases": ("USD bn per year", "what the acquirer buys from the target"),
-    "revenue_retained": ("USD bn per year", "the target's revenue from customers it had at close"),
-    "revenue_new": ("USD bn per year", "the target's revenue from new customers"),
-    "revenue": ("USD bn per year", "the target's revenue"),
+    "acquirer_spend": (BN_PER_YEAR, "the acquirer's expert-data spending"),
+    "purchases": (BN_PER_YEAR, "what the acquirer buys from the target"),
+    "revenue_retained": (BN_PER_YEAR, "the target's revenue from customers it had at close"),
+    "revenue_new": (BN_PER_YEAR, "the target's revenue from new customers"),
+    "revenue": (BN_PER_YEAR, "the target's revenue"),
     "rivals_active": ("fraction", "the share of rival customers' revenue still bought"),
     "capability_gap": ("index points", "the gap of the acquirer's best model to the frontier"),
     "exit_multiple": ("x revenue", "the multiple of revenue at exit"),
-    "stake_value": ("USD bn", "the value of the stake"),
+    "stake_value": (BN, "the value of the stake"),
     "regulatory_action": ("0 or 1", "whether a formal regulatory action was opened"),
     "impairment": ("0 or 1", "whether the stake has been written down"),
 }
@@ -104,8 +105,8 @@ def _day(day: dt.date) -> str:
     return f"{day.day} {day:%B %Y}"
 
 
-def _amount(driver: str, value: float) -> str:
-    unit = DRIVERS[driver][0]
+def _amount(driver: str, value: float, currency: str) -> str:
+    unit = unit_in(DRIVERS[driver][0], currency)
     if unit == "fraction":
         return f"{100 * value:.4g}%"
     return f"{value:g}" if unit == "0 or 1" else f"{value:g} {unit}"
@@ -153,7 +154,7 @@ class EventCondition(Record):
         assert day is not None  # one of them is given, checked at birth
         return day
 
-    def describe(self) -> str:
+    def describe(self, currency: str) -> str:
         """A sentence: ``The founder leaves before 12 June 2027.``"""
         happens, does_not = EVENTS[self.event]
         what = happens if self.before is not None else does_not
@@ -192,12 +193,12 @@ class DriverCondition(Record):
         """The date it speaks of."""
         return self.at
 
-    def describe(self) -> str:
+    def describe(self, currency: str) -> str:
         """A sentence: ``The target's share of ... is above 50% on 31 December 2027.``"""
         side, level = ("above", self.above) if self.above is not None else ("below", self.below)
         assert level is not None  # one of them is given, checked at birth
         label = _capital(DRIVERS[self.driver][1])
-        return f"{label} is {side} {_amount(self.driver, level)} on {_day(self.at)}."
+        return f"{label} is {side} {_amount(self.driver, level, currency)} on {_day(self.at)}."
 
 
 def _level_faults(driver: str, value: float, key: str) -> Iterator[tuple[KeyPath, str]]:
@@ -263,13 +264,13 @@ class Intervention(Record):
             raise problems_error(problems)
         return self
 
-    def describe(self) -> str:
+    def describe(self, currency: str) -> str:
         """A sentence that says it is an intervention."""
         what = DRIVERS[self.driver][1]
         done = {
-            "set": f"{what} is set to {_amount(self.driver, self.value)}",
+            "set": f"{what} is set to {_amount(self.driver, self.value, currency)}",
             "multiply": f"{what} is multiplied by {self.value:g}",
-            "add": f"{what} is shifted by {self.value:+g} {DRIVERS[self.driver][0]}",
+            "add": f"{what} is shifted by {self.value:+g} {unit_in(DRIVERS[self.driver][0], currency)}",
         }[self.operation]
         return f"From {_day(self.start)} {done} (set, not predicted)."
 
@@ -307,7 +308,10 @@ class Scenario(Record):
 
     def resolve(self, deal: Deal) -> Deal:
         """The deal with this scenario's terms and prior set; :class:`ParameterError` on a clash."""
-        merged = _merged(deal.model_dump(), self.terms)
+        terms = without_currency(
+            Document(f"scenario {self.scenario!r}", {"terms": self.terms}), deal.currency
+        ).data["terms"]
+        merged = _merged(deal.model_dump(), terms)
         if self.prior_set:
             merged["prior_set"] = self.prior_set
         unknown = [
@@ -318,12 +322,14 @@ class Scenario(Record):
         ]
         if unknown:
             raise ParameterError(unknown)
-        where = Document(f"scenario {self.scenario!r} on deal {deal.name!r}", merged)
+        where = Document(
+            f"scenario {self.scenario!r} on deal {deal.name!r}", merged, currency=deal.currency
+        )
         return validate(Deal, where)
 
-    def describe(self) -> list[str]:
-        """One sentence for each condition and each set."""
-        return [part.describe() for part in (*self.conditions, *self.sets)]
+    def describe(self, currency: str) -> list[str]:
+        """One sentence for each condition and each set, amounts in the deal's currency."""
+        return [part.describe(currency) for part in (*self.conditions, *self.sets)]
 
 
 def _merged(base: Any, changes: Any) -> Any:
@@ -340,29 +346,35 @@ def _term_faults(
 ) -> Iterator[tuple[KeyPath, str]]:
     """Unknown keys, and values that the deal's own field would refuse, each at its line."""
     known = [key for key in record.model_fields if record is not Deal or key not in FIXED_TERMS]
+    # Whose currency the terms are in is known when they meet a deal; here it only spells the remedy.
+    code = next((found for key in terms if (found := neutral(str(key))[1])), "USD")
+    known = [spelled(key, code) if key in MONEY else key for key in known]
     for key, value in terms.items():
         here = (*where, key)
+        name = neutral(str(key))[0] if neutral(str(key))[0] in MONEY else str(key)
         if key not in known:
             if record is Deal and key in FIXED_TERMS:
                 yield here, f"a scenario cannot change it; {suggestion('', known, 'known terms')}"
             else:
                 yield here, f"not a known term; {suggestion(str(key), known, 'known terms')}"
             continue
-        field = record.model_fields[str(key)]
+        field = record.model_fields[name]
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             if isinstance(value, Mapping):
                 yield from _term_faults(value, inner, here)
             else:
-                names = ", ".join(inner.model_fields)
+                names = spelled(", ".join(inner.model_fields), code)
                 yield here, f"needs keys and values, not {value!r}; known terms: {names}"
             continue
         kind: Any = Annotated[inner, *field.metadata] if field.metadata else inner
+        plain = without_currency(Document("", value), None).data
         try:
-            TypeAdapter(kind).validate_python(value, strict=None if field.metadata else True)
+            TypeAdapter(kind).validate_python(plain, strict=None if field.metadata else True)
         except ValidationError as error:
-            for path, sentence in error_faults(error, value):
-                yield (*here, *path), sentence
+            for path, sentence in error_faults(error, plain):
+                stated = (spelled(k, code) if isinstance(k, str) else k for k in path)
+                yield (*here, *stated), spelled(sentence, code)
 
 
 def load_scenario(

@@ -225,7 +225,7 @@ def _prior_dataset(prior: Mapping[str, Any], posterior: xr.Dataset) -> xr.Datase
 
 # Modules that a posterior depends on, each a file or a folder. Storage and diagnosis are not among
 # them: a better sentence in a check must not cost a refit.
-SOURCES = ("schema", "ops", "ledger", "params", "models", "posterior/sampling")
+SOURCES = ("currency", "schema", "ops", "ledger", "params", "models", "posterior/sampling")
 DISTRIBUTIONS = ("pymc", "nutpie", "pytensor", "numba", "arviz", "numpy")
 
 

@@ -57,7 +57,8 @@ def _settings(root: Path, deal: str) -> Iterator[Result]:
         return listed(found)
 
     def priors() -> str:
-        book = params.load_priors(root / params.load_deal(deal, root).priors)
+        terms = params.load_deal(deal, root)
+        book = params.load_priors(root / terms.priors, terms.currency)
         return f"{len(book.get())} priors in {len(book.sets())} sets: {listed(book.sets())}"
 
     def credibility() -> str:
@@ -89,15 +90,15 @@ def listed(names: Any) -> str:
 
 def _ledger(root: Path, deal: str, today: dt.date) -> Iterator[Result]:
     from valuation.ledger import check_ledger
-    from valuation.models import KINDS
+    from valuation.models import kinds_in
     from valuation.params import load_deal
 
     try:
-        folder = root / load_deal(deal, root).seeds
+        terms = load_deal(deal, root)
     except ValuationError:
         yield Result("ledger", False, f"not checked: the deal {deal!r} cannot be read")
         return
-    for found in check_ledger(folder, kinds=KINDS, today=today):
+    for found in check_ledger(root / terms.seeds, kinds=kinds_in(terms.currency), today=today):
         yield Result(found.name, found.passed, found.detail)
 
 
@@ -105,17 +106,18 @@ def _record(root: Path, deal: str) -> Iterator[Result]:
     """The register names known events; what was forecast is as it was, and all that was published is there."""
     from valuation import record
     from valuation.ledger import load_ledger
-    from valuation.models import KINDS
+    from valuation.models import kinds_in
     from valuation.params import load_deal, load_gate
     from valuation.questions import questions_of, waiting
 
     name = "questions: every event is one that can be asked"
     try:
-        folder = root / load_deal(deal, root).seeds
+        terms = load_deal(deal, root)
+        folder = root / terms.seeds
     except ValuationError:
         return  # the ledger's check has said so
     try:
-        ledger = load_ledger(folder, kinds=KINDS)
+        ledger = load_ledger(folder, kinds=kinds_in(terms.currency))
         asked = questions_of(ledger.questions)
         answered = sum(q.event is not None for q in asked)
         yield Result(name, True, f"{len(asked)} questions, {answered} of them with an event")
@@ -150,14 +152,14 @@ def _priors_used(root: Path, deal: str) -> Result:
     """Every prior that the models read is there, and none is there for nothing."""
     from valuation import params
     from valuation.ledger import load_ledger
-    from valuation.models import KINDS, closure, joint
+    from valuation.models import closure, joint, kinds_in
 
     name = "every prior is read by a model"
     try:
         terms = params.load_deal(deal, root)
-        book = params.load_priors(root / terms.priors)
+        book = params.load_priors(root / terms.priors, terms.currency)
         context = joint.context_of(
-            load_ledger(root / terms.seeds, kinds=KINDS),
+            load_ledger(root / terms.seeds, kinds=kinds_in(terms.currency)),
             terms,
             book.get(),
             params.load_credibility(root / "params" / "credibility.yaml"),
@@ -176,13 +178,13 @@ def _rows_taken(root: Path, deal: str) -> Result:
     from valuation import params
     from valuation.errors import LedgerError
     from valuation.ledger import load_ledger
-    from valuation.models import KINDS, joint
+    from valuation.models import joint, kinds_in
 
     name = "every scored row can be given to its model"
     try:
         terms = params.load_deal(deal, root)
-        ledger = load_ledger(root / terms.seeds, kinds=KINDS)
-        priors = params.load_priors(root / terms.priors).get()
+        ledger = load_ledger(root / terms.seeds, kinds=kinds_in(terms.currency))
+        priors = params.load_priors(root / terms.priors, terms.currency).get()
         grades = params.load_credibility(root / "params" / "credibility.yaml")
     except ValuationError:
         return Result(name, False, "not checked: a file above cannot be used")

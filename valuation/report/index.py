@@ -41,7 +41,8 @@ def failures(base: Path) -> dict[tuple[str, str], str]:
 
 def comparison(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What the scenario sections need of several results."""
-    return {"scenarios": [{key: r[key] for key in _COMPARED if key in r} for r in results]}
+    rows = [{key: r[key] for key in _COMPARED if key in r} for r in results]
+    return {"deal": results[0]["deal"], "scenarios": rows}
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def _answer(results: Results) -> list[str]:
     from valuation import sections
     from valuation.sections import words
 
-    head, scenario = results["headline"], results["scenario"]
+    head, scenario, bn = results["headline"], results["scenario"], words.bn(results)
     said = sections.headline(results).summary
     mass = f"{head['ci_prob']:.0%}"
     low, high = head.get("opinion_low"), head.get("opinion_high")
@@ -36,10 +36,10 @@ def _answer(results: Results) -> list[str]:
         *_wrapped(said),
         *_wrapped(f"That is: {words.lower_first(head['label'])}."),
         *_wrapped(
-            f"Net present value: {words.npv_money(head, 'npv_median')} in the middle, "
-            f"{mass} between {words.npv_money(head, 'npv_lower')} and "
-            f"{words.npv_money(head, 'npv_upper')}; "
-            f"mean {words.npv_money(head, 'npv_mean')}."
+            f"Net present value: {words.npv_money(head, 'npv_median', bn)} in the middle, "
+            f"{mass} between {words.npv_money(head, 'npv_lower', bn)} and "
+            f"{words.npv_money(head, 'npv_upper', bn)}; "
+            f"mean {words.npv_money(head, 'npv_mean', bn)}."
         ),
     ]
     if low is not None and high is not None:
@@ -73,7 +73,7 @@ def _table(results: Sequence[Results]) -> list[str]:
     def number(head: Results, key: str) -> str:
         return words.fixed(head[key], words.npv_digits(head, key))
 
-    heads = ("scenario", "likely", "pays off", "median NPV", "5% to 95%, USD bn")
+    heads = ("scenario", "likely", "pays off", "median NPV", f"5% to 95%, {words.bn(results[0])}")
     rows = [heads]
     for each in results:
         scenario, head = each["scenario"], each["headline"]

@@ -21,11 +21,12 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
+from valuation.currency import CODES
 from valuation.errors import ParameterError, ValuationError
 from valuation.ledger import load_ledger
 from valuation.ledger.sealing import seal
 from valuation.ledger.tables import TABLES
-from valuation.models import KINDS, closure, joint
+from valuation.models import closure, joint, kinds_in
 from valuation.params import HOUSE, load_credibility, load_deal, load_priors
 from valuation.params.deals import years_after
 
@@ -43,7 +44,7 @@ MOVERS = """\
 """  # read where somebody besides the first is named
 POOLED = "Other customers"
 EXIT_YEARS, TESTS = 7, 3  # as in the template: years until the stake is looked at; annual tests
-WHOLE_MOST_USD_BN = 10_000.0  # as in a deal file
+WHOLE_MOST_BN = 10_000.0  # as in a deal file
 FIRST_YEAR = 1900  # of a close: an earlier year is a slip of the pen
 MULTIPLE_GUESSED = 8.0  # value over revenue where no revenue is given
 CLASSES = ("base_rates", "reference_deals")  # facts about other deals, shared by all deals
@@ -57,8 +58,8 @@ class Answers:
     ----------
     name
         Of its files: ``[a-z0-9][a-z0-9._-]{0,63}``.
-    price_usd_bn, stake
-        What was paid, and for what fraction of the target.
+    price_bn, stake
+        What was paid, in bn of ``currency``, and for what fraction of the target.
     closed
         Day of the close, not after today.
     people
@@ -67,20 +68,23 @@ class Answers:
         How many others came along, at least two.
     customers
         Share of the target's revenue by name; what is left belongs to customers without a name.
-    revenue_usd_bn
+    revenue_bn
         The target's in the calendar year before the close; None: guessed from the price.
+    currency
+        Of every amount: a code of ISO 4217.
     """
 
     name: str
     acquirer: str
     target: str
-    price_usd_bn: float
+    price_bn: float
     closed: dt.date
     stake: float = 1.0
     people: tuple[str, ...] = ("Ann Example",)
     staff: int = 50
     customers: Mapping[str, float] = field(default_factory=dict)
-    revenue_usd_bn: float | None = None
+    revenue_bn: float | None = None
+    currency: str = "USD"
 
     def __post_init__(self) -> None:
         if problems := list(self._problems()):
@@ -106,14 +110,16 @@ class Answers:
             yield "people: name at least the one person that the deal hinges on"
         if len({*self.people, STAFF}) < len(self.people) + 1:
             yield "people: somebody is named twice; name each once"
-        if not 0.001 <= self.price_usd_bn <= 1000:
-            yield f"price {self.price_usd_bn:g}: is in USD bn, from 0.001 to 1000; check the unit"
+        if self.currency not in CODES:
+            yield f"currency {self.currency[:40]!r}: is none of ISO 4217; write its three capitals, as USD, EUR or JPY"
+        if not 0.001 <= self.price_bn <= 1000:
+            yield f"price {self.price_bn:g}: is in {self.currency} bn, from 0.001 to 1000; check the unit"
         if not 0 < self.stake <= 1:
             yield f"stake {self.stake:g}: is a fraction above 0 and at most 1; 0.49 is 49 per cent"
-        elif self.price_usd_bn / self.stake > WHOLE_MOST_USD_BN:
+        elif self.price_bn / self.stake > WHOLE_MOST_BN:
             yield (
-                f"stake {self.stake:g}: at a price of USD {self.price_usd_bn:g} bn the whole would be worth "
-                f"{self.price_usd_bn / self.stake:.3g} bn, above {WHOLE_MOST_USD_BN:g}; check both"
+                f"stake {self.stake:g}: at a price of {self.currency} {self.price_bn:g} bn the whole would be worth "
+                f"{self.price_bn / self.stake:.3g} bn, above {WHOLE_MOST_BN:g}; check both"
             )
         if not 2 <= self.staff <= 1_000_000:
             yield f"staff {self.staff}: how many came along besides those named, at least 2"
@@ -125,15 +131,15 @@ class Answers:
             yield f"customers: each has a share above 0 and at most 1, and none is called {POOLED!r}"
         elif sum(self.customers.values()) > 1 + 1e-9:
             yield f"customers: their shares add up to {sum(self.customers.values()):g}, above 1"
-        if self.revenue_usd_bn is not None and not 0.0001 <= self.revenue_usd_bn <= 1000:
-            yield f"revenue {self.revenue_usd_bn:g}: is in USD bn a year, from 0.0001 to 1000"
+        if self.revenue_bn is not None and not 0.0001 <= self.revenue_bn <= 1000:
+            yield f"revenue {self.revenue_bn:g}: is in {self.currency} bn a year, from 0.0001 to 1000"
 
     @property
     def revenue(self) -> float:
-        """Revenue before the close, USD bn, guessed where it was not given."""
-        if self.revenue_usd_bn is not None:
-            return self.revenue_usd_bn
-        return self.price_usd_bn / self.stake / MULTIPLE_GUESSED
+        """Revenue before the close, bn, guessed where it was not given."""
+        if self.revenue_bn is not None:
+            return self.revenue_bn
+        return self.price_bn / self.stake / MULTIPLE_GUESSED
 
 
 @dataclass(frozen=True)
@@ -167,7 +173,7 @@ def create(answers: Answers, root: Path) -> Made:
             path = stage / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8", newline="\n")
-        seal(stage / "seeds" / answers.name, kinds=KINDS)
+        seal(stage / "seeds" / answers.name, kinds=kinds_in(answers.currency))
         _check(answers.name, stage, root)
         _move(
             [  # the deal's own file last: without it there is no deal
@@ -205,8 +211,8 @@ def _check(name: str, stage: Path, root: Path) -> None:
     """What was written can be read, and has a prior for all that the models ask for."""
     try:
         deal = load_deal(name, stage)
-        book = load_priors(stage / deal.priors)
-        ledger = load_ledger(stage / deal.seeds, kinds=KINDS)
+        book = load_priors(stage / deal.priors, deal.currency)
+        ledger = load_ledger(stage / deal.seeds, kinds=kinds_in(deal.currency))
         grades = load_credibility(root / "params" / "credibility.yaml")
         context = joint.context_of(ledger, deal, book.get(HOUSE), grades)
         for prior in joint.scalars(context, closure(None)):
@@ -236,10 +242,10 @@ def _filled(template: str, words: Mapping[str, str]) -> str:
 
 
 def _words(answers: Answers) -> dict[str, str]:
-    price, revenue = answers.price_usd_bn, answers.revenue
+    price, revenue = answers.price_bn, answers.revenue
     multiple = price / answers.stake / revenue
-    told = answers.revenue_usd_bn is not None
-    title = f"{_possessive(answers.acquirer)} USD {price:g} bn for {_part(answers)}"
+    told = answers.revenue_bn is not None
+    title = f"{_possessive(answers.acquirer)} {answers.currency} {price:g} bn for {_part(answers)}"
     return {
         "name": answers.name,
         "title": title,
@@ -251,6 +257,8 @@ def _words(answers: Answers) -> dict[str, str]:
         "today": dt.date.today().isoformat(),
         "seeds": f"seeds/{answers.name}",
         "priors": f"params/priors/{answers.name}.yaml",
+        "currency": answers.currency,
+        "code": answers.currency.lower(),
         "price": f"{price:g}",
         "stake": f"{answers.stake:g}",
         "entry_value": f"{price / answers.stake:.6g}",
@@ -322,7 +330,7 @@ def _tables(answers: Answers, root: Path) -> dict[str, list[Mapping[str, object]
         "id": "A001",
         "event_date": closed,
         "published": closed,
-        "claim": f"{answers.acquirer} buys {_part(answers)} for USD {answers.price_usd_bn:g} bn.",
+        "claim": f"{answers.acquirer} buys {_part(answers)} for {answers.currency} {answers.price_bn:g} bn.",
         "source": "announcement",
         "root": "closing",
         "credibility": "A",

@@ -74,6 +74,7 @@ def _card(name: str, value: str, note: str) -> Html:
 
 
 def _cards(results: Results) -> Html:
+    bn = words.bn(results)
     head = results["headline"]
     chance, error = head["probability"], head["mcse"]
     low, high = head["opinion_low"], head["opinion_high"]
@@ -93,11 +94,11 @@ def _cards(results: Results) -> Html:
         ),
         _card(
             "Median net present value",
-            words.npv_money(head, "npv_median"),
+            words.npv_money(head, "npv_median", bn),
             "half of the futures are worse",
         ),
         _card(
-            f"{head['ci_prob']:.0%} interval, USD bn",
+            f"{head['ci_prob']:.0%} interval, {bn}",
             f"{ends[0]} to {ends[1]}",
             f"{(1 - head['ci_prob']) / 2:.0%} lie below, {(1 - head['ci_prob']) / 2:.0%} above",
         ),
@@ -161,14 +162,15 @@ def _ending(results: Results) -> Html:
 
 
 def _dots_figure(results: Results) -> Html:
+    bn = words.bn(results)
     dots = get(results, "npv_dots")
     head = results["headline"]
     above = sum(1 for value in dots if value > 0)
     quantiles = np.quantile(np.asarray(dots, float), np.arange(0.05, 1.0, 0.10))
     reading = (
         f"Each dot is one of {len(dots)} equally likely futures. {above} end above zero. Half end "
-        f"below {words.npv_money(head, 'npv_median')}; {head['ci_prob']:.0%} lie from "
-        f"{words.npv_range(head)}."
+        f"below {words.npv_money(head, 'npv_median', bn)}; {head['ci_prob']:.0%} lie from "
+        f"{words.npv_range(head, bn)}."
     )
     rows = [
         (f"{share:.0%}", words.fixed(float(value), 1))
@@ -176,10 +178,10 @@ def _dots_figure(results: Results) -> Html:
     ]
     return figure(
         "figure-dots",
-        lambda ax: plots.quantile_dots(ax, dots, unit="USD bn"),
+        lambda ax: plots.quantile_dots(ax, dots, unit=bn),
         title="100 equally likely futures by net present value",
         reading=reading,
-        heads=columns("Share of futures below", "Net present value, USD bn", numeric=[1]),
+        heads=columns("Share of futures below", f"Net present value, {bn}", numeric=[1]),
         rows=rows,
         width=560,
         height=330,
@@ -189,14 +191,15 @@ def _dots_figure(results: Results) -> Html:
 
 def main_drivers(results: Results, count: int = 3) -> list[str]:
     """One sentence for each of the drivers that move the mean most."""
+    bn = words.bn(results)
     said = []
     for row in list(get(results, "tornado"))[:count]:
         digits = words.bar_digits(row, results["headline"])
         low, high = (words.quantity(row[key], row["unit"]) for key in ("low_value", "high_value"))
         said.append(
-            f"{row['label']}: mean value {words.money(row['npv_low'], digits)} where it is low "
+            f"{row['label']}: mean value {words.money(bn, row['npv_low'], digits)} where it is low "
             f"({low}), "
-            f"{words.money(row['npv_high'], digits)} where it is high ({high})."
+            f"{words.money(bn, row['npv_high'], digits)} where it is high ({high})."
         )
     return said
 
@@ -349,6 +352,7 @@ def definitions(results: Results) -> Section:
 
 def npv(results: Results) -> Section:
     """The whole distribution of net present value."""
+    bn = words.bn(results)
     head = get(results, "headline")
     dots = np.sort(np.asarray(get(results, "npv_dots"), float))
     count = len(dots)
@@ -360,8 +364,8 @@ def npv(results: Results) -> Section:
     skewed = head["npv_mean"] > head["npv_median"] + 0.1 * (head["npv_upper"] - head["npv_lower"])
     reading = (
         "The chance of ending at least this well. The mean is "
-        f"{words.npv_money(head, 'npv_mean')}, "
-        f"the median {words.npv_money(head, 'npv_median')}"
+        f"{words.npv_money(head, 'npv_mean', bn)}, "
+        f"the median {words.npv_money(head, 'npv_median', bn)}"
         + (": a few very good futures pull the mean up." if skewed else ".")
     )
     digits = words.npv_digits(head, "npv_lower")
@@ -371,13 +375,13 @@ def npv(results: Results) -> Section:
             ax,
             at,
             chance,
-            x_label="Net present value, USD bn",
+            x_label=f"Net present value, {bn}",
             y_label="Chance of at least this much",
             marks=[(0.0, "breaks even")] if low < 0 < high else [],
         ),
         title="Chance of at least a given net present value",
         reading=reading,
-        heads=columns("Share of futures below", "Net present value, USD bn", numeric=[1]),
+        heads=columns("Share of futures below", f"Net present value, {bn}", numeric=[1]),
         rows=[(f"{q:.0%}", words.fixed(v, digits)) for q, v in sorted(quantiles.items())],
         height=300,
         narrow_height=270,

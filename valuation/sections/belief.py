@@ -43,19 +43,20 @@ def opinion(results: Results) -> Section:
     else:
         parts += [
             tag("h3", "The priors alone, and with the evidence"),
-            _prior_only(said["prior_only"]),
+            _prior_only(said["prior_only"], words.bn(results)),
             tag("h3", "If priors or rows were taken less, or more, seriously"),
             _scaling(said["scaling"]),
             tag("h3", "What one prior would have to be"),
             _break_even(said["break_even_priors"], float(said["target"])),
             tag("h3", "Without one row"),
-            _influence(said["influence"]),
+            _influence(said["influence"], words.bn(results)),
         ]
     return section("opinion", "How much of this is opinion", *parts, summary=reading)
 
 
 def _sets(results: Results, said: Mapping[str, Any]) -> tuple[Html, str]:
     """The prior sets side by side, and all of them as one."""
+    bn = words.bn(results)
     rows, pool = list(get(results, "prior_sets")), said["pooled"]
     chances = [float(row["probability"]) for row in rows]
     texts = [words.percent(row["probability"], row["mcse"]) for row in rows]
@@ -85,7 +86,7 @@ def _sets(results: Results, said: Mapping[str, Any]) -> tuple[Html, str]:
             "Weight",
             "Chance",
             "Simulation error",
-            "Mean NPV, USD bn",
+            f"Mean NPV, {bn}",
             "Effective draws",
             "Pareto k",
             "How",
@@ -122,7 +123,7 @@ def _sets(results: Results, said: Mapping[str, Any]) -> tuple[Html, str]:
     return drawing, reading
 
 
-def _prior_only(said: Mapping[str, Any]) -> Html:
+def _prior_only(said: Mapping[str, Any], bn: str) -> Html:
     def row(name: str, told: Mapping[str, Any]) -> tuple[str, ...]:
         digits = words.decimals(told["npv_mcse"], most=1)
         return (
@@ -143,7 +144,7 @@ def _prior_only(said: Mapping[str, Any]) -> Html:
                     "From",
                     "Chance",
                     "Simulation error",
-                    "Mean NPV, USD bn",
+                    f"Mean NPV, {bn}",
                     "Median NPV",
                     "90% interval",
                     numeric=[1, 2, 3, 4, 5],
@@ -280,7 +281,7 @@ def _break_even(said: Mapping[str, Any], target: float) -> Html:
     return _folded(said, "Priors", heads, row)
 
 
-def _influence(said: Mapping[str, Any]) -> Html:
+def _influence(said: Mapping[str, Any], bn: str) -> Html:
     def row(told: Mapping[str, Any]) -> tuple[str, ...]:
         sound = not told["why"]
         return (
@@ -297,7 +298,7 @@ def _influence(said: Mapping[str, Any]) -> Html:
         "Claim",
         "Change of the chance",
         "Simulation error",
-        "Change of mean NPV, USD bn",
+        f"Change of mean NPV, {bn}",
         "Pareto k",
         numeric=[2, 3, 4, 5],
     )

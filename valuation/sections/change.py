@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from valuation import plots
+from valuation.currency import currency_of
 from valuation.sections import words
 from valuation.sections.parts import get
 
@@ -41,8 +42,8 @@ def level(value: float, unit: str, error: float, *, named: bool = True) -> str:
         return f"{words.fixed(100 * value, digits)}%"
     if not named:
         return words.fixed(value, digits)
-    if unit.startswith("USD bn"):
-        return f"{words.money(value, digits)}{unit.removeprefix('USD bn')}"
+    if currency_of(unit):
+        return words.money(unit, value, digits)
     return f"{words.fixed(value, digits)} {unit}".strip()
 
 

@@ -57,6 +57,7 @@ def _alike(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> bool:
 
 def scenario_figure(comparison: Comparison) -> Section:
     """Median, interval and chance of each scenario."""
+    bn = words.bn(comparison)
     rows = list(get(comparison, "scenarios"))
     heads = [row["headline"] for row in rows]
     ranked = sorted(rows, key=lambda row: -row["headline"]["probability"])
@@ -78,11 +79,11 @@ def scenario_figure(comparison: Comparison) -> Section:
             [float(head["npv_median"]) for head in heads],
             [float(head["npv_upper"]) for head in heads],
             notes=[f"{head['natural']} pay off" for head in heads],
-            x_label=f"Net present value, USD bn: median and {mass} interval",
+            x_label=f"Net present value, {bn}: median and {mass} interval",
         ),
         title="Net present value by scenario",
         reading=reading,
-        heads=columns("Scenario", "Chance", "Median, USD bn", "5%", "95%", numeric=[1, 2, 3, 4]),
+        heads=columns("Scenario", "Chance", f"Median, {bn}", "5%", "95%", numeric=[1, 2, 3, 4]),
         rows=[
             (
                 title,
@@ -107,6 +108,7 @@ def scenario_table(
 
     ``addresses`` links scenarios to their pages, by name; relative file names are allowed.
     """
+    bn = words.bn(comparison)
     rows = list(get(comparison, "scenarios"))
     supposed = [row for row in rows if row["scenario"].get("conditions")]
     summary = (
@@ -131,8 +133,8 @@ def scenario_table(
                     else [head["natural"]]
                 ),
                 words.points(head["mcse"]),
-                words.npv_money(head, "npv_median"),
-                words.npv_money(head, "npv_mean"),
+                words.npv_money(head, "npv_median", bn),
+                words.npv_money(head, "npv_mean", bn),
             )
         )
     body = table(
@@ -203,6 +205,7 @@ def definitions_table(comparison: Comparison) -> Section:
 
 def components_table(comparison: Comparison) -> Section:
     """Mean present value by component under every scenario."""
+    bn = words.bn(comparison)
     rows = list(get(comparison, "scenarios"))
     names = {c["component"]: c["label"] for row in rows for c in row["components"]}
     lines = []
@@ -215,9 +218,9 @@ def components_table(comparison: Comparison) -> Section:
                 words.fixed(sum(means.values()), 1),
             )
         )
-    summary = f"Mean present value of {len(names)} components, USD bn."
+    summary = f"Mean present value of {len(names)} components, {bn}."
     body = table(
-        "Mean present value by scenario and component, USD bn",
+        f"Mean present value by scenario and component, {bn}",
         columns("Scenario", *names.values(), "Sum", numeric=range(1, 2 + len(names))),
         lines,
     )

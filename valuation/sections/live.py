@@ -15,6 +15,7 @@ DATA_ID = "live-data"
 
 def live(results: Results) -> Section:
     """Discount rates, hurdle, exit multiple, strategic value and the weight of prior sets, moved in the page."""
+    bn = words.bn(results)
     data, head = get(results, "live"), get(results, "headline")
     if data is None:
         said = "The deal's rates lie beyond those between which a page can tell values: change its file."
@@ -22,6 +23,7 @@ def live(results: Results) -> Section:
     chance = next(d for d in get(results, "definitions") if d["definition"] == "npv")
     told = {
         "data": data,
+        "currency": words.currency(results),
         "names": {part["component"]: part["label"] for part in get(results, "components")},
         "strategic": [p["component"] for p in results["components"] if p["strategic"]],
         "shipped": {
@@ -35,7 +37,7 @@ def live(results: Results) -> Section:
     summary = (
         f"At the shipped terms the net present value is above 0 in "
         f"{words.percent(float(chance['probability']), float(chance['mcse']))} of draws, with a median of "
-        f"{words.money(float(head['npv_median']), 1)}."
+        f"{words.money(bn, float(head['npv_median']), 1)}."
     )
     body = [
         paragraph(
@@ -129,6 +131,7 @@ def _group(legend: str, held: Sequence[Html]) -> Html:
 
 def _bars(results: Results) -> Html:
     """Mean present value by component, a row each; the script moves numbers and bars."""
+    bn = words.bn(results)
     parts = list(get(results, "components"))
     rows = [
         (
@@ -149,8 +152,8 @@ def _bars(results: Results) -> Html:
         for name, label, mean in rows
     ]
     return Html(
-        '<table class="vl-livetable" id="live-parts"><caption>Mean present value by component, USD bn</caption>'
-        '<thead><tr><th scope="col">Component</th><th scope="col" class="vl-number">USD bn</th>'
+        f'<table class="vl-livetable" id="live-parts"><caption>Mean present value by component, {esc(bn)}</caption>'
+        f'<thead><tr><th scope="col">Component</th><th scope="col" class="vl-number">{esc(bn)}</th>'
         '<th scope="col" class="vl-barcell" aria-hidden="true"></th></tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table>"
     )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from valuation import plots
+from valuation.currency import BN, BN_PER_YEAR, without
 from valuation.errors import RunError
 from valuation.schema import INDICATOR
 from valuation.sections import words
@@ -30,6 +31,7 @@ Results = Mapping[str, Any]
 
 def waterfall(results: Results) -> Section:
     """Mean present value by component; financial parts first, then what no market prices."""
+    bn = words.bn(results)
     parts = list(get(results, "components"))
     head = get(results, "headline")
     hard = [part for part in parts if not part["strategic"]]
@@ -38,7 +40,7 @@ def waterfall(results: Results) -> Section:
     total = hard_sum + sum(float(part["mean"]) for part in soft)
     if abs(total - float(head["npv_mean"])) > 0.01 + 1e-3 * abs(total):
         raise RunError(
-            f"components sum to {total:.3f} USD bn but the mean net present value is "
+            f"components sum to {total:.3f} {bn} but the mean net present value is "
             f"{head['npv_mean']:.3f}; they must come from the same draws"
         )
     labels = [part["label"] for part in hard]
@@ -57,16 +59,16 @@ def waterfall(results: Results) -> Section:
     best = max(parts, key=lambda part: part["mean"])
     reading = (
         "Means add up, medians do not. Financial parts alone come to "
-        f"{words.money(hard_sum, digits)}; "
-        f"with strategic value the mean is {words.money(total, digits)}. The largest gain is "
-        f"{words.lower_first(best['label'])}, {words.money(best['mean'])}."
+        f"{words.money(bn, hard_sum, digits)}; "
+        f"with strategic value the mean is {words.money(bn, total, digits)}. The largest gain is "
+        f"{words.lower_first(best['label'])}, {words.money(bn, best['mean'])}."
     )
     drawing = figure(
         "figure-waterfall",
-        lambda ax: plots.waterfall(ax, labels, means, unit="USD bn", totals=totals),
+        lambda ax: plots.waterfall(ax, labels, means, unit=bn, totals=totals),
         title="Mean present value by component",
         reading=reading,
-        heads=columns("Component", "Kind", "Mean, USD bn", "5%", "95%", numeric=[2, 3, 4]),
+        heads=columns("Component", "Kind", f"Mean, {bn}", "5%", "95%", numeric=[2, 3, 4]),
         rows=[
             (
                 part["label"],
@@ -267,15 +269,16 @@ def _crossing(x: Sequence[float], chance: Sequence[float], level: float = 0.5) -
 
 def price(results: Results) -> Section:
     """The chance against the price that might have been paid."""
+    bn = words.bn(results)
     rows = list(get(results, "price"))
     deal, head = results["deal"], get(results, "headline")
-    paid = float(deal["outlay_usd_bn"])
-    at = [float(row["price_usd_bn"]) for row in rows]
+    paid = float(words.amount(deal, "outlay_bn"))
+    at = [float(words.amount(row, "price_bn")) for row in rows]
     chance = [float(row["probability"]) for row in rows]
     even = _crossing(at, chance)
     here = words.percent(float(np.interp(paid, at, chance)), head["mcse"])
-    reading = f"At the price paid, {words.money(paid)}, the chance is {here}. " + (
-        f"It would be even at about {words.money(even, 0 if even > 10 else 1)}."
+    reading = f"At the price paid, {words.money(bn, paid)}, the chance is {here}. " + (
+        f"It would be even at about {words.money(bn, even, 0 if even > 10 else 1)}."
         if even is not None
         else "No price shown here makes it even."
     )
@@ -285,12 +288,12 @@ def price(results: Results) -> Section:
             ax,
             at,
             chance,
-            x_label="Total outlay, USD bn",
+            x_label=f"Total outlay, {bn}",
             marks=[(paid, "paid")] if at[0] <= paid <= at[-1] else [],
         ),
         title="Chance of paying off against the price",
         reading=reading,
-        heads=columns("Outlay, USD bn", "Chance", numeric=[0, 1]),
+        heads=columns(f"Outlay, {bn}", "Chance", numeric=[0, 1]),
         rows=[(words.fixed(p, 1), words.percent(c)) for p, c in zip(at, chance, strict=True)],
         height=290,
         half=True,
@@ -300,6 +303,7 @@ def price(results: Results) -> Section:
 
 def hurdle(results: Results) -> Section:
     """The chance against the rate that money is asked to earn."""
+    bn = words.bn(results)
     rows = list(get(results, "hurdle"))
     deal, head = results["deal"], get(results, "headline")
     rates = [float(row["rate"]) for row in rows]
@@ -334,7 +338,7 @@ def hurdle(results: Results) -> Section:
         ),
         title="Chance of paying off against the discount rate",
         reading=reading,
-        heads=columns("Rate a year", "Chance", "Mean NPV, USD bn", numeric=[0, 1, 2]),
+        heads=columns("Rate a year", "Chance", f"Mean NPV, {bn}", numeric=[0, 1, 2]),
         rows=[
             (
                 words.quantity(row["rate"], "fraction"),
@@ -351,6 +355,7 @@ def hurdle(results: Results) -> Section:
 
 def tornado(results: Results) -> Section:
     """How far the mean moves when each driver is low or high, from the existing draws."""
+    bn = words.bn(results)
     rows = list(get(results, "tornado"))
     head = get(results, "headline")
     rows.sort(key=lambda row: -abs(row["npv_high"] - row["npv_low"]))
@@ -358,12 +363,12 @@ def tornado(results: Results) -> Section:
     digits = words.bar_digits(top, head)
     reading = (
         f"“{words.upper_first(top['label'])}” moves the mean most: "
-        f"{words.money(top['npv_low'], digits)} where it is "
+        f"{words.money(bn, top['npv_low'], digits)} where it is "
         f"low ({words.quantity(top['low_value'], top['unit'])}), "
-        f"{words.money(top['npv_high'], digits)} where "
+        f"{words.money(bn, top['npv_high'], digits)} where "
         f"it is high ({words.quantity(top['high_value'], top['unit'])}). Low: 1 in 10 futures have "
         "the driver below that value; high: 1 in 10 above. The centre line is the mean "
-        f"over all futures, {words.npv_money(head, 'npv_mean')}."
+        f"over all futures, {words.npv_money(head, 'npv_mean', bn)}."
     )
     labels = [row["label"] for row in rows]
     drawing = figure(
@@ -374,7 +379,7 @@ def tornado(results: Results) -> Section:
             [float(row["npv_low"]) for row in rows],
             [float(row["npv_high"]) for row in rows],
             centre=float(head["npv_mean"]),
-            unit="USD bn",
+            unit=bn,
             low_notes=[_short(row["low_value"], row["unit"]) for row in rows],
             high_notes=[_short(row["high_value"], row["unit"]) for row in rows],
         ),
@@ -384,8 +389,8 @@ def tornado(results: Results) -> Section:
             "Driver",
             "Low (1 in 10 below)",
             "High (1 in 10 above)",
-            "Mean NPV at low, USD bn",
-            "Mean NPV at high, USD bn",
+            f"Mean NPV at low, {bn}",
+            f"Mean NPV at high, {bn}",
             numeric=[1, 2, 3, 4],
         ),
         rows=[
@@ -405,8 +410,8 @@ def tornado(results: Results) -> Section:
 
 
 _UNITS = {
-    "USD bn per year": "bn/yr",
-    "USD bn": "bn",
+    BN_PER_YEAR: "bn/yr",
+    BN: "bn",
     "x revenue": "× rev.",
     "index points": "pts",
 }
@@ -414,9 +419,8 @@ _UNITS = {
 
 def _short(value: float, unit: str) -> str:
     """A driver's value as it fits beside a bar, its unit abbreviated."""
-    if unit not in _UNITS:
-        return words.quantity(value, unit)
-    return f"{words.quantity(value, '')} {_UNITS[unit]}"
+    short = _UNITS.get(without(unit))
+    return f"{words.quantity(value, '')} {short}" if short else words.quantity(value, unit)
 
 
 def break_even(results: Results) -> Section:

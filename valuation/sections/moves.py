@@ -34,12 +34,16 @@ def exploration(results: Results) -> Section:
     every = table(
         "Priors, those that the value hangs on most first", columns("Prior", "Name"), rows
     )
-    body = [paragraph(summary, "vl-lead"), answer_table(stands), details("Every prior", every)]
+    body = [
+        paragraph(summary, "vl-lead"),
+        answer_table(stands, unit=words.bn(results)),
+        details("Every prior", every),
+    ]
     return section("exploration", "Where it stands", *body, summary=summary)
 
 
-def moved_answer(now: Results, stands: Results) -> Html:
-    """The answer after some moves in words and numbers, against the one as it stands."""
+def moved_answer(now: Results, stands: Results, *, unit: str) -> Html:
+    """The answer after some moves in words and numbers, against the one as it stands; money in ``unit``."""
     moved = [tag("li", words.sentence(words.spell_dates(told))) for told in now["moved"]]
     what = tag("ul", *moved, class_="vl-notes") if moved else paragraph("Nothing is moved.")
     if now["why"]:
@@ -47,7 +51,7 @@ def moved_answer(now: Results, stands: Results) -> Html:
             f"No answer: {now['why']}. Move less, or write it into the settings and sample again.",
             "vl-warning",
         )
-        return join([lead, what, answer_table(stands)])
+        return join([lead, what, answer_table(stands, unit=unit)])
     said = f"Pays off in {words.percent(now['probability'], now['mcse'])} of futures"
     change = now["probability"] - stands["probability"]
     # Both answers share their draws, so that this error is an upper bound.
@@ -60,11 +64,11 @@ def moved_answer(now: Results, stands: Results) -> Html:
     )
     if now["condition"] < 1.0:
         said += f" What is asked for happens in {words.percent(now['condition'])} of all futures."
-    return join([paragraph(said, "vl-lead"), what, answer_table(stands, now)])
+    return join([paragraph(said, "vl-lead"), what, answer_table(stands, now, unit=unit)])
 
 
-def answer_table(stands: Results, now: Results | None = None) -> Html:
-    """Chance and value as they stand and, if given, as moved."""
+def answer_table(stands: Results, now: Results | None = None, *, unit: str) -> Html:
+    """Chance and value as they stand and, if given, as moved; money in ``unit``, as ``EUR bn``."""
 
     def money(told: Results, key: str) -> str:
         return words.signed(told[key], words.decimals(told["npv_mcse"]))
@@ -74,10 +78,10 @@ def answer_table(stands: Results, now: Results | None = None) -> Html:
 
     rows = [
         row("Pays off, of all futures", lambda a: words.percent(a["probability"], a["mcse"])),
-        row("Net present value, mean, USD bn", lambda a: money(a, "npv_mean")),
-        row("Net present value, median, USD bn", lambda a: money(a, "npv_median")),
+        row(f"Net present value, mean, {unit}", lambda a: money(a, "npv_mean")),
+        row(f"Net present value, median, {unit}", lambda a: money(a, "npv_median")),
         row(
-            "Central 90% of futures, USD bn",
+            f"Central 90% of futures, {unit}",
             lambda a: f"{money(a, 'npv_lower')} to {money(a, 'npv_upper')}",
         ),
         row("Draws that it rests on", lambda a: words.fixed(a["effective_draws"], 0)),

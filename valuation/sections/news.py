@@ -83,7 +83,7 @@ def _cards(results: Results) -> Html:
     shown = [words.percent(float(row[key]), error) for key in ("was", "is")]
     cards = [_card("Chance that it pays off", _arrow(*shown), moved(row))]
     if value is not None:
-        cards.append(_card("Expected NPV, USD bn", _arrow(*levels(value)), moved(value)))
+        cards.append(_card(f"Expected NPV, {value['unit']}", _arrow(*levels(value)), moved(value)))
     khat = made.get("khat") if made["method"] == "reweighted" else None
     cards.append(
         _card(

@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from valuation.currency import BN, currency_of, neutral, unit_in, without
+
 MINUS = "−"
 
 # The calibrated words of the Intergovernmental Panel on Climate Change, upper bound first.
@@ -120,10 +122,35 @@ def moved(change: float, error: float) -> str:
     return f"{signed(100 * change, decimals(100 * error, most=1))} points"
 
 
-def money(value: float, digits: int = 1) -> str:
-    """USD bn as prose writes it."""
-    text = fixed(value, digits)
-    return f"{MINUS}USD {text[1:]} bn" if text.startswith(MINUS) else f"USD {text} bn"
+def currency(results: Mapping[str, Any]) -> str:
+    """The code of the currency that a page's results are in."""
+    return str(results["deal"]["currency"])
+
+
+def bn(results: Mapping[str, Any]) -> str:
+    """The unit of the results' money, as ``EUR bn``."""
+    return unit_in(BN, currency(results))
+
+
+def millions(results: Mapping[str, Any]) -> str:
+    """A thousandth of it, as ``EUR m``."""
+    return f"{currency(results)} m"
+
+
+def amount(row: Mapping[str, Any], name: str) -> Any:
+    """An amount of money of the results, whatever its currency: ``price_bn`` is under ``price_eur_bn``."""
+    return row[next((key for key in row if neutral(key)[0] == name), name)]
+
+
+def money(unit: str, value: float, digits: int = 1) -> str:
+    """An amount as prose writes it: of ``EUR bn`` the currency before it, the rest after it."""
+    return _with_unit(fixed(value, digits), unit)
+
+
+def _with_unit(text: str, unit: str) -> str:
+    code = currency_of(unit)
+    sign = MINUS if text.startswith(MINUS) else ""
+    return f"{sign}{code} {text.removeprefix(MINUS)} {without(unit)}"
 
 
 def signed(value: float, digits: int = 1) -> str:
@@ -139,10 +166,8 @@ def quantity(value: float | None, unit: str, *, figures: int = 2) -> str:
     if unit == "fraction":
         shown = 100 * value
         return f"{compact(shown, figures=figures) if abs(shown) < 10 else fixed(shown, 0)}%"
-    if unit.startswith("USD bn"):
-        text = compact(value, figures=figures)
-        amount = f"{MINUS}USD {text[1:]} bn" if text.startswith(MINUS) else f"USD {text} bn"
-        return amount + unit.removeprefix("USD bn")
+    if currency_of(unit):
+        return _with_unit(compact(value, figures=figures), unit)
     if unit in ("", "0 or 1", "indicator", "grade", "count", "rank"):
         return compact(value, figures=figures)
     return f"{compact(value, figures=figures)} {unit}"
@@ -300,11 +325,11 @@ def bar_digits(row: Mapping[str, Any], headline: Mapping[str, Any]) -> int:
     return decimals(spread / math.sqrt(effective_draws(headline) / 10), most=1)
 
 
-def npv_money(headline: Mapping[str, Any], which: str) -> str:
-    """One of the headline's values of NPV in prose."""
-    return money(float(headline[which]), npv_digits(headline, which))
+def npv_money(headline: Mapping[str, Any], which: str, unit: str) -> str:
+    """One of the headline's values of NPV in prose, in ``unit`` (``EUR bn``)."""
+    return money(unit, float(headline[which]), npv_digits(headline, which))
 
 
-def npv_range(headline: Mapping[str, Any]) -> str:
+def npv_range(headline: Mapping[str, Any], unit: str) -> str:
     """``−USD 9.9 bn to USD 9.8 bn``."""
-    return f"{npv_money(headline, 'npv_lower')} to {npv_money(headline, 'npv_upper')}"
+    return f"{npv_money(headline, 'npv_lower', unit)} to {npv_money(headline, 'npv_upper', unit)}"

@@ -49,7 +49,7 @@ def _digits(*errors: float) -> int:
 
 
 def _millions(value: float, error: float) -> str:
-    """USD m without a unit, rounded as its error allows; never less than nothing shown as more."""
+    """Millions without a unit, rounded as its error allows; never less than nothing shown as more."""
     step = next((s for s in (100, 50, 10, 5) if 1000 * error >= 2 * s), 1)
     return words.fixed(step * round(1000 * value / step), 0)
 
@@ -61,7 +61,7 @@ def _with_error(value: float, error: float) -> str:
 
 
 def _bars(labels: Sequence[str], rows: Sequence[Results], x_label: str) -> plots.Draw:
-    """A picture of what each row is worth, USD m."""
+    """A picture of what each row is worth, in millions."""
     worth, errors = ([1000 * float(row[key]) for row in rows] for key in ("value", "mcse"))
     texts = [_with_error(row["value"], row["mcse"]) for row in rows]
     return lambda ax: plots.worth_bars(ax, labels, worth, errors, texts, x_label=x_label)
@@ -81,12 +81,13 @@ def _futures(chance: float) -> str:
 
 def options(results: Results) -> Section:
     """What each option brings, which is best, and at which price that would change."""
+    bn = words.bn(results)
     found = get(results, "options")
     title = "What could be done now"
     if found["why"]:
         return section("options", title, paragraph(found["why"]), summary=found["why"])
     rows = sorted(found["choices"], key=lambda row: row["behind"])
-    reading = _options_reading(found, _by_name(results))
+    reading = _options_reading(found, _by_name(results), results)
     labels = [row["title"] for row in rows]
     notes = [f"best in {_futures(row['chance_best'])}" for row in rows]
     drawing = figure(
@@ -97,7 +98,7 @@ def options(results: Results) -> Section:
             [float(row["lower"]) for row in rows],
             [float(row["mean"]) for row in rows],
             [float(row["upper"]) for row in rows],
-            x_label="Still to come, USD bn: mean and 90% interval",
+            x_label=f"Still to come, {bn}: mean and 90% interval",
             notes=notes,
             highlight=0,
         ),
@@ -105,10 +106,10 @@ def options(results: Results) -> Section:
         reading=reading,
         heads=columns(
             "Option",
-            "Mean, USD bn",
+            f"Mean, {bn}",
             "5%",
             "95%",
-            "Less than the best, USD bn",
+            f"Less than the best, {bn}",
             "Best in",
             "Less than nothing in",
             numeric=[1, 2, 3, 4],
@@ -133,7 +134,7 @@ def options(results: Results) -> Section:
         title,
         paragraph(WHAT_IS_AN_OPTION),
         drawing,
-        _prices(rows),
+        _prices(rows, results),
         details(
             "Where the options come from",
             bullets(f"{row['title']}: {_origin(row)}" for row in rows),
@@ -147,22 +148,23 @@ def _origin(row: Results) -> str:
     return f"{reason} Source: {row['source']}, {words.long_date(row['dated'])}."
 
 
-def _options_reading(found: Results, by_name: Mapping[str, Results]) -> str:
+def _options_reading(found: Results, by_name: Mapping[str, Results], results: Results) -> str:
+    bn = words.bn(results)
     best, second = by_name[found["best"]], by_name[found["runner_up"]]
     margin, error = float(found["margin"]), float(found["margin_mcse"])
     day = words.long_date(found["decided_on"])
     if _sure(margin, error):
         said = (
             f"Of what can be chosen on {day}, “{best['title']}” brings most on average: "
-            f"{words.money(best['mean'], _digits(best['mcse']))} of what is still to come, "
-            f"{words.money(margin, _digits(error))} more than “{second['title']}”."
+            f"{words.money(bn, best['mean'], _digits(best['mcse']))} of what is still to come, "
+            f"{words.money(bn, margin, _digits(error))} more than “{second['title']}”."
         )
     else:
         said = (
             f"Of what can be chosen on {day}, “{best['title']}” and “{second['title']}” bring as "
-            f"much on average, {words.money(best['mean'], _digits(best['mcse']))} of what is still "
-            f"to come: their difference, {words.money(margin, _digits(error))}, is no more than "
-            f"the simulation's error, {words.money(error, _digits(error))}."
+            f"much on average, {words.money(bn, best['mean'], _digits(best['mcse']))} of what is still "
+            f"to come: their difference, {words.money(bn, margin, _digits(error))}, is no more than "
+            f"the simulation's error, {words.money(bn, error, _digits(error))}."
         )
     often = max(by_name.values(), key=lambda row: row["chance_best"])
     said += (
@@ -171,32 +173,37 @@ def _options_reading(found: Results, by_name: Mapping[str, Results]) -> str:
     if often is not best:
         said += f", “{often['title']}” in {_futures(often['chance_best'])}"
     said += "."
-    if best["price_usd_bn"] is not None and best["indifferent_usd_bn"] is not None:
+    price, tips = (words.amount(best, name) for name in ("price_bn", "indifferent_bn"))
+    if price is not None and tips is not None:
         said += (
-            f" That rests on a price of {words.money(best['price_usd_bn'])} for the whole target: "
+            f" That rests on a price of {words.money(bn, price)} for the whole target: "
             f"{'at less' if best['sells'] else 'at more'} than "
-            f"{words.money(best['indifferent_usd_bn'])} it would be worse than doing nothing."
+            f"{words.money(bn, tips)} it would be worse than doing nothing."
         )
     return said
 
 
-def _prices(rows: Sequence[Results]) -> str:
+def _prices(rows: Sequence[Results], results: Results) -> str:
     """At what price of the whole target each trade would not matter."""
-    traded = [row for row in rows if row["price_usd_bn"] is not None]
+    bn = words.bn(results)
+    traded = [row for row in rows if words.amount(row, "price_bn") is not None]
     if not traded:
         return ""
     return table(
         "At which price of the whole target each trade is better than doing nothing",
-        columns("Option", "Price assumed, USD bn", "Better than doing nothing", numeric=[1]),
-        [(row["title"], words.fixed(row["price_usd_bn"], 1), _tipping(row)) for row in traded],
+        columns("Option", f"Price assumed, {bn}", "Better than doing nothing", numeric=[1]),
+        [
+            (row["title"], words.fixed(words.amount(row, "price_bn"), 1), _tipping(row, results))
+            for row in traded
+        ],
     )
 
 
-def _tipping(row: Results) -> str:
-    price = row["indifferent_usd_bn"]
+def _tipping(row: Results, results: Results) -> str:
+    price = words.amount(row, "indifferent_bn")
     if price is None:
         return "at any price" if row["sells"] else "at no price"
-    return f"{'above' if row['sells'] else 'below'} USD {words.fixed(price, 1)} bn"
+    return f"{'above' if row['sells'] else 'below'} {words.money(words.bn(results), price)}"
 
 
 # --- news -----------------------------------------------------------------------------------------
@@ -204,6 +211,7 @@ def _tipping(row: Results) -> str:
 
 def waiting(results: Results) -> Section:
     """Coming disclosures by what they are worth to whoever must choose."""
+    m = words.millions(results)
     found, title = get(results, "information"), "Which news is worth waiting for"
     if found["why"]:
         return section("waiting", title, paragraph(found["why"]), summary=found["why"])
@@ -215,15 +223,15 @@ def waiting(results: Results) -> Section:
     labels = [f"{row['title']} ({_window(row)})" for row in rows]
     drawing = figure(
         "figure-waiting",
-        _bars(labels, rows, "Worth, USD m (line: two errors)"),
+        _bars(labels, rows, f"Worth, {m} (line: two errors)"),
         title="What coming news is worth",
         reading=reading,
         heads=columns(
             "News",
             "Expected",
-            "Worth, USD m",
-            "If it were exact, USD m",
-            "Whole future then, USD m",
+            f"Worth, {m}",
+            f"If it were exact, {m}",
+            f"Whole future then, {m}",
             "Changes the choice in",
             numeric=[2, 3, 4],
         ),
@@ -246,7 +254,7 @@ def waiting(results: Results) -> Section:
         title,
         paragraph(WHAT_NEWS_IS_WORTH),
         drawing,
-        _balance(rows),
+        _balance(rows, results),
         _advice(results),
         _left_out(found),
         details(
@@ -278,11 +286,13 @@ def _if_it_comes(row: Results) -> str:
 
 
 def _waiting_reading(results: Results) -> str:
+    bn = words.bn(results)
+    currency = words.currency(results)
     found, by_name = get(results, "information"), _by_name(results)
     best = by_name[get(results, "options")["best"]]
     rows = found["disclosures"]
     some = [row for row in rows if _sure(row["value"], row["mcse"])]
-    whole = words.money(found["evpi"], _digits(found["evpi_mcse"]))
+    whole = words.money(bn, found["evpi"], _digits(found["evpi_mcse"]))
     if not some:
         return (
             f"None of the {len(rows)} pieces of news on the list is worth waiting for: whatever they "
@@ -296,20 +306,20 @@ def _waiting_reading(results: Results) -> str:
     else:
         said = "No news on the list is shown to be worth the wait. "
     said += (
-        f"Worth most is {_named(top['title'])}, expected {_window(top)}{_if_it_comes(top)}: USD "
+        f"Worth most is {_named(top['title'])}, expected {_window(top)}{_if_it_comes(top)}: {currency} "
         f"{_with_error(top['value'], top['mcse'])} m, where seeing the whole future would be worth "
         f"{whole}. In {_futures(top['changes'])} futures one would then do something else than without it."
     )
-    lost = float(top["waiting_usd_bn"]) + float(top["cost_usd_bn"])
+    lost = sum(float(words.amount(top, name)) for name in ("waiting_bn", "cost_bn"))
     if lost and abs(lost) > SURE * float(top["waiting_mcse"]):
         amount = _with_error(abs(lost), top["waiting_mcse"])
         said += (
             f" To wait until {words.long_date(top['latest'])} instead of choosing at once "
-            f"{'costs' if lost > 0 else 'gains'} USD {amount} m by itself"
+            f"{'costs' if lost > 0 else 'gains'} {currency} {amount} m by itself"
         )
         net, error = float(top["balance"]), float(top["balance_mcse"])
         if _sure(net, error):
-            said += f", so that waiting for it brings USD {_with_error(net, error)} m on balance."
+            said += f", so that waiting for it brings {currency} {_with_error(net, error)} m on balance."
         elif _sure(-net, error):
             said += ", more than the news is worth: choose without it."
         else:
@@ -338,8 +348,9 @@ def _verdict(row: Results) -> str:
     return "Choose without it" if _sure(-net, error) else "No difference shown"
 
 
-def _balance(rows: Sequence[Results]) -> str:
+def _balance(rows: Sequence[Results], results: Results) -> str:
     """For each piece of news, whether it is worth the wait."""
+    m = words.millions(results)
     lines = []
     for row in rows:
         lines.append(
@@ -347,13 +358,16 @@ def _balance(rows: Sequence[Results]) -> str:
                 row["title"],
                 words.long_date(row["latest"]),
                 _with_error(row["value"], row["mcse"]),
-                _with_error(row["waiting_usd_bn"] + row["cost_usd_bn"], row["waiting_mcse"]),
+                _with_error(
+                    words.amount(row, "waiting_bn") + words.amount(row, "cost_bn"),
+                    row["waiting_mcse"],
+                ),
                 _verdict(row),
             )
         )
     return table(
         "Is it worth the wait? Waiting costs what choosing later, without the news, brings less",
-        columns("News", "Wait until", "Worth, USD m", "Waiting costs, USD m", "So", numeric=[2, 3]),
+        columns("News", "Wait until", f"Worth, {m}", f"Waiting costs, {m}", "So", numeric=[2, 3]),
         lines,
         stack=True,
     )
@@ -410,11 +424,14 @@ def _left_out(found: Results) -> str:
 
 def knowing(results: Results) -> Section:
     """What it would be worth to know each driver for certain, alone and by groups."""
+    bn = words.bn(results)
+    m = words.millions(results)
+    currency = words.currency(results)
     found, title = get(results, "information"), "What would be worth knowing for certain"
     if found["why"]:
         return section("knowing", title, paragraph(found["why"]), summary=found["why"])
     drivers, groups = found["drivers"], found["groups"]
-    whole = words.money(found["evpi"], _digits(found["evpi_mcse"]))
+    whole = words.money(bn, found["evpi"], _digits(found["evpi_mcse"]))
     best = drivers[0] if drivers else None
     if best is None or not _sure(best["value"], best["mcse"]):
         reading = (
@@ -423,7 +440,7 @@ def knowing(results: Results) -> Section:
         )
     else:
         reading = (
-            f"To know {_named(best['label'])} for certain before choosing would be worth USD "
+            f"To know {_named(best['label'])} for certain before choosing would be worth {currency} "
             f"{_with_error(best['value'], best['mcse'])} m"
         )
         if (
@@ -432,7 +449,7 @@ def knowing(results: Results) -> Section:
             and _sure(groups[0]["value"], groups[0]["mcse"])
         ):
             reading += (
-                f"; all that goes under {_named(groups[0]['label'])} together, USD "
+                f"; all that goes under {_named(groups[0]['label'])} together, {currency} "
                 f"{_with_error(groups[0]['value'], groups[0]['mcse'])} m"
             )
         reading += (
@@ -444,10 +461,10 @@ def knowing(results: Results) -> Section:
     labels = [f"{row['label']} (all)" for row in groups[:1]] + [row["label"] for row in shown]
     drawing = figure(
         "figure-knowing",
-        _bars(labels, [*groups[:1], *shown], "Worth of knowing it for certain, USD m"),
+        _bars(labels, [*groups[:1], *shown], f"Worth of knowing it for certain, {m}"),
         title="What knowing a driver for certain is worth",
         reading=reading,
-        heads=columns("What", "Kind", "Worth, USD m", numeric=[2]),
+        heads=columns("What", "Kind", f"Worth, {m}", numeric=[2]),
         rows=[(row["label"], kind, _with_error(row["value"], row["mcse"])) for kind, row in rows],
         height=80 + 40 * (len(shown) + 1),
         narrow_height=70 + 62 * (len(shown) + 1),

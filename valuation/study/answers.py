@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from valuation import decision, value
+from valuation.currency import BN, spelled, unit_in
 from valuation.forecast import DRIVERS
 from valuation.params import HOUSE
 from valuation.schema import CHAINS, CI_PROB, date_after
@@ -63,7 +64,7 @@ def results_of(study: Study) -> dict[str, Any]:
             weight,
             [str(date_after(deal.closed, 3 * int(q))) for q in study.flows["quarter"].to_numpy()],
             "Cumulative cash",
-            "USD bn",
+            unit_in(BN, deal.currency),
         ),
         "payback": _payback(values, weight),
         "price": _price(study, noise),
@@ -97,7 +98,7 @@ def told_deal(deal: Deal) -> dict[str, Any]:
         "currency": deal.currency,
         "acquirer": deal.acquirer,
         "target": deal.target,
-        "outlay_usd_bn": deal.outlay.total_usd_bn,
+        spelled("outlay_bn", deal.currency): deal.outlay.total_bn,
         "stake": deal.stake.fraction,
         "closed": str(deal.closed),
         "discount_per_year": deal.discount.strategic_per_year,
@@ -198,8 +199,8 @@ def _scenario(study: Study) -> dict[str, Any]:
         "story": scenario.story,
         "probability": chance.value,
         "probability_mcse": chance.mcse,
-        "conditions": [c.describe() for c in scenario.conditions],
-        "sets": [s.describe() for s in scenario.sets],
+        "conditions": [c.describe(study.deal.currency) for c in scenario.conditions],
+        "sets": [s.describe(study.deal.currency) for s in scenario.sets],
         "prior_set": study.prior_set,
         "prior_set_label": study.book.labels[study.prior_set],
         "terms": changed_terms(study),
@@ -234,7 +235,8 @@ def changed_terms(study: Study) -> list[str]:
     old = flat(study.base_deal.model_dump(mode="json"))
     new = flat(study.deal.model_dump(mode="json"))
     return [
-        f"{' '.join(path).replace('_', ' ')}: {new[path]} instead of {old.get(path, 'nothing')}"
+        f"{spelled(' '.join(path), study.deal.currency).replace('_', ' ')}: {new[path]} instead of "
+        f"{old.get(path, 'nothing')}"
         for path in sorted(new)
         if new[path] != old.get(path) and path != ("prior_set",)
     ]
@@ -323,10 +325,11 @@ def _payback(values: xr.Dataset, weight: np.ndarray) -> dict[str, Any]:
 def _price(study: Study, noise: float) -> list[dict[str, Any]]:
     if "outlay" not in study.flows["component"]:
         return []
-    prices = [float(p) * study.deal.outlay.total_usd_bn for p in PRICES]
+    prices = [float(p) * study.deal.outlay.total_bn for p in PRICES]
     curve = decision.by_price(study.drivers, study.flows, study.deal, prices, inflation=noise)
+    at = spelled("price_bn", study.deal.currency)
     return [
-        {"price_usd_bn": p, "probability": float(y), "mcse": float(e)}
+        {at: p, "probability": float(y), "mcse": float(e)}
         for p, y, e in zip(prices, curve["probability"], curve["mcse"], strict=True)
     ]
 

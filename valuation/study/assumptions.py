@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from valuation.currency import BN, BN_PER_YEAR, spelled, unit_in
 from valuation.params.deals import notes_of
 from valuation.schema import CI_PROB
 
@@ -13,20 +14,20 @@ if TYPE_CHECKING:
     from valuation.params import Deal
     from valuation.study.case import Study
 
-# Terms that a valuation reads, by key of the deal's file: label and unit.
+# Terms that a valuation reads, by key of the deal's file without its currency: label and unit.
 TERMS: Mapping[str, tuple[str, str]] = {
     "closed": ("Day of closing", ""),
     "horizon_years": ("Years looked ahead", "years"),
-    "outlay.equity_usd_bn": ("Paid in equity", "USD bn"),
-    "outlay.other_usd_bn": ("Paid otherwise", "USD bn"),
+    "outlay.equity_bn": ("Paid in equity", BN),
+    "outlay.other_bn": ("Paid otherwise", BN),
     "stake.fraction": ("Share of the target bought", "fraction"),
-    "stake.entry_value_usd_bn": ("Whole target at that price", "USD bn"),
+    "stake.entry_value_bn": ("Whole target at that price", BN),
     "stake.exit_years": ("Stake is sold after", "years"),
-    "services.floor_usd_bn_per_year": ("Purchases promised", "USD bn per year"),
+    "services.floor_bn_per_year": ("Purchases promised", BN_PER_YEAR),
     "services.floor_share_of_spend": ("or, if less, of all such spending", "fraction"),
     "services.contract_years": ("Contract to buy", "years"),
-    "services.prepaid_usd_bn": ("Purchases paid in advance", "USD bn"),
-    "acquirer_revenue.base_usd_bn_per_year": ("Acquirer's revenue", "USD bn per year"),
+    "services.prepaid_bn": ("Purchases paid in advance", BN),
+    "acquirer_revenue.base_bn_per_year": ("Acquirer's revenue", BN_PER_YEAR),
     "acquirer_revenue.base_date": ("Year of that revenue ends", ""),
     "acquirer_revenue.growth_per_year": ("Its growth a year, five years", "fraction"),
     "acquirer_revenue.growth_after_5_years": ("Its growth a year, later", "fraction"),
@@ -36,7 +37,7 @@ TERMS: Mapping[str, tuple[str, str]] = {
     "denial.years": ("Harm to rivals is counted", "years"),
     "integration.years": ("Cost of integrating is spread over", "years"),
     "frontier.near_points": ("At the frontier is within", "index points"),
-    "impairment.carrying_usd_bn": ("Book value of the stake", "USD bn"),
+    "impairment.carrying_bn": ("Book value of the stake", BN),
     "impairment.by": ("Written down or not by", ""),
     "impairment.threshold": ("Written down below, of book value", "fraction"),
     "discount.strategic_per_year": ("Discount rate a year, all but the stake", "fraction"),
@@ -93,7 +94,7 @@ def assumptions(study: Study) -> dict[str, Any]:
 
 def _terms(study: Study) -> list[dict[str, Any]]:
     notes = notes_of(study.base_deal.name, study.root)
-    found = []
+    found, currency = [], study.deal.currency
     for key, (label, unit) in TERMS.items():
         part = PART_OF.get(key.split(".")[0])
         if part is not None and not study.deal.components.get(part, False):
@@ -101,11 +102,11 @@ def _terms(study: Study) -> list[dict[str, Any]]:
         value, stated = (_value(deal, key) for deal in (study.deal, study.base_deal))
         found.append(
             {
-                "key": key,
+                "key": spelled(key, currency),
                 "label": label,
-                "unit": unit,
+                "unit": unit_in(unit, currency),
                 "value": value,
-                "note": notes.get(key, ""),
+                "note": notes.get(spelled(key, currency), ""),
                 "changed": value != stated,
             }
         )

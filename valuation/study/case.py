@@ -13,9 +13,10 @@ import numpy as np
 
 from valuation import gate as gates
 from valuation.archive import DEFAULT_DEAL
+from valuation.currency import BN, unit_in
 from valuation.errors import LedgerError, ModelError
 from valuation.ledger import Ledger, load_ledger
-from valuation.models import KINDS, MODELS, closure, joint
+from valuation.models import MODELS, closure, joint, kinds_in
 from valuation.params import (
     HOUSE,
     cache_folder,
@@ -157,7 +158,7 @@ class Study:
                 # Only the terms that enter a likelihood: a new discount rate needs no new posterior.
                 "deal": digest_of(
                     {k: deal[k] for k in ("closed", "horizon_years", "services", "impairment")}
-                    | {"stake": {k: deal["stake"][k] for k in ("fraction", "entry_value_usd_bn")}}
+                    | {"stake": {k: deal["stake"][k] for k in ("fraction", "entry_value_bn")}}
                 ),
                 "credibility": digest_of(dict(self.credibility)),
                 "models": ",".join(self.models),
@@ -335,7 +336,7 @@ class Study:
 
     @cached_property
     def flows(self) -> xr.DataArray:
-        """Cash flows ``(draw, quarter, component)``, USD bn."""
+        """Cash flows ``(draw, quarter, component)``, bn of the deal's currency."""
         from valuation.value import cash_flows
 
         return cash_flows(self.drivers, self.deal)
@@ -406,7 +407,9 @@ class Study:
         values = (
             self.values if not self.scenario.conditions else value(self.unconditioned, self.deal)
         )
-        headline: dict[str, Any] = {"NPV, USD bn": values["npv"].to_numpy()}
+        headline: dict[str, Any] = {
+            f"NPV, {unit_in(BN, self.deal.currency)}": values["npv"].to_numpy()
+        }
         rare = []
         for name in values["definition"].to_numpy():
             label = f"P({name})"
@@ -460,7 +463,9 @@ class Study:
 
         folder = self.root / self.base_deal.seeds
         return [
-            *gates.ledger_lint(check_ledger(folder, kinds=KINDS, today=dt.date.today())),
+            *gates.ledger_lint(
+                check_ledger(folder, kinds=kinds_in(self.base_deal.currency), today=dt.date.today())
+            ),
             gates.evidence_age(
                 (self.as_of - max(self.ledger.evidence["published"])).days,
                 self.limits.evidence_age_days_max,
@@ -618,11 +623,11 @@ def open_study(
     terms = load_deal(deal, base)
     what_if = load_scenario(scenario, base)
     resolved = what_if.resolve(terms)
-    book = load_priors(base / terms.priors)
+    book = load_priors(base / terms.priors, terms.currency)
     book.get(resolved.prior_set)  # an unknown set is an error now, not after a fit
     # What is seen blind is seen from the day of its replay, whatever else the files hold.
     cut = as_of or (terms.ending.as_of if terms.ending else None)
-    ledger = load_ledger(base / terms.seeds, kinds=KINDS, as_of=cut)
+    ledger = load_ledger(base / terms.seeds, kinds=kinds_in(terms.currency), as_of=cut)
     if (
         ledger.as_of < resolved.closed
     ):  # months are counted from the close, and nobody is in post before

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from valuation.currency import BN, unit_in
 from valuation.errors import ValuationError
 from valuation.params import load_scenarios
 from valuation.params.scenarios import DRIVERS, EVENTS
@@ -86,7 +87,10 @@ def explore(study: Study) -> Controls:
     scenarios, days = load_scenarios(study.root), _days(study)
     own = study.scenario.scenario
     events = {n: e for n, e in EVENTS.items() if "{subject}" not in e[0]}
-    driver_labels = [(f"{_upper(text)}, {unit}", name) for name, (unit, text) in DRIVERS.items()]
+    driver_labels = [
+        (f"{_upper(text)}, {unit_in(unit, study.deal.currency)}", name)
+        for name, (unit, text) in DRIVERS.items()
+    ]
     first, *rest = list(names)[SLIDERS - 1 :] or list(names)
     held: dict[str, Any] = {
         "scenario": choice(
@@ -123,7 +127,7 @@ def explore(study: Study) -> Controls:
     }  # fmt: skip
     shipped = {n: c.value for n, c in held.items() if n not in ("reset", "level")}
     answer = w.HTML(
-        value=_shown(stands, stands),
+        value=_shown(study, stands, stands),
         layout=w.Layout(width="28rem", flex="1 0 auto", max_width="48rem"),
     )
     quiet = [False]  # while several controls are set at once
@@ -135,7 +139,7 @@ def explore(study: Study) -> Controls:
             now = explored(study, _moves(held, shipped, scenarios))
         except ValuationError as error:  # such as a condition on a day before the close
             now = {"why": str(error), "moved": []}
-        answer.value = _shown(now, stands)
+        answer.value = _shown(study, now, stands)
 
     def levels(change: object = None) -> None:
         """The levels that the chosen driver reaches on the chosen day."""
@@ -207,8 +211,9 @@ def _moves(
     return Moves.of(asked, shifts | {at["other"]: at["other_shift"]})
 
 
-def _shown(now: Mapping[str, Any], stands: Mapping[str, Any]) -> str:
-    return f'{notebook_style()}<div class="vl">{moved_answer(now, stands)}</div>'
+def _shown(study: Study, now: Mapping[str, Any], stands: Mapping[str, Any]) -> str:
+    told = moved_answer(now, stands, unit=unit_in(BN, study.deal.currency))
+    return f'{notebook_style()}<div class="vl">{told}</div>'
 
 
 def _days(study: Study) -> list[tuple[str, str]]:

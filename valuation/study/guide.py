@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from valuation import PUBLIC
 from valuation import gate as gates
-from valuation.models import KINDS, MODELS
+from valuation.models import MODELS, kinds_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,7 @@ def guide_results(study: Study) -> dict[str, Any]:
                 "meaning": kind.meaning,
                 "rows": int((study.ledger.evidence["kind"] == kind.name).sum()),
             }
-            for kind in KINDS.values()
+            for kind in kinds_in(study.deal.currency).values()
         ],
         "models": [
             {

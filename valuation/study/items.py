@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from valuation.currency import spelled
 from valuation.errors import LedgerError
 from valuation.ledger.tables import SUBJECT
 from valuation.params import HOUSE, PriorBook
@@ -250,17 +251,17 @@ def _terms(old: Study, new: Study) -> list[Item]:
     for name in after:
         if name in WORDS or before.get(name) == after[name]:
             continue
-        told = f"{name.replace('_', ' ')}: {_differs(before.get(name), after[name])}"
+        told = f"{name.replace('_', ' ')}: {_differs(before.get(name), after[name], new.base_deal.currency)}"
         # Which priors the deal goes by is a belief about it, though its file says so.
         bucket, what = (PRIORS, "prior") if name == "prior_set" else (TERMS, "term")
         found.append(Item(f"term {name}", bucket, what, told, f"term {name}"))
     return found
 
 
-def _differs(before: Any, after: Any) -> str:
+def _differs(before: Any, after: Any, currency: str) -> str:
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         parts = [
-            f"{key.replace('_', ' ')} {after.get(key)} instead of {before.get(key)}"
+            f"{spelled(str(key), currency).replace('_', ' ')} {after.get(key)} instead of {before.get(key)}"
             for key in dict.fromkeys((*before, *after))
             if before.get(key) != after.get(key)
         ]
@@ -350,7 +351,12 @@ def mixed(old: Study, new: Study, items: Sequence[Item], chosen: Collection[int]
     for name in after:
         if f"term {name}" in ids or name in WORDS:
             terms[name] = after[name]
-    deal = validate(Deal, Document(f"deal {new.base_deal.name!r} with some changes", terms))
+    deal = validate(
+        Deal,
+        Document(
+            f"deal {new.base_deal.name!r} with some changes", terms, currency=new.base_deal.currency
+        ),
+    )
     scenario = new.scenario if "scenario" in ids else old.scenario
     return replace(
         base,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from valuation.ledger import load_ledger
-from valuation.models import KINDS
+from valuation.models import kinds_in
 from valuation.study.change import Change
 from valuation.study.moves import explored, levers
 
@@ -54,6 +54,7 @@ def rehearsed(study: Study, *, kind: str, subject: str, credibility: str) -> dic
         "subject": who,
     }
     today = dt.date.today()
+    kinds = kinds_in(study.base_deal.currency)
     with tempfile.TemporaryDirectory(prefix="valuation-lesson-") as folder:
         home = Path(folder)
         for name in ("seeds", "params"):
@@ -61,7 +62,7 @@ def rehearsed(study: Study, *, kind: str, subject: str, credibility: str) -> dic
         seeds = home / study.base_deal.seeds
 
         def opened() -> Study:
-            ledger = load_ledger(seeds, kinds=KINDS, as_of=study.as_of)
+            ledger = load_ledger(seeds, kinds=kinds, as_of=study.as_of)
             there = replace(study, root=home, ledger=ledger)
             joint.bind(  # what an update would refuse is refused before anything is told
                 joint.context_of(ledger, study.base_deal, study.book.get(), study.credibility),
@@ -69,13 +70,13 @@ def rehearsed(study: Study, *, kind: str, subject: str, credibility: str) -> dic
             )
             return there
 
-        (row,) = add_rows(seeds, [wanted], kinds=KINDS, today=today).rows
+        (row,) = add_rows(seeds, [wanted], kinds=kinds, today=today).rows
         change = Change(
             replace(study, root=home), opened(), None, {}, ((study.posterior_key(), study),)
         )
         results = change.results
         supersede(
-            seeds, row["id"], {}, kinds=KINDS, today=today, withdraw=True, reason="It was invented"
+            seeds, row["id"], {}, kinds=kinds, today=today, withdraw=True, reason="It was invented"
         )
         back = explored(opened())
     return {

@@ -99,7 +99,7 @@ def exit_month(deal: Deal) -> int:
 def columns_of(
     drivers: xr.Dataset, deal: Deal
 ) -> tuple[dict[str, NDArray[np.float64]], dict[str, Any]]:
-    """Columns by name, each ``(draw,)`` in USD bn, and the mean flows by component.
+    """Columns by name, each ``(draw,)`` in bn, and the mean flows by component.
 
     ``stake`` is what its sale brings, undiscounted; ``plain 0 …`` and ``strategic 0 …`` are present values at the nodes
     of all other flows.
@@ -131,7 +131,7 @@ def columns_of(
 def worth_of(
     columns: Mapping[str, NDArray[np.float64]], deal: Deal, *, rate: float | None = None
 ) -> NDArray[np.float64]:
-    """Net present value of each draw from its columns, ``(draw,)``, USD bn: at the deal's rates, or at one for all.
+    """Net present value of each draw from its columns, ``(draw,)``, bn: at the deal's rates, or at one for all.
 
     Between the nodes by the polynomial through them, as the page does it.
     """

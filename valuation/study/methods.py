@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from valuation.currency import unit_in
 from valuation.models import MODELS
 from valuation.params.reading import digest_of
 from valuation.study.answers import about
@@ -79,7 +80,10 @@ def _model(study: Study, name: str) -> dict[str, Any]:
         "model": name,
         "title": sub.title,
         "equation": list(sub.equation),
-        "reads": [{"kind": k.name, "meaning": k.meaning, "unit": k.unit} for k in sub.kinds],
+        "reads": [
+            {"kind": k.name, "meaning": k.meaning, "unit": unit_in(k.unit, study.deal.currency)}
+            for k in sub.kinds
+        ],
         "rows": int(study.evidence.rows["kind"].isin(kinds).sum()),
         "priors": [
             {

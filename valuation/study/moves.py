@@ -64,7 +64,7 @@ def explored(study: Study, moves: Moves | None = None) -> dict[str, Any]:
     -------
     dict
         ``probability`` by the deal's headline definition with ``mcse``; ``npv_mean`` with ``npv_mcse``,
-        ``npv_median``, ``npv_lower`` and ``npv_upper`` (the central 90%), USD bn; ``condition``, the probability of
+        ``npv_median``, ``npv_lower`` and ``npv_upper`` (the central 90%), bn; ``condition``, the probability of
         the scenario's conditions; ``effective_draws``, ``khat`` (None where nothing was weighed); ``moved``, what
         was moved, in sentences; ``why`` the numbers are None where the draws do not reach.
 
@@ -90,7 +90,7 @@ def explored(study: Study, moves: Moves | None = None) -> dict[str, Any]:
         "definition": there.deal.headline,
         "moved": [
             *(_told_shift(priors[n].label, s) for n, s in shifts.items()),
-            *there.scenario.describe(),
+            *there.scenario.describe(there.deal.currency),
             *changed_terms(there),
         ],
         "khat": believed.khat if weights is None else finite(weights.khat),

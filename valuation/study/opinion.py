@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from valuation import decision, sensitivity, value
+from valuation.currency import BN, unit_in
 from valuation.errors import LedgerError, OutOfReach
 from valuation.models import MODELS, joint
 from valuation.params import HOUSE
@@ -473,7 +474,7 @@ def measured(drivers: xr.Dataset, study: Study) -> tuple[tuple[Quantity, ...], n
     npv = value.npv(flows, study.deal).to_numpy()
     told = (
         Quantity(EVENT, "Pays off", "probability", "definition"),
-        Quantity(NPV, "Net present value", "USD bn", "value"),
+        Quantity(NPV, "Net present value", unit_in(BN, study.deal.currency), "value"),
     )
     return told, np.array([event.astype(float), npv])
 

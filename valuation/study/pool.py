@@ -19,6 +19,7 @@ import numpy as np
 
 from valuation import decision
 from valuation import gate as gates
+from valuation.currency import BN, unit_in
 from valuation.errors import ModelError, OutOfReach
 from valuation.models import MODELS, closure, joint
 from valuation.models.joint import keyed_rng
@@ -729,7 +730,9 @@ def quantities_of(drivers: xr.Dataset, study: Study) -> tuple[tuple[Quantity, ..
     ]
     found.append(
         (
-            Quantity(EXPECTED_NPV, "Expected net present value", "USD bn", "value"),
+            Quantity(
+                EXPECTED_NPV, "Expected net present value", unit_in(BN, deal.currency), "value"
+            ),
             values["npv"].to_numpy(),
         )
     )

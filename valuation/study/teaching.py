@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from valuation.currency import BN_PER_YEAR, unit_in
 from valuation.errors import ModelError
 from valuation.models import MODELS, joint, retention
 from valuation.ops import numpy_ops
@@ -32,13 +33,13 @@ LIFE_KINDS = (
 SHOWN: dict[str, tuple[tuple[str, str, str], ...]] = {
     "adoption": (
         ("adoption_share", "Target's share of the acquirer's data spending", "fraction"),
-        ("purchases", "Acquirer's purchases from the target", "USD bn per year"),
+        ("purchases", "Acquirer's purchases from the target", BN_PER_YEAR),
     ),
     "churn": (("rivals_active", "Rivals' business still with the target", "fraction"),),
     "revenue": (
-        ("revenue", "Revenue of the target", "USD bn per year"),
-        ("revenue_retained", "Revenue of customers kept", "USD bn per year"),
-        ("revenue_new", "Revenue of new customers", "USD bn per year"),
+        ("revenue", "Revenue of the target", BN_PER_YEAR),
+        ("revenue_retained", "Revenue of customers kept", BN_PER_YEAR),
+        ("revenue_new", "Revenue of new customers", BN_PER_YEAR),
     ),
     "capability": (("capability_gap", "Gap to the frontier", "index points"),),
 }
@@ -73,7 +74,10 @@ def model_results(study: Study, model: str) -> dict[str, Any]:
         "model": model,
         "title": sub.title,
         "equation": list(sub.equation),
-        "reads": [{"kind": k.name, "meaning": k.meaning, "unit": k.unit} for k in sub.kinds],
+        "reads": [
+            {"kind": k.name, "meaning": k.meaning, "unit": unit_in(k.unit, study.deal.currency)}
+            for k in sub.kinds
+        ],
         "densities": [_density(study, n, before[n], sampled[n]) for n in names],
         "checks": _checks(study, kinds, before, after),
         "curves": _curves(study, model, before, after),
@@ -192,7 +196,17 @@ def _curves(
             )
         )
     for name, label, unit in SHOWN.get(model, ()):
-        out.append(_curve(study, name, label, unit, prior[name], posterior[name], []))
+        out.append(
+            _curve(
+                study,
+                name,
+                label,
+                unit_in(unit, study.deal.currency),
+                prior[name],
+                posterior[name],
+                [],
+            )
+        )
     return out
 
 

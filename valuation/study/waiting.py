@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from valuation import decision, information, options
+from valuation.currency import spelled
 from valuation.disclosures import Said, said
 from valuation.errors import ModelError
 from valuation.schema import INDICATOR, MONTH
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from valuation.study.case import Study
 
 # Which sub-model a driver comes from; what no evidence reads (the model "worth") goes with the
-# driver whose worth it is. A driver that is not listed is a group of its own.
+# driver whose worth it is. A driver that is not listed is a group of its own. Money has no currency here.
 GROUPS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "retention": (
         "People",
@@ -33,19 +34,19 @@ GROUPS: Mapping[str, tuple[str, tuple[str, ...]]] = {
             "talent_retained",
             "stars_retained",
             "founder_in_post",
-            "talent_pool_usd_bn",
-            "retention_pay_usd_bn",
+            "talent_pool_bn",
+            "retention_pay_bn",
         ),
     ),
     "adoption": ("Data services", ("adoption_share", "acquirer_spend", "price_discount")),
-    "churn": ("Rivals and customers", ("rivals_active", "denial_usd_bn")),
+    "churn": ("Rivals and customers", ("rivals_active", "denial_bn")),
     "capability": (
         "Better models",
         ("capability_gap", "uplift_at_frontier", "share_due_to_deal"),
     ),
     "revenue": ("Worth of the target", ("revenue", "exit_multiple", "liquidity_discount")),
-    "regulation": ("Regulation", ("regulation_cost_usd_bn",)),
-    "integration": ("Integration", ("integration_cost_usd_bn",)),
+    "regulation": ("Regulation", ("regulation_cost_bn",)),
+    "integration": ("Integration", ("integration_cost_bn",)),
 }
 # These move the price of a trade, so to know such a driver is to know it on the day of the choice too.
 PRICED = ("revenue", "exit_multiple")
@@ -114,7 +115,7 @@ def _options(study: Study, payoff: xr.DataArray, day: dt.date, noise: float) -> 
     risk = information.expected_loss(payoff, weight, inflation=noise)
     terms = options.terms_of(study.drivers, study.flows, study.deal, weight, day=day)
     leader = payoff.sel(option=best.option).to_numpy()
-    choices = []
+    choices, currency = [], study.deal.currency
     for name, option in study.deal.options.items():
         draws = payoff.sel(option=name).to_numpy()
         own = decision.mean(draws, weight, inflation=noise)
@@ -130,9 +131,9 @@ def _options(study: Study, payoff: xr.DataArray, day: dt.date, noise: float) -> 
                 "reason": option.reason,
                 "stake_after": after,
                 "sells": after < study.deal.stake.fraction,
-                "price_usd_bn": terms[name].price,
-                "indifferent_usd_bn": terms[name].indifferent,
-                "cost_usd_bn": option.cost_usd_bn,
+                spelled("price_bn", currency): terms[name].price,
+                spelled("indifferent_bn", currency): terms[name].indifferent,
+                spelled("cost_bn", currency): option.cost_bn,
                 "mean": own.value,
                 "mcse": own.mcse,
                 "lower": lower,
@@ -175,7 +176,11 @@ def _drivers(study: Study, day: dt.date) -> tuple[dict[str, dict[str, np.ndarray
 def _information(study: Study, payoff: xr.DataArray, day: dt.date, noise: float) -> dict[str, Any]:
     weight = study.drivers["weight"].to_numpy()
     known, scalars = _drivers(study, day)
-    groups = {name: [d for d in members if d in known] for name, (_, members) in GROUPS.items()}
+    currency = study.deal.currency
+    groups = {
+        name: [d for d in (spelled(m, currency) for m in members) if d in known]
+        for name, (_, members) in GROUPS.items()
+    }
     groups = {name: members for name, members in groups.items() if members}
     grouped = {d: name for name, members in groups.items() for d in members}
     told, left_out = _told(study)
@@ -283,7 +288,7 @@ def _disclosure(
     # Where it does not come nothing is learned, and one chooses as without it.
     told = {key: news.chance * number for key, number in _worth(found, "told").items()}
     exact = _worth(found, "exact")
-    balance = told["value"] - loss.value - news.cost_usd_bn
+    balance = told["value"] - loss.value - news.cost_bn
     return {
         "disclosure": name,
         "title": news.title,
@@ -295,8 +300,8 @@ def _disclosure(
         "credibility": news.credibility,
         "chance": news.chance,
         "chance_true": float(study.credibility[news.credibility]),
-        "cost_usd_bn": news.cost_usd_bn,
-        "waiting_usd_bn": loss.value,
+        spelled("cost_bn", study.deal.currency): news.cost_bn,
+        spelled("waiting_bn", study.deal.currency): loss.value,
         "waiting_mcse": loss.mcse,
         "balance": balance,
         "balance_mcse": math.hypot(told["mcse"], loss.mcse),
