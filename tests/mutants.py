@@ -249,8 +249,8 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _bug(
         "retention pay is paid to those who left", "value.py",
-        'return -(\n        _driver(drivers, "retention_pay_usd_bn")\n        * staying',
-        'return -(\n        _driver(drivers, "retention_pay_usd_bn")\n        * (1 - staying)', "value",
+        'spelled("retention_pay_bn", deal.currency))\n        * staying',
+        'spelled("retention_pay_bn", deal.currency))\n        * (1 - staying)', "value",
     ),
     _bug(
         "denial counts rivals that would have left anyway", "value.py",

@@ -12,6 +12,7 @@ import pytest
 import small_world as world
 import xarray as xr
 
+from valuation.currency import BN, BN_PER_YEAR, unit_in
 from valuation.errors import ModelError, ParameterError
 from valuation.forecast import DRIVERS, apply_sets, conditioned, forecast, holds, months_known
 from valuation.models import joint, retention, worth
@@ -85,7 +86,8 @@ def test_a_driver_is_a_finite_monthly_path_with_its_unit(name, drivers):
     path = drivers[name]
     assert path.dims == ("draw", "month")
     assert np.isfinite(path.to_numpy()).all()
-    assert path.attrs["units"] == DRIVERS[name][0] == SCENARIO_DRIVERS[name][0]
+    assert DRIVERS[name][0] == SCENARIO_DRIVERS[name][0]
+    assert path.attrs["units"] == unit_in(DRIVERS[name][0], "USD")
     assert path.attrs["label"] == DRIVERS[name][1]
 
 
@@ -120,12 +122,12 @@ def test_fractions_lie_between_none_and_all_and_indicators_are_0_or_1(drivers):
 
 def test_money_and_multiples_are_never_negative(drivers):
     for name, (unit, _) in DRIVERS.items():
-        if unit.startswith("USD") or unit == "x revenue":
+        if unit in (BN, BN_PER_YEAR) or unit == "x revenue":
             assert (drivers[name].to_numpy() >= 0.0).all(), name
 
 
 def test_worth_is_handed_on_draw_by_draw(drivers, draws):
-    for name in worth.NAMES:
+    for name in worth.names("USD"):
         assert (drivers[name].to_numpy() == draws[name]).all()
 
 

@@ -235,7 +235,7 @@ NEWS: dict[str, Any] = {
         ({"options": {"sell": {"stake_after": 1.5}}}, "1.5 is not between 0 and 1"),
         (
             {"options": {"sell": {"price": {"basis": "gold"}}}},
-            "'gold' is not a choice; available: book, holding",
+            "'gold' is not a choice; available: amount, book, holding",
         ),
         ({"options": {"sell": {"price": {"premium": -2.0}}}}, "a discount of 20%"),
         (
@@ -246,7 +246,7 @@ NEWS: dict[str, Any] = {
         ({"options": {"hold": {"keep": {"talent": -1.0}}}}, "-1 is not between 0 and 10"),
         (
             {"options": {"hold": {"cost": 1.0}}},
-            "options.hold.cost: not a known key; known keys: control, cost_usd_bn",
+            "options.hold.cost: not a known key; did you mean 'cost_bn'? known keys: control, cost_bn",
         ),
         ({"stake": {"fraction": 0.0}, "components": {"stake": False}}, "and stake.fraction is 0"),
         ({"decision_date": dt.date(2050, 1, 1)}, "2050-01-01 is not between closing"),

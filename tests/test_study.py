@@ -256,7 +256,7 @@ def test_a_set_moves_the_answer_its_way_and_is_called_an_intervention(home, base
     worse = opened(home, what_if(sets=[part]))
     assert (worse.values["npv"] <= base.values["npv"]).all()
     assert float(worse.values["npv"].mean()) < float(base.values["npv"].mean())
-    assert "(set, not predicted)" in worse.scenario.sets[0].describe()
+    assert "(set, not predicted)" in worse.scenario.sets[0].describe("USD")
     assert worse.posterior_key() == base.posterior_key()
 
 

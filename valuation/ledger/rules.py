@@ -198,12 +198,12 @@ def _check_typed(
     if wrong:
         problems.append(f"{name}: {wrong}" if ";" in wrong else f"{name}: {wrong}; {kind.meaning}")
     # A kind that is not told whose currency it is read in (``bn``) takes any.
-    told = without(unit) if unit and currency_of(kind.unit) is None else unit
-    if told != (kind.unit or None) and not (unit is None and value is None):
+    bare = without(unit) if unit and currency_of(kind.unit) is None else unit
+    if bare != (kind.unit or None) and not (unit is None and value is None):
         found = "no unit" if unit is None else f"unit {unit!r}"
         remedy = f"write {kind.unit!r}" if kind.unit else "leave it blank"
-        stated, own = currency_of(unit), currency_of(kind.unit)
-        if stated is not None and own is not None and stated != own:
+        given, own = currency_of(unit), currency_of(kind.unit)
+        if given is not None and own is not None and given != own:
             remedy = f"the deal is in {own} and no exchange rate is made up: give the amount in {kind.unit!r}"
         problems.append(f"{name} with {found}; {remedy}")
     happened, published = record["event_date"], record["published"]

@@ -39,8 +39,8 @@ def _with_currencies(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
     found = {key: _with_currencies(value) for key, value in node.items()}
-    inside = found.get("properties")
-    money = [name for name in inside if name in MONEY] if isinstance(inside, dict) else []
+    inside: dict[str, Any] = found.get("properties") or {}
+    money = [name for name in inside if name in MONEY]
     if money:
         found["properties"] = {spelled(n, "USD") if n in money else n: v for n, v in inside.items()}
         found["patternProperties"] = {

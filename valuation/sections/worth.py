@@ -81,11 +81,11 @@ def _futures(chance: float) -> str:
 
 def options(results: Results) -> Section:
     """What each option brings, which is best, and at which price that would change."""
-    bn = words.bn(results)
     found = get(results, "options")
     title = "What could be done now"
     if found["why"]:
         return section("options", title, paragraph(found["why"]), summary=found["why"])
+    bn = words.bn(results)
     rows = sorted(found["choices"], key=lambda row: row["behind"])
     reading = _options_reading(found, _by_name(results), results)
     labels = [row["title"] for row in rows]
@@ -211,10 +211,10 @@ def _tipping(row: Results, results: Results) -> str:
 
 def waiting(results: Results) -> Section:
     """Coming disclosures by what they are worth to whoever must choose."""
-    m = words.millions(results)
     found, title = get(results, "information"), "Which news is worth waiting for"
     if found["why"]:
         return section("waiting", title, paragraph(found["why"]), summary=found["why"])
+    m = words.millions(results)
     rows = found["disclosures"]
     if not rows:
         why = "No disclosure is awaited that these draws could speak of."
@@ -424,12 +424,12 @@ def _left_out(found: Results) -> str:
 
 def knowing(results: Results) -> Section:
     """What it would be worth to know each driver for certain, alone and by groups."""
-    bn = words.bn(results)
-    m = words.millions(results)
-    currency = words.currency(results)
     found, title = get(results, "information"), "What would be worth knowing for certain"
     if found["why"]:
         return section("knowing", title, paragraph(found["why"]), summary=found["why"])
+    bn = words.bn(results)
+    m = words.millions(results)
+    currency = words.currency(results)
     drivers, groups = found["drivers"], found["groups"]
     whole = words.money(bn, found["evpi"], _digits(found["evpi_mcse"]))
     best = drivers[0] if drivers else None
