@@ -615,7 +615,8 @@ def test_on_a_terminal_every_field_is_asked_and_a_wrong_answer_is_asked_again(
 ) -> None:
     answers = [
         *("departed", "departure", "Wang", "Alexandr Wang", "20 February", "2026-02-20"),
-        *("2026-02-21", "", "", "", " ", "He leaves.", "Example Wire", "e", "b", "", "", "y"),
+        *("2026-02-21", "a month", "1", "0.5", "1", "", "", " ", "He leaves.", "Example Wire"),
+        *("An exit", "https://example.org/exit", "e", "b", "", "", "y"),
     ]
     monkeypatch.setattr(news, "_on_a_terminal", lambda: True)
     monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(answers) + "\n"))
@@ -625,17 +626,23 @@ def test_on_a_terminal_every_field_is_asked_and_a_wrong_answer_is_asked_again(
     assert "did you mean 'Alexandr Wang'" in err
     assert "is not a date; write YYYY-MM-DD" in err
     assert "it cannot be left blank" in err
+    assert "'a month' is not a number" in err
+    assert "Error: this kind takes no sd; leave it blank" in err
     assert "group_exits" in err
     assert "true with probability 0.85" in err
     (row,) = last_rows(project / "seeds")
     assert (row["kind"], row["subject"], row["credibility"]) == ("departure", "Alexandr Wang", "B")
+    assert (row["value"], row["sd"], row["unit"]) == ("1", "", "months")
+    with (project / "seeds" / "sources.csv").open(encoding="utf-8", newline="") as file:
+        source = next(s for s in csv.DictReader(file) if s["source"] == row["source"])
+    assert (source["title"], source["address"]) == ("An exit", "https://example.org/exit")
 
 
 def test_an_answer_of_no_writes_nothing(
     run: Run, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = contents_of(project / "seeds")
-    answers = ["", "2026-02-20", "2026-02-21", "Context.", "Wire", "B", "", "", "n"]
+    answers = ["", "2026-02-20", "2026-02-21", "Context.", "Wire", "", "", "B", "", "", "n"]
     monkeypatch.setattr(news, "_on_a_terminal", lambda: True)
     monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(answers) + "\n"))
     assert run("add")[0] == 130

@@ -34,6 +34,7 @@ from valuation.cli.options import (
 if TYPE_CHECKING:
     from valuation.ledger import Ledger
     from valuation.ledger.keeping import Addition, Validate
+    from valuation.schema import Kind
 
 REQUIRED = ("event_date", "published", "claim", "source", "credibility")
 
@@ -74,6 +75,14 @@ def _no_date(value: str) -> str:
 
 def _past(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     return day(context, parameter, value) or None
+
+
+def _number(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    try:
+        float(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not a number; write it as 0.87") from None
+    return value
 
 
 def _upper(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -352,10 +361,14 @@ def _ask(deal: str) -> dict[str, Any]:
     if row["kind"] and kinds[row["kind"]].unit:
         kind = kinds[row["kind"]]
         talk(f"Value in {kind.unit}: {kind.meaning}")
-        row["value"] = _answer("Value", blank=True)
-        row["sd"] = _answer("Error (sd)", blank=True)
+        row |= _measured(kind)
     row["claim"] = _answer("Claim")
     row["source"] = _answer("Source (an id of sources.csv, or a publisher)")
+    if row["source"] not in set(ledger.sources["source"]):
+        row["source_title"] = _answer(
+            "Title of the story (blank: its reports in general)", blank=True
+        )
+        row["source_address"] = _answer("Its address", blank=True)
     for name, grade in load_grades(project_root() / "params" / "credibility.yaml"):
         talk(f"  {name}  true with probability {grade.probability:g}: {grade.rationale}")
     row["credibility"] = _answer("Credibility", choices=GRADES, read=_upper)
@@ -364,6 +377,19 @@ def _ask(deal: str) -> dict[str, Any]:
     if not click.confirm("Add it?", default=True, err=True):
         raise click.Abort
     return {name: value for name, value in row.items() if value}
+
+
+def _measured(kind: Kind) -> dict[str, str]:
+    """Value and error of a kind, asked for until the kind can take them."""
+    while True:
+        found = {
+            "value": _answer("Value", read=_number, blank=True),
+            "sd": _answer("Error (sd)", read=_number, blank=True),
+        }
+        wrong = kind.check(*(float(text) if text else None for text in found.values()))
+        if wrong is None:
+            return found
+        talk(f"Error: {wrong}")
 
 
 def _answer(
