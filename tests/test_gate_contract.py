@@ -33,6 +33,8 @@ from valuation.ledger.sealing import seal
 from valuation.ledger.tables import TABLES
 from valuation.models import KINDS
 from valuation.posterior import diagnose, tree_of
+from valuation.publish import RECORD
+from valuation.record import check_record, freeze
 from valuation.study import Study
 
 TODAY = dt.date(2026, 11, 22)
@@ -117,6 +119,24 @@ def broken_chain(home: Path, folder: Path) -> Sequence[Check]:
     seal(seeds, kinds=KINDS)
     edited(seeds, lambda lines: [x for x in lines if not x.startswith("E06")], CHAIN_FILE)
     return linted(seeds)
+
+
+def recorded(folder: Path, spoil: Callable[[str], str]) -> Sequence[Check]:
+    """The record of a run after somebody had a hand in it."""
+    repository = Repository(folder / "home")
+    seeds = repository.seeds
+    freeze(
+        seeds, run="run-a", deal="test_deal", scenario="base", as_of="2026-02-28",
+        said={"Q1": (0.8, 0.004), "Q2": (0.3, 0.004)},
+    )  # fmt: skip
+    repository.commit("A forecast")
+    place = seeds / RECORD
+    place.write_text(spoil(place.read_text(encoding="utf-8")), encoding="utf-8")
+    return gates.ledger_lint(check_record(seeds))
+
+
+def of_record(spoil: Callable[[str], str]) -> Planted:
+    return lambda home, folder: recorded(folder, spoil)
 
 
 def nothing_scored(home: Path, folder: Path) -> Sequence[Check]:
@@ -230,6 +250,11 @@ PLANTED: dict[str, Planted] = {
     "ledger: no evidence row of an earlier commit lost": row_lost_since_an_earlier_commit,
     "ledger: sealed rows unchanged": broken_chain,
     "ledger: some evidence is scored": nothing_scored,
+    f"ledger: seeds/{RECORD}": of_record(lambda text: text.replace(",0.3,", ",3,")),
+    "ledger: forecasts: none changed": of_record(lambda text: text.replace(",0.3,", ",0.03,")),
+    "ledger: forecasts: none of git's lost": of_record(
+        lambda text: "".join(text.splitlines(keepends=True)[:-1])
+    ),
     "evidence age": of_study(stale),
     "overdue questions": of_study(waiting),
     # Priors and weights
@@ -294,6 +319,7 @@ def test_every_check_that_a_report_makes_has_a_planted_defect(home: Path, tmp_pa
         *opened(home).gate().checks,
         *opened(home, FOUNDER_GOES).gate().checks,
         *opened(home, "sceptic_priors").gate().checks,
+        *gates.ledger_lint(check_record(home / "seeds")),
         *gates.page(PAGE, EXPECTED),
         *gates.notebook(NOTEBOOK),
     ]

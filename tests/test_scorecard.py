@@ -624,6 +624,20 @@ def test_resolving_and_scoring_from_the_command(run, tmp_path):
     }  # fmt: skip
 
 
+def test_a_record_whose_past_was_changed_is_not_scored(run, tmp_path):
+    folder = tmp_path / "project" / "seeds"
+    record.freeze(
+        folder, run="run-a", deal="test_deal", scenario="base", as_of="2025-09-01",
+        said={"Q1": (0.8, 0.004), "Q2": (0.3, 0.004)}, now=dt.datetime(2025, 9, 1, 12, tzinfo=dt.UTC),
+    )  # fmt: skip
+    assert run("score")[0] == cli.OK
+    place = folder / publish.RECORD
+    place.write_text(place.read_text().replace(",0.3,", ",0.03,"))
+    code, out, err = run("score")
+    assert (code, out) == (cli.REFUSED, "")
+    assert "the forecast of Q2 by run-a is not as it was made" in err
+
+
 def test_a_question_that_is_not_there_is_a_usage_error(run):
     code, _, err = run("resolve", "Q7", "--outcome", "yes", "--source", "x")
     assert code == cli.USAGE
@@ -747,6 +761,20 @@ def test_the_published_scorecard_joins_record_backtest_and_open_questions(publis
     for part in (sections.score_record, sections.score_backtest, sections.score_calibration):
         assert part(told).summary
     assert sections.finish(told).digest
+
+
+def test_a_scorecard_of_a_changed_past_fails_its_checks(published):
+    def failed() -> list[str]:
+        told = score_results(published, fit=fitted)["diagnostics"]
+        return [row["check"] for row in told if not row["passed"]]
+
+    assert failed() == []
+    place = published.root / published.base_deal.seeds / publish.RECORD
+    text = place.read_text()
+    place.write_text(text.replace(",0.3,", ",0.03,", 1))
+    assert failed() == ["ledger: forecasts: none changed"]
+    place.write_text("".join(text.splitlines(keepends=True)[:-1]).replace("run-a", "run-c"))
+    assert "ledger: forecasts: none changed" in failed()
 
 
 def test_a_scorecard_as_of_a_date_counts_nothing_that_was_said_later(published):

@@ -243,11 +243,12 @@ def score(
 
 
 def _recorded(deal: str) -> dict[str, Any]:
-    from valuation import record
+    from valuation import gate, record
     from valuation.questions import questions_of
     from valuation.scorecard import card
 
     folder, ledger = ledger_of(deal)
+    gate.gate(gate.ledger_lint(record.check_record(folder))).raise_if_refused()
     forecasts = [f for f in record.read(folder) if f.deal == deal]
     return card(questions_of(ledger.questions), forecasts)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from valuation import gate as gates
 from valuation import record
 from valuation.questions import questions_of, spread
 from valuation.record import PAYS_OFF, Forecast
 from valuation.scorecard import card
+from valuation.study.answers import told_checks
 from valuation.study.backtest import backtest
 from valuation.study.replay import Fit, fit_at
 
@@ -37,10 +39,10 @@ def score_results(study: Study, *, fit: Fit = fit_at) -> dict[str, Any]:
     GateError
         If a fit of the backtest is refused; names the day.
     """
-    results = study.results
+    results, folder = study.results, study.root / study.base_deal.seeds
     made = [
         f
-        for f in record.read(study.root / study.base_deal.seeds)
+        for f in record.read(folder)
         if f.deal == study.base_deal.name
         and not (study.as_of_given and f.made.date() > study.as_of)
     ]
@@ -51,7 +53,11 @@ def score_results(study: Study, *, fit: Fit = fit_at) -> dict[str, Any]:
         "deal": results["deal"],
         "as_of": results["as_of"],
         "run": results["run"],
-        "diagnostics": results["diagnostics"],
+        # Scores of a past that was changed are refused like any number that fails its checks.
+        "diagnostics": [
+            *results["diagnostics"],
+            *told_checks(gates.ledger_lint(record.check_record(folder))),
+        ],
         "questions": results["questions"],
         "record": {
             **card(questions_of(study.ledger.questions), made),
