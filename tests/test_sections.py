@@ -63,6 +63,7 @@ REPORT = [
 MODEL = ["model_header", "prior_posterior", "curves", "predictive", "model_rows", "model_summary"]
 COMPARISON = ["scenario_figure", "scenario_table", "definitions_table", "components_table"]
 SCORES = ["score_record", "score_backtest", "score_calibration", "questions"]
+GENERAL = ["method_money", "method_update", "method_worth", "method_sources"]
 METHOD = ["method_models", "method_evidence", "method_calibration", "method_coverage"]
 NEWS = [
     "news_headline",
@@ -682,6 +683,40 @@ def test_only_curves_of_fitted_rates_are_called_expected():
 
 
 # Questions and scores.
+
+
+def test_the_page_of_methods_has_the_equation_of_every_component_and_definition():
+    from valuation import value
+    from valuation.sections import methods
+
+    assert list(methods.FLOWS) == list(value.TERMS)
+    assert list(methods.PAYING) == list(value.PAYS_OFF)
+    told = text_of(sections.method_money().html)
+    for name, equation in {**methods.FLOWS, **methods.PAYING}.items():
+        assert name.replace("_", " ") in told
+        assert " ".join(equation.split()) in told
+    judged = text_of(sections.method_worth().html)
+    for word in (
+        "EVPI",
+        "EVPPI",
+        "EVSI",
+        "power α",
+        "pool of prior sets",
+        "Brier",
+        "CRPS",
+        "skill",
+    ):
+        assert word in judged, word
+    origins = text_of(sections.method_sources().html)
+    for who in ("Strong, Oakley and Brennan 2014", "Kallioinen", "Gneiting and Raftery 2007"):
+        assert who in origins, who
+
+
+@pytest.mark.parametrize("name", GENERAL)
+def test_a_section_of_methods_needs_no_results_and_says_what_it_shows(name):
+    told = getattr(sections, name)()
+    assert set(parse(told.html).tags) <= ALLOWED_TAGS
+    assert told.summary
 
 
 def test_open_questions_stand_by_closing_day_and_say_who_answers():

@@ -43,8 +43,10 @@ from valuation.sections.methods import (
     method_coverage,
     method_evidence,
     method_models,
+    method_money,
     method_sources,
     method_update,
+    method_worth,
 )
 from valuation.sections.money import (
     break_even,
@@ -117,8 +119,10 @@ __all__ = [
     "method_coverage",
     "method_evidence",
     "method_models",
+    "method_money",
     "method_sources",
     "method_update",
+    "method_worth",
     "model_header",
     "model_rows",
     "model_summary",

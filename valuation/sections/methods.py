@@ -35,6 +35,46 @@ UPDATE_EQUATIONS = (
     "log weight of a draw = log prior + log likelihood, both of the new state, − log density it was drawn under",
     "share of an item = mean over all orders of [answer once it is in − answer just before]",
 )
+# By component, as `value.TERMS` has them: what falls due in a year, positive towards the acquirer.
+FLOWS: Mapping[str, str] = {
+    "outlay": "− (equity + other), on the day of closing",
+    "stake": "share × revenue × multiple × (1 − discount for no votes and no market), in the year of the sale",
+    "data_services": "need × saving − (purchases − need)⁺ + prepaid × min(1, need / floor),   need = share × spending",
+    "talent": "cost of hiring them elsewhere × fraction still there, over the months that count",
+    "capability": "revenue × uplift × closeness(gap) × part due to the deal × margin × (1 − tax)",
+    "denial": "harm to rivals × (their business without the deal − with it)⁺, over the years that count",
+    "retention_pay": "− promised pay × fraction still there",
+    "integration_cost": "− cost, spread evenly",
+    "regulation_cost": "− cost, in the quarter in which an action opens",
+}
+# By definition of paying off, as `value.PAYS_OFF` has them.
+PAYING: Mapping[str, str] = {
+    "npv": "NPV > 0",
+    "npv_financial": "NPV without the strategic components > 0",
+    "stake_alone": "present value of the stake ≥ outlay",
+    "moic": "returns up to the day, undiscounted ≥ multiple × outlay",
+    "irr": "NPV at the hurdle rate ≥ 0",
+    "no_impairment": "not written down up to the day",
+}
+WORTH_EQUATIONS = (
+    "NPV = Σ over components and quarters q of flow(q) × (1 + r)^(−q/4),   one rate for the stake, one for all else",
+    "P(pays off) = Σ wᵢ 1{future i pays off} / Σ wᵢ,   with the draws' own simulation error",
+)
+INFORMATION_EQUATIONS = (
+    "EVPI = E maxₐ v(a) − maxₐ E v(a),   v(a) what option a still brings in a future",
+    "EVPPI(φ) = E maxₐ E[v(a) | φ] − maxₐ E v(a),   E[· | φ] a regression on the draws, judged on others",
+    "EVSI(y) = EVPPI of a report y, simulated in each future with the error and the truth of its kind",
+    "0 ≤ EVSI(y about φ) ≤ EVPPI(φ) ≤ EVPPI(φ, ψ) ≤ EVPI",
+)
+OPINION_EQUATIONS = (
+    "power α: p(θ | y) ∝ p(θ)^α p(y | θ), or p(θ) p(y | θ)^α;   sensitivity = distance of the answers per doubling",
+    "shift of a prior by s: weight exp(s z),   z the normal score of a draw in its prior",
+    "pool of prior sets: p = Σ over sets of weight × p(θ | y, set),   as a mixture of futures and not of averages",
+)
+SCORE_EQUATIONS = (
+    "Brier = (p − o)²;   log = − log p(o);   CRPS = E|X − y| − ½ E|X − X′|",
+    "over time = Σ score × days it stood / days the question lived;   skill = 1 − mean score / that of the base rate",
+)
 CALIBRATION_EQUATIONS = (
     "θ* ~ prior;   rows y ~ p(y | θ*), false ones from the prior;   place = P(f(θ) < f(θ*) | y)",
     "uniform places ⟺ N(x) = number of places up to x ~ Binomial(simulations, x) at every x",
@@ -58,6 +98,23 @@ SOURCES: Sequence[tuple[str, str]] = (
         "Shirts and Chodera 2008, Journal of Chemical Physics 129, 124105",
     ),
     ("Shares of a joint effect", "Shapley 1953; by orders: Castro, Gómez and Tejada 2009"),
+    ("Worth of information", "Raiffa and Schlaifer 1961, Applied Statistical Decision Theory"),
+    (
+        "Its regression, for parameters",
+        "Strong, Oakley and Brennan 2014, doi:10.1177/0272989X13505910",
+    ),
+    (
+        "Its regression, for reports",
+        "Strong, Oakley, Brennan and Breeze 2015, doi:10.1177/0272989X15575286",
+    ),
+    (
+        "Powers of priors and likelihoods",
+        "Kallioinen, Paananen, Bürkner and Vehtari 2024, doi:10.1007/s11222-023-10366-5",
+    ),
+    ("Scores of chances", "Brier 1950, Monthly Weather Review 78; Good 1952, JRSS B 14"),
+    ("Proper scores, CRPS", "Gneiting and Raftery 2007, JASA 102, 359-378"),
+    ("Convergence of chains", "Vehtari and others 2021, doi:10.1214/20-BA1221"),
+    ("Walking a ledger by weights and fits", "Chopin 2002, Biometrika 89, 539-552"),
     ("Customers that never mind", "Farewell 1982, Biometrics 38, the mixture cure model"),
     ("Sampler", "Hoffman and Gelman 2014, JMLR 15, the No-U-Turn sampler"),
 )
@@ -141,6 +198,52 @@ def method_update() -> Section:
             "The largest weights are smoothed, and their tail says whether they can be trusted. If not, "
             "the model is fitted again and both fits are pooled, so that two runs of the sampler are "
             "never differenced. Shares add up to the whole change."
+        ),
+        summary=summary,
+    )
+
+
+def method_money() -> Section:
+    """How drivers become flows, flows a value, and values a chance."""
+    summary = (
+        f"Each future's drivers give {len(FLOWS)} kinds of flows by quarter; their present value, or one of "
+        f"{len(PAYING)} definitions of paying off, is told future by future, and averaged last."
+    )
+    flows = [f"{name.replace('_', ' ')} = {equation}" for name, equation in FLOWS.items()]
+    paying = [f"{name.replace('_', ' ')}: {equation}" for name, equation in PAYING.items()]
+    return section(
+        "method-money",
+        "How futures become money",
+        paragraph(summary),
+        _equations([*flows, "", *WORTH_EQUATIONS, "", *paying]),
+        paragraph(
+            "The number of index points behind the frontier counts by a logistic curve: half of the uplift is "
+            "had at the distance that the deal's file calls near. A plus says that nothing below zero counts."
+        ),
+        summary=summary,
+    )
+
+
+def method_worth() -> Section:
+    """How news, opinion and forecasts are judged."""
+    summary = (
+        "News is worth what choosing after it brings more than choosing without it; opinion is what the "
+        "answer does when a prior counts for more or less; a forecast is scored by rules that reward "
+        "whoever says what they believe."
+    )
+    return section(
+        "method-worth",
+        "How news, opinion and forecasts are judged",
+        paragraph(summary),
+        tag("h3", "Worth of information"),
+        _equations(INFORMATION_EQUATIONS),
+        tag("h3", "Share of opinion"),
+        _equations(OPINION_EQUATIONS),
+        tag("h3", "Scores"),
+        _equations(SCORE_EQUATIONS),
+        paragraph(
+            "A choice is fitted on some draws and paid on others, so that chance is not mistaken for knowledge. "
+            "Questions about one driver count as one outcome in every error of a score."
         ),
         summary=summary,
     )

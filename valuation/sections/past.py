@@ -99,7 +99,7 @@ def glance(results: Results) -> Html:
         change = shift(float(item["change"]), row["unit"], error)
         reading += (
             f"; last moved clearly by {words.long_date(point['as_of'])}: "
-            f"{quoted(item['title'], 90)}, {change}"
+            f"{quoted(item['title'], 60)}, {change}"
         )
     line = _spark(dates, values, stepped=replay["every"] == "news", title=reading)
     all_dates = tag("a", "All dates", href="#history")
