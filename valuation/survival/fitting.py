@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
 import numpy as np
 import pandas as pd
@@ -302,12 +302,16 @@ def integrate(
     names = list(kind.parameters)
     ways = [_SCALES[kind.parameters[name]] for name in names]
 
+    def back(theta: NDArray) -> dict[str, NDArray]:
+        pairs = zip(names, ways, strict=True)
+        return {name: way.back(theta[:, i]) for i, (name, way) in enumerate(pairs)}
+
     def log_density(theta: NDArray) -> NDArray:
-        natural = {n: w[1](theta[:, i]) for i, (n, w) in enumerate(zip(names, ways, strict=True))}
+        natural = back(theta)
         with np.errstate(all="ignore"):
             total = rows.log_likelihood({n: x[:, None] for n, x in natural.items()}, ops)
             for i, (name, way) in enumerate(zip(names, ways, strict=True)):
-                total = total + stated[name].logpdf(natural[name]) + np.log(way[2](theta[:, i]))
+                total = total + stated[name].logpdf(natural[name]) + np.log(way.slope(theta[:, i]))
         return np.where(np.isfinite(total), total, -1e300)
 
     def loss(theta: NDArray) -> float:
@@ -315,36 +319,16 @@ def integrate(
 
     rate = max(lives.events, 0.5) / _time_at_risk(lives)[0]
     first = kind.start(rate)
-    start = np.array([float(w[0](first[n])) for n, w in zip(names, ways, strict=True)])
+    start = np.array([float(w.onto(first[n])) for n, w in zip(names, ways, strict=True)])
     mode = min((minimize(loss, start + s, jac="3-point") for s in STARTS), key=lambda f: f.fun).x
     _, curvature = _derivatives(loss, mode)
     if not _positive_definite(curvature):
         raise ModelError(f"the posterior of {family} has no mode; state narrower priors")
     root = np.linalg.cholesky(np.linalg.inv(curvature))
-    reach = REACH
-    while True:
-        points = round(POINTS * reach / REACH)
-        axis = (np.arange(points) + 0.5) / points * 2.0 * reach - reach
-        grid = np.stack(np.meshgrid(*[axis] * len(names), indexing="ij"), axis=-1)
-        theta = mode + grid.reshape(-1, len(names)) @ root.T
-        parts = [log_density(theta[i : i + PORTION]) for i in range(0, len(theta), PORTION)]
-        log_p = np.concatenate(parts)
-        top = log_p.max()
-        mass = np.exp(log_p - top)
-        rim = (np.abs(grid).max(axis=-1) > reach * (1.0 - 1.5 / points)).reshape(-1)
-        if mass[rim].sum() <= EDGE * mass.sum():
-            break
-        reach *= 2.0
-        if reach > WIDEST:
-            raise ModelError(
-                f"the posterior of {family} reaches beyond {WIDEST:g} standard deviations of its mode;"
-                " state narrower priors"
-            )
-    step = (axis[1] - axis[0]) ** len(names) * abs(np.linalg.det(root))
+    theta, mass, top, step = _nodes(log_density, mode, root, family)
     weight = mass / mass.sum()
     keep = weight > 0.0
-    natural = {n: w[1](theta[keep, i]) for i, (n, w) in enumerate(zip(names, ways, strict=True))}
-    values = xr.Dataset({name: (NODE, x) for name, x in natural.items()})
+    values = xr.Dataset({name: (NODE, x) for name, x in back(theta[keep]).items()})
     share = xr.DataArray(weight[keep], dims=NODE)
     mean = (values * share).sum(NODE)
     return Integral(
@@ -355,6 +339,31 @@ def integrate(
         log_evidence=float(top + np.log(mass.sum() * step)),
         lives=lives,
         family=family,
+    )
+
+
+def _nodes(
+    log_density: Callable[[NDArray], NDArray], mode: NDArray, root: NDArray, family: str
+) -> tuple[NDArray, NDArray, float, float]:
+    """Nodes ``(node, parameter)`` around the mode, densities over the highest, its log, and the space of a node."""
+    reach, size = REACH, len(mode)
+    while reach <= WIDEST:
+        points = round(POINTS * reach / REACH)
+        axis = (np.arange(points) + 0.5) / points * 2.0 * reach - reach
+        grid = np.stack(np.meshgrid(*[axis] * size, indexing="ij"), axis=-1)
+        theta = mode + grid.reshape(-1, size) @ root.T
+        parts = [log_density(theta[i : i + PORTION]) for i in range(0, len(theta), PORTION)]
+        log_p = np.concatenate(parts)
+        top = log_p.max()
+        mass = np.exp(log_p - top)
+        rim = (np.abs(grid).max(axis=-1) > reach * (1.0 - 1.5 / points)).reshape(-1)
+        if mass[rim].sum() <= EDGE * mass.sum():
+            step = (axis[1] - axis[0]) ** size * abs(np.linalg.det(root))
+            return theta, mass, float(top), float(step)
+        reach *= 2.0
+    raise ModelError(
+        f"the posterior of {family} reaches beyond {WIDEST:g} standard deviations of its mode;"
+        " state narrower priors"
     )
 
 
@@ -487,11 +496,19 @@ def _labelled(
 
 # --- maximum likelihood ---------------------------------------------------------------------------
 
-# Scale on which a parameter is unbounded → (onto it, back, derivative of the way back).
-_SCALES: dict[str, tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]] = {
-    "log": (np.log, np.exp, np.exp),
-    "real": (lambda x: x, lambda x: x, np.ones_like),
-    "logit": (
+
+class _Scale(NamedTuple):
+    """A scale on which a parameter is unbounded: the way onto it, the way back, and the derivative of that."""
+
+    onto: Callable[..., Any]
+    back: Callable[..., Any]
+    slope: Callable[..., Any]
+
+
+_SCALES: dict[str, _Scale] = {
+    "log": _Scale(np.log, np.exp, np.exp),
+    "real": _Scale(lambda x: x, lambda x: x, np.ones_like),
+    "logit": _Scale(
         lambda x: np.log(x) - np.log1p(-x),
         lambda x: 1.0 / (1.0 + np.exp(-x)),
         lambda x: np.exp(-np.abs(x)) / (1.0 + np.exp(-np.abs(x))) ** 2,
@@ -539,7 +556,9 @@ def maximum_likelihood(
     guess = [kind.start(n / risk) for n, risk in zip(seen, time_at_risk, strict=True)]
     scales = [s for s in kind.parameters.values() for _ in lives.groups]
     start = [
-        float(_SCALES[scale][0](g[name])) for name, scale in kind.parameters.items() for g in guess
+        float(_SCALES[scale].onto(g[name]))
+        for name, scale in kind.parameters.items()
+        for g in guess
     ]
     # A covariate's ratio is looked for on its own scale, so that ages and shares are searched alike.
     spread = np.std(lives.design, axis=0) if lives.covariates else np.ones(0)
@@ -552,7 +571,7 @@ def maximum_likelihood(
     groups = len(lives.groups)
 
     def unpack(theta: NDArray) -> dict[str, NDArray]:
-        natural = np.array([_SCALES[s][1](x) for s, x in zip(scales, theta, strict=True)])
+        natural = np.array([_SCALES[s].back(x) for s, x in zip(scales, theta, strict=True)])
         named = {
             name: natural[i * groups : (i + 1) * groups] for i, name in enumerate(kind.parameters)
         }
@@ -591,7 +610,7 @@ def maximum_likelihood(
         )
     covariance = np.linalg.inv(hessian)
     natural = unpack(theta)
-    slope = np.array([float(_SCALES[s][2](x)) for s, x in zip(scales, theta, strict=True)])
+    slope = np.array([float(_SCALES[s].slope(x)) for s, x in zip(scales, theta, strict=True)])
     if len(spread):
         slope[-len(spread) :] /= spread
     errors = np.sqrt(np.diag(covariance)) * slope
