@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,19 @@ def project(tmp_path: Path) -> Path:
     (home / "notebooks").mkdir()
     (home / "reports").mkdir()
     return home
+
+
+@pytest.fixture
+def command(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """The ``valuation`` command in this process: exit code, stdout, stderr."""
+    from valuation import cli
+
+    def run(*words: str) -> tuple[int, str, str]:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            cli.main(words)
+        out, err = capfd.readouterr()
+        assert isinstance(stopped.value.code, int)
+        return stopped.value.code, out, err
+
+    return run

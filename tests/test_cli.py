@@ -46,21 +46,11 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, project: Path) -> Run:
+def run(command: Run, monkeypatch: pytest.MonkeyPatch, project: Path) -> Run:
     """Run the command in a copy of the project; returns exit code, stdout, stderr."""
     monkeypatch.setenv("VALUATION_HOME", str(project))
     notebook(project / "notebooks", name="scenario_report", parameters=SCENARIO_PARAMETERS)
-
-    def run(*words: str) -> tuple[int, str, str]:
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as stopped:
-            cli.main(words)
-        out, err = capfd.readouterr()
-        code = stopped.value.code
-        assert isinstance(code, int)
-        return code, out, err
-
-    return run
+    return command
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,6 @@ import small_world as world
 from hypothesis import given
 from hypothesis import strategies as st
 
-from valuation import cli
 from valuation.cli import news
 from valuation.errors import LedgerError
 from valuation.ledger import TABLES, check_ledger, load_ledger, reading, writing
@@ -60,19 +60,10 @@ def words(row: dict[str, Any]) -> list[str]:
 
 
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, project: Path) -> Run:
+def run(command: Run, monkeypatch: pytest.MonkeyPatch, project: Path) -> Run:
     """`valuation news ...` in a copy of the project: exit code, stdout, stderr."""
     monkeypatch.setenv("VALUATION_HOME", str(project))
-
-    def run(*given: str) -> tuple[int, str, str]:
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as stopped:
-            cli.main(["news", *given])
-        out, err = capfd.readouterr()
-        assert isinstance(stopped.value.code, int)
-        return stopped.value.code, out, err
-
-    return run
+    return partial(command, "news")
 
 
 @pytest.fixture

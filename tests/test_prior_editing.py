@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ from filelock import FileLock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from valuation import cli
 from valuation.errors import ParameterError
 from valuation.params import load_priors, parse_yaml
 from valuation.params.editing import Edit, edited, preview, set_prior
@@ -667,20 +667,10 @@ SIGNED = ("--reason", "Peers fell by a sixth", "--by", "Ann Example")
 
 
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, project: Path) -> Run:
+def run(command: Run, monkeypatch: pytest.MonkeyPatch, project: Path) -> Run:
     """Run `valuation prior` in a copy of the project; returns exit code, stdout, stderr."""
     monkeypatch.setenv("VALUATION_HOME", str(project))
-
-    def run(*words: str) -> tuple[int, str, str]:
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as stopped:
-            cli.main(["prior", *words])
-        out, err = capfd.readouterr()
-        code = stopped.value.code
-        assert isinstance(code, int)
-        return code, out, err
-
-    return run
+    return partial(command, "prior")
 
 
 def test_set_prints_old_and_new_and_what_to_run_next(run, project):

@@ -551,18 +551,11 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+def run(command: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """A command about the small world's deal: exit code, stdout, stderr."""
     home = world.project(tmp_path / "project", questions=REGISTER)
     monkeypatch.setenv("VALUATION_HOME", str(home))
-
-    def run(*words: str) -> tuple[int, str, str]:
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as stopped:
-            cli.main([words[0], "--deal", "test_deal", *words[1:]])
-        out, err = capfd.readouterr()
-        return int(str(stopped.value.code)), out, err
-
-    return run
+    return lambda name, *words: command(name, "--deal", "test_deal", *words)
 
 
 def test_open_questions_are_listed_by_closing_day_with_their_base_rate(run):

@@ -40,18 +40,10 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, project: Path) -> Run:
+def run(command: Run, monkeypatch: pytest.MonkeyPatch, project: Path) -> Run:
     """The command in a copy of the project: exit code, stdout, stderr."""
     monkeypatch.setenv("VALUATION_HOME", str(project))
-
-    def run(*words: str) -> tuple[int, str, str]:
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as stopped:
-            cli.main(words)
-        out, err = capfd.readouterr()
-        return int(stopped.value.code or 0), out, err
-
-    return run
+    return command
 
 
 @each_command
