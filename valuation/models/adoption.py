@@ -28,8 +28,7 @@ from valuation.models.base import (
     Parameters,
     SubModel,
     Term,
-    graded_draws,
-    graded_logp,
+    graded_reports,
     need_grade,
     need_indicator,
 )
@@ -152,30 +151,10 @@ def _terms(context: Context, rows: pd.DataFrame) -> list[tuple[str, Term]]:
         truth = context.truth(part)
         return part, part["value"].to_numpy(float), truth, tuple(part["id"])
 
-    _part, grade, truth, ids = take(QUALITY_REPORT)
-    if ids:
-
-        def graded(parameters: Parameters, curves: Curves, ops: Ops) -> Array:
-            return graded_logp(
-                grade,
-                parameters["data_quality"],
-                parameters["quality_informativeness"],
-                parameters["report_cut"],
-                parameters["report_width"],
-                ops,
-            )
-
-        def grades(parameters: Parameters, curves: Curves, rng: np.random.Generator) -> np.ndarray:
-            return graded_draws(
-                len(grade),
-                parameters["data_quality"],
-                parameters["quality_informativeness"],
-                parameters["report_cut"],
-                parameters["report_width"],
-                rng,
-            )
-
-        terms.append(("quality_report", Independent(ids, truth, graded, grades)))
+    reports, *_ = take(QUALITY_REPORT)
+    if not reports.empty:
+        told = graded_reports(context, reports, "data_quality", "quality_informativeness")
+        terms.append(("quality_report", told))
 
     used_part, used, used_truth, used_ids = take(VENDOR_IN_USE)
     if used_ids:

@@ -698,6 +698,24 @@ def graded_draws(
     return np.where(u < low, -1.0, np.where(u > 1.0 - high, 1.0, 0.0))
 
 
+def graded_reports(
+    context: Context, rows: pd.DataFrame, latent: str, informativeness: str
+) -> Independent:
+    """Rows that are graded reports on the parameter ``latent``; all kinds of them share how the press grades."""
+    grade = rows["value"].to_numpy(float)
+    names = (latent, informativeness, "report_cut", "report_width")
+
+    def logp(parameters: Parameters, curves: Curves, ops: Ops) -> Array:
+        x, b, cut, width = (parameters[name] for name in names)
+        return graded_logp(grade, x, b, cut, width, ops)
+
+    def simulate(parameters: Parameters, curves: Curves, rng: np.random.Generator) -> np.ndarray:
+        x, b, cut, width = (parameters[name] for name in names)
+        return graded_draws(len(grade), x, b, cut, width, rng)
+
+    return Independent(tuple(rows["id"]), context.truth(rows), logp, simulate)
+
+
 def need_grade(value: float | None, sd: float | None) -> str | None:
     if value not in (-1.0, 0.0, 1.0):
         return "value must be -1, 0 or 1; write the report's grade"

@@ -7,24 +7,15 @@ the scale of the non-negative loadings, which are priors of the models that load
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import numpy as np
 import pandas as pd
 
 from valuation.models.base import (
-    Bound,
     Context,
-    Curves,
-    Independent,
-    Parameters,
     SubModel,
     Term,
-    graded_draws,
-    graded_logp,
+    graded_reports,
     need_grade,
 )
-from valuation.ops import Array, Ops
 from valuation.schema import Kind
 
 INTEGRATION_REPORT = Kind(
@@ -42,40 +33,12 @@ def _scalars(context: Context) -> list[str]:
     return ["integration", "integration_informativeness", "report_cut", "report_width"]
 
 
-def _curves(
-    context: Context, parameters: Parameters, curves: Curves, bound: Mapping[str, Bound], ops: Ops
-) -> Curves:
-    return {}
-
-
 def _terms(context: Context, rows: pd.DataFrame) -> list[tuple[str, Term]]:
     reports = rows[rows["kind"] == INTEGRATION_REPORT.name]
     if reports.empty:
         return []
-    grade = reports["value"].to_numpy(float)
-
-    def logp(parameters: Parameters, curves: Curves, ops: Ops) -> Array:
-        return graded_logp(
-            grade,
-            parameters["integration"],
-            parameters["integration_informativeness"],
-            parameters["report_cut"],
-            parameters["report_width"],
-            ops,
-        )
-
-    def simulate(parameters: Parameters, curves: Curves, rng: np.random.Generator) -> np.ndarray:
-        return graded_draws(
-            len(grade),
-            parameters["integration"],
-            parameters["integration_informativeness"],
-            parameters["report_cut"],
-            parameters["report_width"],
-            rng,
-        )
-
-    truth = context.truth(reports)
-    return [("integration_report", Independent(tuple(reports["id"]), truth, logp, simulate))]
+    told = graded_reports(context, reports, "integration", "integration_informativeness")
+    return [("integration_report", told)]
 
 
 MODEL = SubModel(
@@ -89,6 +52,6 @@ MODEL = SubModel(
     kinds=(INTEGRATION_REPORT,),
     scalars=_scalars,
     innovations=lambda context: {},
-    curves=_curves,
+    curves=lambda context, parameters, curves, bound, ops: {},
     terms=_terms,
 )

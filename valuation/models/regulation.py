@@ -8,14 +8,11 @@ estimated.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 
 from valuation.errors import LedgerError
 from valuation.models.base import (
-    Bound,
     Context,
     Curves,
     Independent,
@@ -115,12 +112,6 @@ def _terms(context: Context, rows: pd.DataFrame) -> list[tuple[str, Term]]:
     return terms
 
 
-def _curves(
-    context: Context, parameters: Parameters, curves: Curves, bound: Mapping[str, Bound], ops: Ops
-) -> Curves:
-    return {}
-
-
 MODEL = SubModel(
     name="regulation",
     title="Does an authority act against the deal?",
@@ -132,6 +123,6 @@ MODEL = SubModel(
     kinds=(REGULATORY_ACTION, REGULATORY_SIGNAL),
     scalars=lambda context: ["action_hazard", "regulatory_informativeness"],
     innovations=lambda context: {},
-    curves=_curves,
+    curves=lambda context, parameters, curves, bound, ops: {},
     terms=_terms,
 )
