@@ -108,7 +108,7 @@ def test_the_example_of_the_help_is_added_with_its_source_and_its_seal(
     before = contents_of(project / "seeds")
     code, out, err = run("add", *words(WANG))
     assert (code, out) == (0, "N0001\n")
-    assert "source 'example-wire' (Example Wire) is new and was registered in sources.csv" in err
+    assert "source 'example-wire' (Example Wire) is new and gets a row in sources.csv" in err
     after = contents_of(project / "seeds")
     for name in FILES:
         assert after[name].startswith(before[name])
@@ -265,6 +265,16 @@ def test_a_row_that_its_model_could_not_read_is_refused_before_it_is_written(
     assert "error: news add:1: " in err
     assert said in err
     assert contents_of(project / "seeds") == before
+
+
+@pytest.mark.parametrize(("value", "told"), [("870", True), ("0.0087", True), ("0.87", False)])
+def test_a_figure_that_the_priors_hold_for_next_to_impossible_is_told(
+    run: Run, value: str, told: bool
+) -> None:
+    figure = WANG | {"kind": "run_rate", "subject": "Scale AI", "claim": "An invented figure"}
+    code, out, err = run("add", *words(figure | {"value": value, "sd": "0.2"}), "--dry-run")
+    assert (code, out) == (0, "N0001\n")
+    assert ("warning: N0001: the priors give what it says less than one chance" in err) is told
 
 
 def test_a_dry_run_checks_everything_and_writes_nothing(run: Run, project: Path) -> None:
@@ -543,7 +553,7 @@ def test_the_same_rows_come_from_yaml_csv_and_json(
     first, second = last_rows(project / "seeds", 2)
     assert (first["claim"], first["note"], first["kind"]) == ('He said "no", twice.', "a; b", "")
     assert (second["kind"], second["source"]) == ("sighting", "example-wire")
-    assert err.count("is new and was registered") == 1
+    assert err.count("is new and gets a row") == 1
 
 
 def test_options_fill_what_the_rows_of_a_file_leave_blank(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from valuation.ledger.keeping import Addition, Validate
     from valuation.schema import Kind
 
+UNHEARD_OF = 1e-6  # chance by the priors, below which a row is more likely a slip than news
 REQUIRED = ("event_date", "published", "claim", "source", "credibility")
 
 
@@ -217,9 +219,12 @@ def _conclude(
 
 
 def _models_accept(deal: str) -> Validate:
-    """Refuse what an update would refuse: the rows are bound to the models as there, and nothing is sampled."""
+    """Refuse what an update would refuse: the rows are bound to the models as there, and nothing is sampled.
 
-    def accept(ledger: Ledger, kinds: Collection[str]) -> None:
+    What the priors hold for next to impossible is let pass and told: it may be true, or a slip of the unit.
+    """
+
+    def accept(ledger: Ledger, kinds: Collection[str]) -> Mapping[str, str]:
         from valuation.models import joint
         from valuation.params import load_credibility, load_deal, load_priors
 
@@ -227,7 +232,13 @@ def _models_accept(deal: str) -> Validate:
         terms = load_deal(deal, root)
         grades = load_credibility(root / "params" / "credibility.yaml")
         priors = load_priors(root / terms.priors, terms.currency).get()
-        joint.bind(joint.context_of(ledger, terms, priors, grades), ledger.scored())
+        found = joint.bind(joint.context_of(ledger, terms, priors, grades), ledger.scored())
+        return {
+            row: f"{row}: the priors give what it says less than one chance in a million; check value, sd and date"
+            for term in found.short[0].bound.values()
+            for row, told in zip(term.ids, term.log_p0, strict=True)
+            if told < math.log(UNHEARD_OF)
+        }
 
     return accept
 

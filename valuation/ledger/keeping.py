@@ -27,7 +27,7 @@ NEAR_DAYS = 31  # within which two reports of one matter may well be one
 SOURCE_FIELDS = ("source_title", "source_address", "source_kind")
 FIELDS = (*TABLES["evidence"].header, *SOURCE_FIELDS)
 
-Validate = Callable[[Ledger, Collection[str]], None]
+Validate = Callable[[Ledger, Collection[str]], Mapping[str, str]]
 Tables = dict[str, list[Record]]
 
 
@@ -44,7 +44,7 @@ class Addition:
     remarks
         Sentences about what a person should know.
     warnings
-        Sentences about rows of the ledger that the new ones contradict.
+        Sentences about rows of the ledger that the new ones contradict, and about what is hardly possible.
     """
 
     rows: tuple[Mapping[str, str], ...]
@@ -83,7 +83,7 @@ def add_rows(
         Rows published later are refused.
     validate
         Called, if rows bear on a likelihood, with the ledger as it would be and the kinds of these rows; raises
-        :class:`LedgerError`.
+        :class:`LedgerError`, or returns warnings by id.
     why_duplicate
         Why a row that repeats another one is to be added all the same; kept in its ``note``.
     dry_run
@@ -284,7 +284,7 @@ class _Plan:
         others = [s["source"] for s in known if s["publisher"].casefold() == publisher.casefold()]
         also = f"; of the same publisher: {', '.join(others)}" if others else ""
         self.remarks.append(
-            f"source {cells['source']!r} ({publisher}) is new and was registered in sources.csv{also}"
+            f"source {cells['source']!r} ({publisher}) is new and gets a row in sources.csv{also}"
         )
         return cells["source"]
 
@@ -414,9 +414,10 @@ def _weigh(plan: _Plan, validate: Validate | None) -> tuple[list[str], list[str]
     new_sources = [{name: cell or None for name, cell in s.items()} for s in plan.sources]
     tables = {**plan.tables, "sources": plan.tables["sources"] + new_sources}
     after = _bearing(tables, plan.tables["evidence"] + plan.records, plan.kinds)
+    doubts: Mapping[str, str] = {}
     if validate is not None:
         kinds = {r["kind"] for r in (*touched, *plan.records)} - {None}
-        _ask(plan, lambda: validate(after, kinds))
+        doubts = _ask(plan, lambda: validate(after, kinds))
     dropped = dict(zip(after.dropped()["id"], after.dropped()["reason"], strict=True))
     mine = {r["id"] for r in plan.records}
     woken: list[str] = []
@@ -431,7 +432,8 @@ def _weigh(plan: _Plan, validate: Validate | None) -> tuple[list[str], list[str]
             "if it is as wrong"
         )
     new = mine | set(woken)
-    return remarks, [c.sentence for c in after.contradictions() if {c.ended, c.stood} & new]
+    warnings = [c.sentence for c in after.contradictions() if {c.ended, c.stood} & new]
+    return remarks, warnings + [doubts[r["id"]] for r in plan.records if r["id"] in doubts]
 
 
 def _alike(after: Ledger, plan: _Plan) -> list[str]:
@@ -466,10 +468,10 @@ def _bearing(tables: Tables, rows: Sequence[Record], kinds: Kinds) -> Ledger:
     return assemble({**tables, "evidence": kept}, kinds=kinds, as_of=latest)
 
 
-def _ask(plan: _Plan, validate: Callable[[], None]) -> None:
+def _ask(plan: _Plan, validate: Callable[[], Mapping[str, str]]) -> Mapping[str, str]:
     """Call ``validate``; its problems are placed at the row they name."""
     try:
-        validate()
+        return validate()
     except LedgerError as error:
         lines = {r["id"]: r["line"] for r in plan.records}
         placed = []
