@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from valuation import gate as gates
-from valuation.archive import DEFAULT_DEAL, Run
+from valuation.archive import DEFAULT_DEAL, Run, history_path
 from valuation.errors import ArtifactError, LedgerError, ParameterError
 from valuation.models import KINDS
 from valuation.params import HOUSE, cache_folder, find_root
@@ -633,8 +633,6 @@ class Change:
 
     @property
     def _history_path(self) -> Path:
-        from valuation.study.replay import history_path
-
         return history_path(self.new.root, self.new.base_deal.name, self.new.scenario.scenario)
 
     def _full(self) -> dict[str, Any]:
