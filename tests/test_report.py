@@ -475,8 +475,16 @@ def test_the_backtests_fits_are_made_beside_the_others_and_waited_for(
     asked = "-m valuation.report.beside --deal meta_scale --seed 7"
     history = project / "reports" / archive.HISTORY
     base = replace(other, name="base", folder=project / "reports" / "b", history=history)
-    run_tasks([scores, base, other], fit=fit)
-    assert did == [asked, "fit", "other", "waited", "base", "scorecard"]
+
+    class Heard(Silent):
+        def walking(self) -> None:
+            did.append("waits")
+
+        def walked(self) -> None:
+            did.append("goes on")
+
+    run_tasks([scores, base, other], fit=fit, progress=Heard())
+    assert did == [asked, "fit", "other", "waits", "waited", "goes on", "base", "scorecard"]
     did.clear()
     run_tasks([base, other], fit=fit)  # nothing is walked, and nothing waited for
     assert did == ["fit", "base", "other"]
@@ -732,6 +740,8 @@ def test_progress_goes_to_stderr_only_and_says_where_the_seconds_went(
         progress.begin([task, task])
         progress.fitting()
         progress.fitted()
+        progress.walking()
+        progress.walked()
         progress.cell(task, 1, 2)
         progress.finished(Outcome(task, "made", 1.0))
         progress.finished(Outcome(task, "failed", 1.0, RunError("x")))

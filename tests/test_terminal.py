@@ -172,6 +172,28 @@ def test_progress_is_for_people_and_off_when_it_is_to_be_quiet(
     assert isinstance(cli.progress([*words, "-q"]), nullcontext)
 
 
+def test_a_log_hears_of_a_long_step_more_and_more_rarely_until_it_is_over(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("valuation.report.progress.EVERY", 0.2)
+    for what, begin, finish in (
+        ("posterior of the joint model", "fitting", "fitted"),
+        ("history and backtest", "walking", "walked"),
+        ("posterior of the joint model", "fitting", "end"),  # it failed
+    ):
+        lines = Lines()
+        getattr(lines, begin)()
+        time.sleep(1.2)
+        getattr(lines, finish)()
+        heard = [line for line in capsys.readouterr().err.splitlines() if line.startswith(what)]
+        assert heard == [
+            f"{what} ...",
+            *(f"{what}: at work for {seconds} s ..." for seconds in ("0.2", "0.4", "0.8")),
+        ]
+        time.sleep(0.6)
+        assert "at work" not in capsys.readouterr().err
+
+
 def test_a_long_notebook_says_how_far_it_is(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from valuation.report.runs import Outcome, Task
 
 FITTING = "posterior of the joint model"
+WALKING = "history and backtest"
 
 
 def _line(outcome: Outcome) -> str:
@@ -29,6 +31,24 @@ class Lines:
         self.fit_seconds = 0.0
         self.fit_word = "sampling"
         self.told = time.monotonic()
+        self.over = threading.Event()
+
+    def _at_work(self, what: str) -> None:
+        """Say that a step begins and, ever more rarely, that it still goes on; until :meth:`_done`."""
+        self._say(f"{what} ...")
+        self.over = over = threading.Event()
+
+        def watch() -> None:
+            spent, pause = 0.0, EVERY
+            while not over.wait(pause):
+                spent += pause
+                pause = spent
+                self._say(f"{what}: at work for {spent:g} s ...")
+
+        threading.Thread(target=watch, daemon=True).start()
+
+    def _done(self) -> None:
+        self.over.set()
 
     def _say(self, text: str) -> None:
         self.told = time.monotonic()
@@ -43,13 +63,20 @@ class Lines:
 
     def fitting(self) -> None:
         self.fit_start = time.monotonic()
-        self._say(f"{FITTING} ...")
+        self._at_work(FITTING)
 
     def fitted(self, sampled: bool = True) -> None:
+        self._done()
         self.fit_seconds = time.monotonic() - self.fit_start
         self.fit_word = "sampling" if sampled else "loading"
         what = "posterior sampled" if sampled else "posterior loaded"
         self._say(f"{what} in {self.fit_seconds:.1f} s; running {self.left} notebooks")
+
+    def walking(self) -> None:
+        self._at_work(WALKING)
+
+    def walked(self) -> None:
+        self._done()
 
     def cell(self, task: Task, done: int, total: int) -> None:
         if time.monotonic() - self.told >= EVERY:
@@ -59,6 +86,7 @@ class Lines:
         self._say(_line(outcome))
 
     def end(self) -> None:
+        self._done()
         if self.left:
             total = time.monotonic() - self.start
             self._say(
@@ -95,6 +123,7 @@ class Bars(Lines):
         self.rows: dict[tuple[str, str], Any] = {}
         self.overall: Any = None
         self.sampling: Any = None
+        self.past: Any = None
 
     def _say(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False)
@@ -112,6 +141,12 @@ class Bars(Lines):
         self.bars.remove_task(self.sampling)
         super().fitted(sampled)
         self.overall = self.bars.add_task("notebooks", total=self.left)
+
+    def walking(self) -> None:
+        self.past = self.bars.add_task(WALKING, total=None)
+
+    def walked(self) -> None:
+        self.bars.remove_task(self.past)
 
     def cell(self, task: Task, done: int, total: int) -> None:
         if task.key not in self.rows:

@@ -135,6 +135,12 @@ class Progress(Protocol):
     def fitted(self, sampled: bool = True) -> None:
         """The shared fit is there, ``sampled`` now or loaded; notebooks begin."""
 
+    def walking(self) -> None:
+        """What is left waits for past dates, which are worked out beside it."""
+
+    def walked(self) -> None:
+        """It waits no more."""
+
     def cell(self, task: Task, done: int, total: int) -> None:
         """``done`` of ``total`` code cells have run."""
 
@@ -152,6 +158,8 @@ class Silent:
     def begin(self, tasks: Sequence[Task]) -> None: ...
     def fitting(self) -> None: ...
     def fitted(self, sampled: bool = True) -> None: ...
+    def walking(self) -> None: ...
+    def walked(self) -> None: ...
     def cell(self, task: Task, done: int, total: int) -> None: ...
     def finished(self, outcome: Outcome) -> None: ...
     def end(self) -> None: ...
@@ -629,7 +637,9 @@ def run_tasks(
             for turn in range(3):
                 batch = [one for one in stale if _turn(one[0], beside is not None) == turn]
                 if turn == 1 and beside is not None:
+                    progress.walking()
                     beside.wait()
+                    progress.walked()
                 if turn:  # what the others put on record belongs to its inputs
                     batch = [(task, inputs_digest(task)) for task, _ in batch]
                 for outcome in asyncio.run(_attempt_all(batch, jobs, progress)):
