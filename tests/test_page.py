@@ -28,7 +28,7 @@ from example_results import (
     example_results,
     example_scores,
 )
-from example_update import example_update
+from example_update import example_replay, example_update
 from test_notebooks_static import NOTEBOOKS
 from test_sections import COMPARISON, MODEL, PAYLOADS, REPORT
 
@@ -542,9 +542,11 @@ def test_figures_follow_the_colour_scheme(browser, tmp_path, scheme):
 @pytest.mark.browser
 def test_the_answer_its_interval_and_its_drivers_are_on_the_first_screen(browser, tmp_path):
     names, results = PAGES["report"]()
+    results = results | {"history": example_replay()}
     html = page.to_html(notebook(*shown_by(names, results)), results)
     view, _, _ = opened(browser, tmp_path, html, viewport={"width": 1440, "height": 900})
-    for selector in ("#answer h2", ".vl-cards li:last-child", "#figure-dots svg", ".vl-drivers h3"):
+    first = ("#answer h2", ".vl-spark", ".vl-cards li:last-child", "#figure-dots svg")
+    for selector in (*first, ".vl-drivers h3"):
         box = view.locator(selector).first.bounding_box()
         assert box is not None
         assert box["y"] + min(box["height"], 380) <= 900, selector

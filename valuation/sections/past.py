@@ -87,20 +87,14 @@ def glance(results: Results) -> Html:
     dates, values, _ = _replayed(replay, row["name"])
     if len(dates) < 2:
         return Html("")
-    told = [
-        f"{words.about(words.in_hundred(value))} on {words.long_date(date)}"
-        for date, value in ((dates[0], values[0]), (dates[-1], values[-1]))
-    ]
-    reading = f"From {told[0]} to {told[1]}"
+    first, last = (words.about(words.in_hundred(value)) for value in (values[0], values[-1]))
+    reading = f"{words.upper_first(first)} on {words.long_date(dates[0])}, {last} now"
     moved = [point for point in replay["points"] if clear_items(replay, point)]
     if moved:
         point, item = moved[-1], clear_items(replay, moved[-1])[0]
         error = float(point["mcse"].get(row["name"], 0.0))
         change = shift(float(item["change"]), row["unit"], error)
-        reading += (
-            f"; last moved clearly by {words.long_date(point['as_of'])}: "
-            f"{quoted(item['title'], 60)}, {change}"
-        )
+        reading += f"; last moved clearly by {quoted(item['title'], 60)}, {change}"
     line = _spark(dates, values, stepped=replay["every"] == "news", title=reading)
     all_dates = tag("a", "All dates", href="#history")
     return tag("p", join([line, f"{reading}.", all_dates], " "), class_="vl-glance")
