@@ -458,6 +458,18 @@ def test_a_deleted_scenario_leaves_the_index_and_is_named_by_check(
     assert "pass  reports/scenarios/mine" in out
 
 
+def test_a_prior_whose_source_is_nowhere_fails_one_check(run: Run, project: Path) -> None:
+    assert "pass  every prior names a source that is there" in run("check")[1]
+    path = project / "params" / "priors.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("source: C62", "source: C999", 1), encoding="utf-8")
+    code, out, _ = run("check")
+    assert code == 3
+    assert "FAIL  every prior names a source that is there" in out
+    assert "exit_multiple: source 'C999' is no row of base_rates.csv" in out
+    assert out.count("FAIL  ") == 1
+
+
 def test_a_broken_scenario_fails_one_check(
     run: Run, published: None, root: Path, project: Path
 ) -> None:

@@ -810,6 +810,10 @@ def test_a_mean_without_bound_is_shown_and_is_no_number_in_json(run):
             ["set", "exit_multiple", "--quantiles", "0.05=2,0.5=3", "--date", "2999-01-01"],
             "is in the future",
         ),
+        (
+            ["set", "exit_multiple", "--quantiles", "0.05=2,0.5=3", "--source", "C999", *SIGNED],
+            "'C999' is no row of base_rates.csv, evidence.csv, reference_deals.csv; name one, or judgement",
+        ),
         (["show", "exit_multipel"], "unknown prior 'exit_multipel'; did you mean 'exit_multiple'"),
         (["show", "integration", "--set", "nope"], "unknown prior set 'nope'; available"),
         (["list", "--deal", "nope"], "unknown deal 'nope'"),

@@ -190,7 +190,7 @@ def _given(
     default="judgement",
     show_default=True,
     metavar="ID",
-    help="A base rate or a row of the ledger.",
+    help="A base rate, a past deal or a row of the ledger.",
 )
 @click.option(
     "--date", "since", callback=day, metavar="DATE", help="Since when (YYYY-MM-DD); today."
@@ -228,8 +228,14 @@ def set_(
         raise click.UsageError("give --quantiles or --parameters, one of them")
     from valuation.params import cache_folder
     from valuation.params.editing import Edit, preview, set_prior
+    from valuation.report.checks import CITED, UNSOURCED, prior_sources
 
     _, path = _book(deal)
+    if source not in UNSOURCED and source not in prior_sources(project_root(), deal):
+        raise click.BadParameter(
+            f"{source!r} is no row of {', '.join(CITED)}; name one, or {' or '.join(UNSOURCED)}",
+            param_hint="--source",
+        )
     edit = Edit(
         name=name,
         reason=reason,

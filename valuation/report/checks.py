@@ -41,6 +41,7 @@ def check_project(root: Path, *, deal: str, today: dt.date) -> list[Result]:
         *_ledger(root, deal, today),
         *_record(root, deal),
         _priors_used(root, deal),
+        _priors_sourced(root, deal),
         _rows_taken(root, deal),
         *_notebooks(root, deal),
         *_published(root, deal),
@@ -171,6 +172,51 @@ def _priors_used(root: Path, deal: str) -> Result:
     problems = [f"{p}: read by a model but not in {terms.priors}; add it" for p in read - given]
     problems += [f"{p}: in {terms.priors} but read by no model; remove it" for p in given - read]
     return Result(name, not problems, "\n".join(sorted(problems)) or f"{len(read)} read")
+
+
+UNSOURCED = (
+    "judgement",
+    "convention",
+)  # a prior that rests on no row says so by one of these words
+CITED = ("base_rates.csv", "evidence.csv", "reference_deals.csv")
+
+
+def prior_sources(root: Path, deal: str) -> set[str]:
+    """What a prior of the deal may name as its source: rows of its own ledger, and of the first deal's reference
+    classes, which later deals borrow; or that it is a judgement.
+
+    Raises
+    ------
+    ValuationError, OSError, ValueError
+        If the deal or a file cannot be read.
+    """
+    from valuation.params import load_deal
+
+    folders = {root / load_deal(deal, root).seeds, root / "seeds"}
+    files = [folder / name for folder in sorted(folders) for name in CITED]
+    return {*UNSOURCED}.union(*(_rows_by_id(f.read_bytes()) for f in files if f.is_file()))
+
+
+def _priors_sourced(root: Path, deal: str) -> Result:
+    """Whoever doubts a prior can look up what it rests on."""
+    from valuation import params
+
+    name = "every prior names a source that is there"
+    try:
+        terms = params.load_deal(deal, root)
+        book = params.load_priors(root / terms.priors, terms.currency)
+        known = prior_sources(root, deal)
+    except (OSError, ValueError, csv.Error, ValuationError):
+        return Result(name, False, "not checked: a file above cannot be used")
+    cited = {(p.name, p.source) for s in book.sets() for p in book.get(s).values()}
+    lines = [
+        f"{terms.priors}: {prior}: source {source!r} is no row of {', '.join(CITED)}; correct it in the file, or write "
+        f"{' or '.join(UNSOURCED)}"
+        for prior, source in sorted(cited)
+        if source not in known
+    ]
+    told = sum(source not in UNSOURCED for _, source in cited)
+    return Result(name, not lines, "\n".join(lines) or f"{told} rest on rows")
 
 
 def _rows_taken(root: Path, deal: str) -> Result:
