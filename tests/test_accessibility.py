@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import pytest
 from example_results import example_results
 from example_update import example_replay
 from playwright.sync_api import Browser, Page, sync_playwright
 from test_notebooks_static import NOTEBOOKS
-from test_page import CHROMIUM, example_module, executed, rendered
+from test_page import CHROMIUM, page_of_notebook, rendered
 
-from valuation import page, sections
 from valuation.report import index
 from valuation.study.replay import write_history
 
 PROJECT = Path(__file__).resolve().parents[1]
 SHIPPED = PROJECT / "reports" / "example" / "index.html"  # made from the real ledger
 LIMIT_BYTES = 1_000_000
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 KINDS = ["index", "shipped", *(path.stem for path in NOTEBOOKS)]
-each_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 @pytest.fixture(scope="module")
@@ -56,45 +55,73 @@ def _markup(kind: str, folder: Path) -> str:
         base = write_history(folder, example_replay()).parent
         return index.build(base, index.Shelf(scenarios={"base": example_results()}))
     (path,) = (path for path in NOTEBOOKS if path.stem == kind)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "valuation.study", example_module())
-        book = executed(path)
-    return page.to_html(book, book.cells[-1].outputs[0]["data"][sections.RESULTS_MIME]["results"])
+    return page_of_notebook(path)
 
 
-def opened(browser: Browser, file: Path, **context: Any) -> tuple[Page, list[str]]:
-    """A page opened from its file, and every address it asked for."""
-    view = browser.new_context(**context).new_page()
+@dataclass(frozen=True)
+class Opened:
+    """A page in the browser, its file, and every address it has asked for."""
+
+    view: Page
+    file: Path
+    asked: list[str]
+
+
+def opened(browser: Browser, file: Path) -> Opened:
+    view = browser.new_context(viewport={"width": 1280, "height": 720}).new_page()
     asked: list[str] = []
     view.on("request", lambda request: asked.append(request.url))
     view.goto(file.as_uri())
-    return view, asked
+    return Opened(view, file, asked)
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def shown(
+    request: pytest.FixtureRequest, browser: Browser, page_of: Callable[[str], Path]
+) -> Iterator[Opened]:
+    """A page of each kind, opened once for all that is asked of it."""
+    page = opened(browser, page_of(request.param))
+    yield page
+    page.view.context.close()
+
+
+def violations(view: Page) -> tuple[list[tuple[str, str, str]], int]:
+    """What axe-core finds wrong, as rule, element and reason, and the number of rules that are kept."""
+    found = view.evaluate("axe.run({resultTypes: ['violations']})")
+    wrong = [
+        (rule["id"], node["html"][:120], node["failureSummary"])
+        for rule in found["violations"]
+        for node in rule["nodes"]
+    ]
+    return wrong, len(found["passes"])
 
 
 @pytest.mark.browser
-@each_kind
-def test_axe_core_finds_nothing_wrong_light_or_dark_on_a_phone_or_a_desk(
-    browser: Browser, page_of: Callable[[str], Path], kind: str
-) -> None:
+def test_a_page_is_there_at_once_and_asks_nothing_of_a_network(shown: Opened) -> None:
+    """Counts that bound how long it takes, whatever else the machine does; `make bench` has the seconds."""
+    assert shown.file.stat().st_size < LIMIT_BYTES
+    outside = [address for address in shown.asked if not address.startswith("data:")]
+    assert outside == [shown.file.as_uri()]
+    loaded = shown.view.evaluate("performance.getEntriesByType('resource').map(e => e.name)")
+    assert [name for name in loaded if not name.startswith("data:")] == []
+    assert shown.view.evaluate("document.getElementsByTagName('*').length") < 20_000
+    assert shown.view.evaluate("document.scripts.length") <= 2
+
+
+@pytest.mark.browser
+def test_axe_core_finds_nothing_wrong_light_or_dark_on_a_phone_or_a_desk(shown: Opened) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
-    view, asked = opened(browser, page_of(kind))
+    shown.view.evaluate(Axe().axe_script)
     for width in (390, 1440):
-        view.set_viewport_size({"width": width, "height": 900})
-        for scheme in ("light", "dark"):
-            view.emulate_media(color_scheme=scheme)
-            found = Axe().run(view).response
-            said = [
-                (rule["id"], node["html"][:120], node["failureSummary"])
-                for rule in found["violations"]
-                for node in rule["nodes"]
-            ]
-            assert said == [], (width, scheme)
-            assert len(found["passes"]) > 15  # it did look
-    assert {address for address in asked if not address.startswith("data:")} == {
-        page_of(kind).as_uri()
-    }
-    view.context.close()
+        shown.view.set_viewport_size({"width": width, "height": 900})
+        for scheme in SCHEMES:
+            shown.view.emulate_media(color_scheme=scheme)
+            wrong, kept = violations(shown.view)
+            assert wrong == [], (width, scheme)
+            assert kept > 15  # it did look
+    outside = {address for address in shown.asked if not address.startswith("data:")}
+    assert outside == {shown.file.as_uri()}
 
 
 @pytest.mark.browser
@@ -104,41 +131,23 @@ def test_axe_core_does_find_what_is_wrong(browser: Browser, tmp_path: Path) -> N
     file = tmp_path / "page.html"
     text = rendered("model").replace('<html lang="en">', "<html>").replace("<h1>", "<h3>")
     file.write_text(text.replace("--vl-ink: #1b1e23", "--vl-ink: #aab0bb"), encoding="utf-8")
-    view, _ = opened(browser, file)
-    found = {rule["id"] for rule in Axe().run(view).response["violations"]}
-    assert {"html-has-lang", "color-contrast"} <= found
+    view = opened(browser, file).view
+    view.evaluate(Axe().axe_script)
+    wrong, _ = violations(view)
+    assert {"html-has-lang", "color-contrast"} <= {rule for rule, *_ in wrong}
     view.context.close()
 
 
 @pytest.mark.browser
-@each_kind
-def test_a_page_is_there_at_once_and_asks_nothing_of_a_network(
-    browser: Browser, page_of: Callable[[str], Path], kind: str
-) -> None:
-    """Counts that bound how long it takes, whatever else the machine does; `make bench` has the seconds."""
-    file = page_of(kind)
-    assert file.stat().st_size < LIMIT_BYTES
-    view, asked = opened(browser, file)
-    assert [address for address in asked if not address.startswith("data:")] == [file.as_uri()]
-    loaded = view.evaluate("performance.getEntriesByType('resource').map(e => e.name)")
-    assert [name for name in loaded if not name.startswith("data:")] == []
-    assert view.evaluate("document.getElementsByTagName('*').length") < 20_000
-    assert view.evaluate("document.scripts.length") <= 2
-    view.context.close()
-
-
-@pytest.mark.browser
-@each_kind
-def test_a_printed_page_has_no_control_and_cuts_no_figure_or_row(
-    browser: Browser, page_of: Callable[[str], Path], kind: str
-) -> None:
-    view, _ = opened(browser, page_of(kind), viewport={"width": 720, "height": 1020})
+def test_a_printed_page_has_no_control_and_cuts_no_figure_or_row(shown: Opened) -> None:
+    view = shown.view
+    view.set_viewport_size({"width": 720, "height": 1020})
     view.emulate_media(media="print", color_scheme="dark")
-    shown = view.evaluate(
+    controls = view.evaluate(
         """() => [...document.querySelectorAll('button:not(.vl-sort), input, nav, .skip, .vl-live, .vl-filter')]
             .filter(e => e.checkVisibility()).map(e => e.outerHTML.slice(0, 80))"""
     )
-    assert shown == []
+    assert controls == []
     cut = view.evaluate(
         """() => [...document.querySelectorAll('.vl figure, .vl tr, .vl .vl-cards')]
             .filter(e => e.checkVisibility() && getComputedStyle(e).breakInside !== 'avoid')
@@ -148,4 +157,4 @@ def test_a_printed_page_has_no_control_and_cuts_no_figure_or_row(
     ink = view.evaluate("getComputedStyle(document.body).color")
     assert re.findall(r"\d+", ink)[:3] == ["0", "0", "0"]  # black on white, whatever the screen
     assert view.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    view.context.close()
+    view.emulate_media(media="screen", color_scheme="light")

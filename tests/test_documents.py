@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from valuation import cli
 from valuation.params import cache_folder
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -132,11 +133,19 @@ def test_the_documents_hold_commands_and_each_is_run_somewhere():
         assert any(where == name for where, _ in EVERY), name
 
 
-def test_every_quick_command_runs_in_the_order_of_the_documents(home: Path) -> None:
-    """One after another on one copy: what one command adds, the next may take back."""
+def test_every_quick_command_runs_in_the_order_of_the_documents(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """One after another on one copy, in this process: what one command adds, the next may take back."""
+    monkeypatch.setenv("VALUATION_HOME", str(home))
+    monkeypatch.chdir(home)
     for line in dict.fromkeys(QUICK):
-        done = run(line, home)
-        assert done.returncode == 0, f"{line}\n{done.stdout[-500:]}\n{done.stderr[-1500:]}"
+        program, *words = shlex.split(line)
+        assert program == "valuation", line
+        with pytest.raises(SystemExit) as ended:
+            cli.main(words)
+        out, err = capfd.readouterr()
+        assert ended.value.code == 0, f"{line}\n{out[-500:]}\n{err[-1500:]}"
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from example_update import (
     example_update as whole_update,
 )
 from test_plots import said_of, sizes_of
-from test_sections import ADDRESSES, NEWS, UPDATES, parse, show, shown, text_of
+from test_sections import ADDRESSES, NEWS, UPDATES, bare_drawing, parse, show, shown, text_of
 
 from valuation import page, plots, sections
 from valuation.errors import ArtifactError
@@ -550,7 +550,8 @@ def shelf():
     return index.Shelf(scenarios={"base": example_results()})
 
 
-def test_the_index_charts_the_history_after_the_headline(tmp_path, shelf):
+def test_the_index_charts_the_history_after_the_headline(tmp_path, shelf, monkeypatch):
+    monkeypatch.setattr(plots, "draw_svg", bare_drawing)
     base = write_history(tmp_path, example_replay()).parent
     text = index.build(base, shelf)
     assert text.index('id="answer"') < text.index('id="history"') < text.index('id="scenarios"')
@@ -558,7 +559,10 @@ def test_the_index_charts_the_history_after_the_headline(tmp_path, shelf):
 
 
 @pytest.mark.parametrize("held", [None, "", "{", "[]", '{"kind": "other"}', '{"kind": "replay"}'])
-def test_a_history_that_is_missing_or_unreadable_leaves_the_index_as_it_is(tmp_path, shelf, held):
+def test_a_history_that_is_missing_or_unreadable_leaves_the_index_as_it_is(
+    tmp_path, shelf, held, monkeypatch
+):
+    monkeypatch.setattr(plots, "draw_svg", bare_drawing)
     if held is not None:
         (tmp_path / "history.json").write_text(held, encoding="utf-8")
     assert 'id="history"' not in index.build(tmp_path, shelf)
@@ -570,7 +574,8 @@ def test_an_index_without_scenarios_is_refused_whatever_its_history(tmp_path):
         index.build(base)
 
 
-def test_a_history_that_somebody_edited_is_not_charted(tmp_path, shelf, capsys):
+def test_a_history_that_somebody_edited_is_not_charted(tmp_path, shelf, capsys, monkeypatch):
+    monkeypatch.setattr(plots, "draw_svg", bare_drawing)
     path = write_history(tmp_path, example_replay())
     path.write_text(path.read_text(encoding="utf-8").replace('"rows": 3', '"rows": 4'), "utf-8")
     assert 'id="history"' not in index.build(path.parent, shelf)

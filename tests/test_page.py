@@ -30,7 +30,7 @@ from example_results import (
 )
 from example_update import example_replay, example_update
 from test_notebooks_static import NOTEBOOKS
-from test_sections import COMPARISON, MODEL, PAYLOADS, REPORT
+from test_sections import COMPARISON, MODEL, PAYLOADS, REPORT, show, shown
 
 from valuation import page, sections
 from valuation.errors import RunError
@@ -55,24 +55,31 @@ def notebook(*shown, title="Does the outlay pay off?"):
     return v4.new_notebook(cells=cells)
 
 
-def shown_by(names, results):
-    parts = [getattr(sections, name)(results) for name in names]
+PAGES = {
+    "report": (REPORT, example_results),
+    "conditional": (REPORT, conditional_results),
+    "model": (MODEL, example_model_results),
+    "comparison": (COMPARISON, example_comparison),
+}
+PROSE = "Some *prose* with `code` and [a link](https://example.org/a)."
+
+
+def shown_by(names, results, draw=show):
+    parts = [draw(name, results) for name in names]
     return [*parts, sections.glossary(), sections.finish(results)]
 
 
-PAGES = {
-    "report": lambda: (REPORT, example_results()),
-    "conditional": lambda: (REPORT, conditional_results()),
-    "model": lambda: (MODEL, example_model_results()),
-    "comparison": lambda: (COMPARISON, example_comparison()),
-}
+def laid_out(name, *first, again=False):
+    """A page of every section, each drawn once for all tests unless it is to be drawn again."""
+    names, builder = PAGES[name]
+    results = builder()
+    parts = shown_by(names, results, show if again else lambda part, _: shown(part, builder))
+    return page.to_html(notebook(*first, *parts), results)
 
 
 @cache
 def rendered(name):
-    names, results = PAGES[name]()
-    prose = "Some *prose* with `code` and [a link](https://example.org/a)."
-    return page.to_html(notebook(prose, *shown_by(names, results)), results)
+    return laid_out(name, PROSE)
 
 
 class Reader(HTMLParser):
@@ -172,10 +179,7 @@ def test_every_id_is_unique_and_every_inner_link_arrives(name):
 
 @each_page
 def test_the_same_notebook_gives_the_same_page(name):
-    names, results = PAGES[name]()
-    prose = "Some *prose* with `code` and [a link](https://example.org/a)."
-    parts = list(shown_by(names, results))
-    assert page.to_html(notebook(prose, *parts), results) == rendered(name)
+    assert laid_out(name, PROSE, again=True) == rendered(name)
 
 
 def test_the_first_thing_after_the_question_is_the_answer():
@@ -343,6 +347,7 @@ def example_guides():
     """What pages about the tool show: the code's own names, kinds and docstrings beside invented numbers."""
     about = {key: example_results()[key] for key in ("deal", "as_of", "run", "diagnostics")}
     study = types.SimpleNamespace(
+        deal=small_world.deal(),
         ledger=small_world.ledger(),
         evidence=types.SimpleNamespace(context=small_world.context()),
         results={"notes": [], **example_results()},
@@ -403,12 +408,19 @@ def executed(path):
     return book
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_shipped_notebook_runs_to_its_end_and_gives_a_whole_page(path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "valuation.study", example_module())
-    book = executed(path)
+@cache
+def page_of_notebook(path):
+    """The page of a shipped notebook on invented results; made once for the tests that look at it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "valuation.study", example_module())
+        book = executed(path)
     held = book.cells[-1].outputs[0]["data"][sections.RESULTS_MIME]
-    html = page.to_html(book, held["results"])
+    return page.to_html(book, held["results"])
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_shipped_notebook_runs_to_its_end_and_gives_a_whole_page(path):
+    html = page_of_notebook(path)
     ids = re.findall(r'\bid="([^"]+)"', html)
     assert len(set(ids)) == len(ids)
     assert html.rstrip().endswith("</html>")
@@ -489,20 +501,19 @@ def opened(browser, folder, html, **context):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("width", [360, 768, 1440, 1920])
+@pytest.mark.parametrize("widths", [(360, 768), (1920, 1440)], ids=["phone", "desk"])
 @each_page
-def test_a_page_opens_offline_without_errors_or_sideways_scrolling(browser, tmp_path, name, width):
+def test_a_page_opens_offline_without_errors_or_sideways_scrolling(browser, tmp_path, name, widths):
+    """At the first width it opens; to the second its window is drawn."""
     view, outside, said = opened(
-        browser,
-        tmp_path,
-        rendered(name),
-        viewport={"width": width, "height": 800},
-        color_scheme="dark" if width == 768 else "light",
-        java_script_enabled=True,
+        browser, tmp_path, rendered(name), viewport={"width": widths[0], "height": 800}
     )
+    for width in widths:
+        view.set_viewport_size({"width": width, "height": 800})
+        view.emulate_media(color_scheme="dark" if width == 768 else "light")
+        assert view.evaluate("document.documentElement.scrollWidth") <= width
     assert outside == []
     assert said == []
-    assert view.evaluate("document.documentElement.scrollWidth") <= width
     view.context.close()
 
 
@@ -541,9 +552,11 @@ def test_figures_follow_the_colour_scheme(browser, tmp_path, scheme):
 
 @pytest.mark.browser
 def test_the_answer_its_interval_and_its_drivers_are_on_the_first_screen(browser, tmp_path):
-    names, results = PAGES["report"]()
-    results = results | {"history": example_replay()}
-    html = page.to_html(notebook(*shown_by(names, results)), results)
+    names, builder = PAGES["report"]
+    results = builder() | {"history": example_replay()}
+    head = show("headline", results)  # nothing else reads the history
+    parts = shown_by(names, results, lambda p, _: head if p == "headline" else shown(p, builder))
+    html = page.to_html(notebook(*parts), results)
     view, _, _ = opened(browser, tmp_path, html, viewport={"width": 1440, "height": 900})
     first = ("#answer h2", ".vl-spark", ".vl-cards li:last-child", "#figure-dots svg")
     for selector in (*first, ".vl-drivers h3"):

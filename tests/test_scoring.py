@@ -7,11 +7,11 @@ import itertools
 import math
 import subprocess
 import sys
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
 import pytest
-import scoringrules as sr
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from scipy import integrate, stats
@@ -24,6 +24,14 @@ FRACTION = st.floats(0, 1)
 VALUE = st.floats(-1e3, 1e3).map(lambda x: round(x, 6))  # a gap below 1e-6 squares to nothing
 DRAWS = st.lists(VALUE, min_size=2, max_size=12)
 RECORD = st.lists(st.tuples(st.integers(0, 20), st.booleans()), min_size=1, max_size=40)
+
+
+@pytest.fixture(scope="module")
+def sr() -> ModuleType:
+    """Other people's scores; imported here, since that compiles for seconds in every process that collects tests."""
+    import scoringrules
+
+    return scoringrules
 
 
 def record(pairs) -> tuple[np.ndarray, np.ndarray]:
@@ -61,7 +69,7 @@ def test_a_certain_and_right_forecast_scores_plain_zero_and_warns_of_nothing(rec
 
 
 @given(RECORD)
-def test_brier_and_log_score_are_those_of_scoringrules(pairs):
+def test_brier_and_log_score_are_those_of_scoringrules(sr, pairs):
     p, o = record(pairs)
     np.testing.assert_allclose(scoring.brier(p, o), sr.brier_score(o, p), atol=1e-15)
     inner = np.clip(p, 0.05, 0.95)
@@ -132,7 +140,7 @@ def test_the_published_figures_of_the_continuous_score_come_out():
 @given(DRAWS, VALUE)
 @example([1.0, 1.0, 2.0], 1.0)
 @example([5.0, 5.0], 5.0)
-def test_the_score_of_draws_is_that_of_scoringrules_and_of_the_definition(draws, outcome):
+def test_the_score_of_draws_is_that_of_scoringrules_and_of_the_definition(sr, draws, outcome):
     x = np.array(draws)
     near, apart = np.abs(x - outcome).mean(), np.abs(x[:, None] - x).sum()
     plain, fair = (scoring.crps_ensemble(x, outcome, fair=f) for f in (False, True))
@@ -199,7 +207,7 @@ def test_many_questions_are_scored_as_one_by_one():
 
 
 @given(st.floats(-5, 5), st.floats(0.05, 10), st.floats(-20, 20))
-def test_the_normal_score_is_the_integral_of_its_definition(mean, sd, outcome):
+def test_the_normal_score_is_the_integral_of_its_definition(sr, mean, sd, outcome):
     found = scoring.crps_normal(mean, sd, outcome)
     assert found == pytest.approx(float(sr.crps_normal(outcome, mean, sd)), rel=1e-9, abs=1e-12)
     low = integrate.quad(lambda x: stats.norm.cdf(x) ** 2, -40, (outcome - mean) / sd, limit=200)
@@ -245,7 +253,7 @@ def test_the_normal_that_is_true_has_the_least_expected_score(shift, stretch):
 
 
 @given(VALUE, st.floats(0, 100), VALUE, st.sampled_from([0.5, 0.8, 0.9, 0.99]))
-def test_interval_and_quantile_scores_are_those_of_scoringrules(low, width, outcome, mass):
+def test_interval_and_quantile_scores_are_those_of_scoringrules(sr, low, width, outcome, mass):
     high, alpha = low + width, 1 - mass
     found = scoring.interval_score(low, high, outcome, ci_prob=mass)
     assert found == pytest.approx(float(sr.interval_score(outcome, low, high, alpha)), rel=1e-9)
@@ -812,7 +820,7 @@ def test_importing_the_scores_loads_numpy_and_neither_pandas_nor_scipy(root):
 
 
 @given(st.floats(-2, 2), st.floats(0.05, 1.5), st.floats(-3, 30))
-def test_the_score_of_a_lognormal_is_the_integral_of_its_definition(mu, sigma, outcome):
+def test_the_score_of_a_lognormal_is_the_integral_of_its_definition(sr, mu, sigma, outcome):
     law = stats.lognorm(sigma, scale=math.exp(mu))
     found = float(scoring.crps_lognormal(mu, sigma, outcome))
     by_parts = scoring.crps_distribution(law.cdf, outcome, support=(0.0, np.inf))

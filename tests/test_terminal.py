@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -96,48 +98,44 @@ def test_no_option_is_taken_twice(name: str) -> None:
     assert len(set(taken)) == len(taken)
 
 
-def typed(project: Path, *words: str, **environment: str) -> str:
+def typed(*words: str) -> str:
     """What a command shows on a terminal."""
     ours, theirs = pty.openpty()
-    given = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR")}
-    with subprocess.Popen(
-        [sys.executable, "-m", "valuation", *words],
-        stdin=subprocess.DEVNULL,
-        stdout=theirs,
-        stderr=theirs,
-        env=given | {"VALUATION_HOME": str(project), "TERM": "xterm-256color"} | environment,
-    ) as command:
-        os.close(theirs)
-        shown = b""
-        while True:
-            try:
-                piece = os.read(ours, 65536)
-            except OSError:  # how a terminal says that nobody writes to it any more
-                break
-            if not piece:
-                break
-            shown += piece
-        command.wait()
+    shown = b""
+
+    def read() -> None:
+        nonlocal shown
+        with contextlib.suppress(OSError):  # how a terminal says that nobody writes to it any more
+            while piece := os.read(ours, 65536):
+                shown += piece
+
+    reader = threading.Thread(target=read)  # a terminal that nobody reads from is full soon
+    reader.start()
+    with (
+        open(theirs, "w", encoding="utf-8") as terminal,
+        contextlib.redirect_stdout(terminal),
+        contextlib.redirect_stderr(terminal),
+        pytest.raises(SystemExit),
+    ):
+        cli.main(words)
+    reader.join()
     os.close(ours)
     return shown.decode()
 
 
-def test_colours_are_for_a_terminal_and_no_color_turns_them_off(project: Path) -> None:
+def test_colours_are_for_a_terminal_and_no_color_turns_them_off(
+    run: Run, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (project / "params" / "credibility.yaml").write_text("nonsense: 1\n", encoding="utf-8")
-    coloured = typed(project, "check")
-    plain = typed(project, "check", NO_COLOR="1")
-    assert ESCAPE in coloured
+    monkeypatch.setenv("TERM", "xterm-256color")
+    assert ESCAPE in typed("check")
+    _, out, err = run("check")
+    assert "FAIL" in out
+    assert ESCAPE not in out + err
+    monkeypatch.setenv("NO_COLOR", "1")
+    plain = typed("check")
     assert "FAIL" in plain
     assert ESCAPE not in plain
-    piped = subprocess.run(
-        [sys.executable, "-m", "valuation", "check"],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"VALUATION_HOME": str(project)},
-        check=False,
-    )
-    assert "FAIL" in piped.stdout
-    assert ESCAPE not in piped.stdout + piped.stderr
 
 
 def test_a_command_that_takes_longer_says_so_and_more_and_more_rarely() -> None:
