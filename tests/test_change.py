@@ -35,7 +35,7 @@ from valuation.study import pool as pools
 from valuation.study.case import log_target
 from valuation.study.change import BUCKETS, Change, open_change
 from valuation.study.items import items_of, mixed
-from valuation.study.pool import Memory, Pool, Quantity, error_of, read_source
+from valuation.study.pool import Memory, Pool, Quantity, read_source
 
 PER_CHAIN = 500
 DRAWS = CHAINS * PER_CHAIN
@@ -525,6 +525,10 @@ def test_withdrawing_news_brings_the_former_answer_back(base, old):
     add_up(answer)
     for name, q in table(answer).items():
         assert q["change"] == pytest.approx(bucket(answer, "time")[name], abs=1e-9)
+    (item,) = answer["items"]
+    assert (item["item"], item["what"], item["bucket"]) == ("N3", "cancelled", "news")
+    assert item["title"].startswith("Added and withdrawn, no net effect: ")
+    assert list(item["shapley"].values()) == pytest.approx([0.0] * len(item["shapley"]), abs=1e-9)
 
 
 def test_deal_terms_need_no_reweighting(old):
@@ -724,7 +728,7 @@ def test_what_is_no_item_is_not_kept_quiet(milder, monkeypatch):
 def test_what_other_draws_explain_is_not_laid_to_the_code(base, old):
     """A comment was edited, and the draws are others: what is within their errors is noise."""
     pool = moved(old, old).pool
-    found, errors = pool.at(old).values, error_of(pool.at(old).scatter)
+    found, errors = pool.at(old).values, pool.at(old).error
     names = [q.name for q in pool.at(old).quantities]
     said = {n: float(v + e) for n, v, e in zip(names, found, errors, strict=True)}
     run = replace(published(old, said, "other"), posterior="drawn-elsewhere")

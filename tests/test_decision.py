@@ -454,3 +454,41 @@ def test_raising_the_rate_or_the_price_lowers_the_mean(flows):
     )
     for low, high in itertools.pairwise(found["npv_mean"].values):
         assert high < low
+
+
+def _chains(rng: np.random.Generator, rho: float, length: int = 1000) -> np.ndarray:
+    """Stationary first-order autoregressions of unit variance, four chains one after another."""
+    noise = rng.standard_normal((4, length)) * np.sqrt(1 - rho**2)
+    noise[:, 0] /= np.sqrt(1 - rho**2)
+    for step in range(1, length):
+        noise[:, step] += rho * noise[:, step - 1]
+    return noise.ravel()
+
+
+def test_repetition_within_chains_widens_the_error_as_theory_says():
+    rng = np.random.default_rng(5)
+    found = [decision.inflation_of(_chains(rng, 0.6)) for _ in range(20)]
+    assert np.mean(found) == pytest.approx((1 + 0.6) / (1 - 0.6), rel=0.1)
+    assert decision.inflation_of(rng.standard_normal(4000)) < 1.25
+    assert decision.inflation_of(np.ones(4000)) == 1.0
+
+
+def test_equal_weights_are_no_weights_and_parts_are_judged_apart():
+    x = _chains(np.random.default_rng(6), 0.5)
+    assert decision.inflation_of(x, np.full(4000, 7.0)) == pytest.approx(decision.inflation_of(x))
+    # The same fit twice, side by side: each repeats itself as often as before.
+    again = decision.inflation_of(np.concatenate([x, x]), parts=(4000, 4000))
+    assert again == pytest.approx(decision.inflation_of(x))
+
+
+def test_the_error_of_a_weighted_mean_of_chains_covers_repeated_samples():
+    """Draws that repeat each other and weigh unequally: N(0, 1) tilted to a mean of one half."""
+    rng = np.random.default_rng(7)
+    far = []
+    for _ in range(200):
+        x = _chains(rng, 0.7, length=250)
+        weight = np.exp(0.5 * x)
+        noise = decision.inflation_of(x, weight)
+        told = decision.mean(x, weight, inflation=noise)
+        far.append((told.value - 0.5) / told.mcse)
+    assert np.std(far) == pytest.approx(1.0, abs=0.15)

@@ -24,7 +24,7 @@ from valuation.report import beside
 from valuation.study import Study, open_study, stored
 from valuation.study import replay as replays
 from valuation.study.case import log_target
-from valuation.study.pool import Pool, Source, error_of, evidence_of
+from valuation.study.pool import Pool, Source, evidence_of
 from valuation.study.replay import (
     is_current,
     month_ends,
@@ -228,7 +228,7 @@ def test_a_point_is_the_answer_of_its_state_on_the_draws_of_the_last_fit(study, 
     position = Pool([from_prior(state_at(study, study.deal.closed))], state).at(state)
     point = at(history, "2025-11-30")
     assert list(point["values"].values()) == pytest.approx(list(position.values), rel=1e-12)
-    assert list(point["mcse"].values()) == pytest.approx(list(error_of(position.scatter)), rel=1e-9)
+    assert list(point["mcse"].values()) == pytest.approx(list(position.error), rel=1e-9)
     assert point["effective_draws"] == pytest.approx(position.weights.effective_draws)
     assert (point["method"], at(history, "2025-06-12")["method"]) == ("reweighted", "fitted")
 

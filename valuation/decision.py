@@ -7,8 +7,12 @@ are NumPy arrays or DataArrays over draws, paired by position; a value that is n
 error, never skipped.
 
 An estimate carries its Monte Carlo standard error (MCSE): ``sqrt(sum w^2 (x - mean)^2)`` for
-weights that sum to 1, times ``sqrt(inflation)`` where the caller knows that draws of a chain repeat
-each other (``inflation`` = draws / effective sample size, 1 for independent draws).
+weights that sum to 1 (the delta method for a ratio of sums; Owen 2013, Monte Carlo theory, 9.2),
+times ``sqrt(inflation)`` where draws of a chain repeat each other. Weights and chains combine since
+both act on a draw's pull ``u = w (x - mean)``: the variance of a sum of pulls is ``sum u^2`` times
+draws over effective draws *of the pulls* (:func:`inflation_of`; initial sequences of Geyer 1992, over
+split chains as in Vehtari et al. 2021). With equal weights that is the usual error from the ESS, with
+independent draws that of importance sampling.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ from valuation import value as worth
 from valuation.currency import BN, unit_in
 from valuation.errors import ParameterError, ValuationError
 from valuation.schema import (
+    CHAINS,
     CI_PROB,
     COMPONENT,
     DEFINITION,
@@ -97,6 +102,37 @@ def mean(values: ArrayLike, weight: ArrayLike | None = None, *, inflation: float
     w = weights(weight, x.size)
     middle = float(w @ x)
     return Estimate(middle, math.sqrt(float(w**2 @ (x - middle) ** 2) * _inflation(inflation)))
+
+
+def inflation_of(
+    values: ArrayLike, weight: ArrayLike | None = None, *, parts: Sequence[int] | None = None
+) -> float:
+    """By how much repetition within chains widens the variance of a weighted mean, at least 1.
+
+    ``values`` and ``weight``, shape ``(draw,)``, chains one after another. ``parts`` are the draws of
+    each fit where several were pooled; none: one fit. A fit of :data:`CHAINS` chains of equal length.
+    """
+    x = _draws(values, "values")
+    w = weights(weight, x.size)
+    return repetition(w * (x - w @ x), parts)
+
+
+def repetition(pull: NDArray, parts: Sequence[int] | None = None) -> float:
+    """As :func:`inflation_of`, of each draw's pull on a mean, shape ``(draw,)``."""
+    from arviz_stats.base import array_stats
+
+    total = float(pull @ pull)
+    if total == 0.0:
+        return 1.0
+    variance = 0.0
+    for part in np.split(pull, np.cumsum(parts)[:-1]) if parts is not None else [pull]:
+        size, own = part.size, float(part @ part)
+        chains = part.reshape(CHAINS if size % CHAINS == 0 else 1, -1)
+        if np.ptp(part) > 0.0 and chains.shape[1] >= 4:
+            ess = float(array_stats.ess(chains, chain_axis=0, draw_axis=1, method="mean"))
+            own *= max(1.0, size / ess) if math.isfinite(ess) and ess > 0 else 1.0
+        variance += own
+    return variance / total
 
 
 def _inflation(inflation: float) -> float:

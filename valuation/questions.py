@@ -478,13 +478,11 @@ def answer(
     question: Question,
     *,
     inflation: float = 1.0,
-    error: Callable[[NDArray[Any]], float] | None = None,
 ) -> Answer:
     """The probability of a question from drivers (see :func:`valuation.forecast.asked`) and weights ``(draw,)``.
 
-    ``inflation`` is draws over effective draws of the chain; ``error`` is another way to a Monte Carlo error, from each
-    draw's pull on the probability. A question that is about somebody or something that was
-    not there yet has no probability, and ``why`` says so.
+    ``inflation`` is draws over effective draws (:func:`valuation.decision.inflation_of`). A question that is about
+    somebody or something that was not there yet has no probability, and ``why`` says so.
     """
     if question.event is None:
         if question.person_probability is not None:
@@ -500,10 +498,7 @@ def answer(
     except ModelError as error:
         return Answer(question.id, None, None, "", str(error))
     told = decision.probability(event, weight, inflation=inflation)
-    mcse = told.mcse
-    if error is not None and 0.0 < told.value < 1.0:
-        mcse = error(weight * (event - told.value))
-    return Answer(question.id, told.value, mcse, MODEL)
+    return Answer(question.id, told.value, told.mcse, MODEL)
 
 
 def spread(quantiles: Sequence[float]) -> tuple[float, float, float]:

@@ -371,12 +371,12 @@ class Study:
     @cached_property
     def scaling(self) -> dict[str, Any] | None:
         """How far the answer hangs on each sub-model's priors and rows; None where the base case tells it."""
-        from valuation.study.answers import inflation_of
+        from valuation import decision
         from valuation.study.opinion import plain_case, scaling
 
         if not plain_case(self):
             return None
-        return scaling(self, inflation_of(self.values["npv"].to_numpy()))
+        return scaling(self, decision.inflation_of(self.values["npv"], self.drivers["weight"]))
 
     # --- checks -----------------------------------------------------------------------------------
 
@@ -622,7 +622,7 @@ def open_study(
     base = find_root() if root is None else Path(root)
     terms = load_deal(deal, base)
     what_if = load_scenario(scenario, base)
-    resolved = what_if.resolve(terms)
+    resolved = what_if.resolve(terms, base)
     book = load_priors(base / terms.priors, terms.currency)
     book.get(resolved.prior_set)  # an unknown set is an error now, not after a fit
     # What is seen blind is seen from the day of its replay, whatever else the files hold.

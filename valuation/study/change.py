@@ -446,7 +446,7 @@ class Change:
                     "is": float(now[j]),
                     "change": float(now[j] - was[j]),
                     "mcse": float(error[j]),
-                    "mcse_is": float(error_of(self.now.scatter[j])),
+                    "mcse_is": float(self.now.error[j]),
                 }
                 for j, q in enumerate(meta)
             ],
@@ -532,7 +532,7 @@ class Change:
         )
         for run, published, position in ends:
             told = said_by(run) if run is not None and run.files else {}
-            own = error_of(position.scatter)
+            own = position.error
             for j, quantity in enumerate(self.quantities):
                 said = published.get(quantity.name, position.values[j])
                 if abs(said - position.values[j]) > SAME_NUMBER:

@@ -122,8 +122,14 @@ class Position:
     values
         Shape ``(quantity,)``.
     scatter
-        Shape ``(quantity, batch)``: each batch of draws' pull on the value. Errors of values, and of differences
-        between positions of one pool, come from it.
+        Shape ``(quantity, batch)``: each batch of draws' pull on the value. Errors of differences between positions
+        of one pool come from it, since there what both states share cancels draw by draw.
+    spread
+        Shape ``(quantity,)``: the sum of squares of the draws' pulls, the variance of the value if no draw repeated
+        another.
+    lead, parts
+        Pulls of the net present value, ``(draw,)``, and the draws of each fit, by which repetition is judged for all
+        quantities alike, as in a report.
     quantities
         What the values are of. States differ in them: before any star was hired there is no share of stars kept.
     """
@@ -132,7 +138,20 @@ class Position:
     weight: np.ndarray = field(repr=False)
     values: np.ndarray
     scatter: np.ndarray = field(repr=False)
+    spread: np.ndarray = field(repr=False)
+    lead: np.ndarray = field(repr=False)
+    parts: tuple[int, ...] = field(repr=False)
     quantities: tuple[Quantity, ...] = field(repr=False)
+
+    @cached_property
+    def inflation(self) -> float:
+        """Draws over effective draws, at least 1: what a report of the same draws multiplies variances by."""
+        return decision.repetition(self.lead, self.parts)
+
+    @property
+    def error(self) -> np.ndarray:
+        """Monte Carlo standard error of each value, ``(quantity,)``: that which a report tells of the same draws."""
+        return np.sqrt(self.spread * self.inflation)
 
     def of(self, quantities: Sequence[Quantity]) -> Position:
         """The same of these quantities alone, in their order."""
@@ -142,12 +161,13 @@ class Position:
             self,
             values=self.values[chosen],
             scatter=self.scatter[chosen],
+            spread=self.spread[chosen],
             quantities=tuple(quantities),
         )
 
 
 def error_of(scatter: np.ndarray) -> np.ndarray:
-    """Monte Carlo standard error from batch pulls ``(..., batch)``, by batch means."""
+    """Monte Carlo standard error of a difference from pulls ``(..., batch)``: batch means (Flegal, Jones 2010)."""
     batches = scatter.shape[-1]
     centred = scatter - scatter.mean(axis=-1, keepdims=True)
     return np.asarray(np.sqrt((centred**2).sum(axis=-1) * batches / (batches - 1)))
@@ -470,7 +490,19 @@ class Pool:
         pull = weight * (values - mean[:, None])
         starts = np.arange(0, pull.shape[1], BATCH)
         scatter = np.add.reduceat(pull, starts, axis=1)
-        found = Position(weights, weight, mean, scatter, parts[0].quantities)
+        told = parts[0].quantities
+        # Where no value is asked for, the first quantity stands in for it.
+        leads = next((j for j, q in enumerate(told) if q.group == "value"), 0)
+        found = Position(
+            weights,
+            weight,
+            mean,
+            scatter,
+            (pull**2).sum(axis=1),
+            pull[leads],
+            tuple(s.draws for s in self.sources),
+            told,
+        )
         _remember(self.memory.positions, key, found, POSITIONS_KEPT)
         return found
 
@@ -547,14 +579,9 @@ class Pool:
             if len(parts) == 1
             else xr.concat(parts, dim="draw", data_vars="minimal", coords="minimal")
         )
-        weight = self.at(study).weight
-        starts = np.arange(0, len(weight), BATCH)
-
-        def error(pull: np.ndarray) -> float:
-            return float(error_of(np.add.reduceat(pull, starts)))
-
+        here = self.at(study)
         return [
-            told_question(q, questions.answer(together, weight, q, error=error))
+            told_question(q, questions.answer(together, here.weight, q, inflation=here.inflation))
             for q in questions.questions_of(study.ledger.questions)
             if q.is_open
         ]

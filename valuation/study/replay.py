@@ -358,7 +358,7 @@ def _point(
         "as_of": str(study.as_of),
         "rows": len(study.ledger.scored()),
         "values": told(position.values),
-        "mcse": told(error_of(position.scatter)),
+        "mcse": told(position.error),
         "method": method,
         "khat": None if method == FITTED else finite(weights.khat),
         "effective_draws": float(weights.effective_draws),
