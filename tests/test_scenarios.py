@@ -23,7 +23,7 @@ from valuation.params import (
     load_scenario,
     load_scenarios,
 )
-from valuation.params.scenarios import DriverName, EventName
+from valuation.params.scenarios import DriverName, EventName, over
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = sorted((ROOT / "params" / "scenarios").glob("*.yaml"))
@@ -337,3 +337,56 @@ def test_all_bad_scenarios_of_a_folder_come_at_once(tmp_path):
 def test_optional_keys_may_be_left_out():
     short = load_scenario({"scenario": "s", "title": "T", "story": "S"})
     assert (short.conditions, short.sets, short.prior_set, short.terms) == ((), (), "", {})
+
+
+FULL = """scenario: bear
+title: T
+story: S
+conditions:
+  - {event: founder_exit, before: "2026-06-12"}
+sets:
+  - driver: adoption_share
+    operation: set
+    value: 0.0
+    start: "2026-01-01"
+"""
+
+
+def test_a_set_that_begins_before_the_close_is_refused_with_file_line_and_remedy(tmp_path):
+    write(tmp_path, FULL.replace("2026-01-01", "2025-06-11"))
+    words = (
+        r"params/scenarios/bear\.yaml:10:5: sets\[0\]\.start: 2025-06-11 is before the close on 2025-06-12, "
+        r"when every path begins; give the day of the close or a later one"
+    )
+    with pytest.raises(ParameterError, match=words):
+        load_scenario("bear", tmp_path).resolve(load_deal("meta_scale", ROOT), tmp_path)
+
+
+def test_a_condition_on_a_day_before_the_close_is_refused():
+    part = {"event": "founder_exit", "before": "2025-01-01"}
+    with pytest.raises(
+        ParameterError, match=r"conditions\[0\]\.before: 2025-01-01 is before the close"
+    ):
+        scenario(conditions=[part], sets=[]).resolve(load_deal("meta_scale", ROOT))
+
+
+def test_what_reaches_into_what_was_observed_is_told_with_file_line_and_remedy(tmp_path):
+    write(tmp_path, FULL)
+    told = load_scenario("bear", tmp_path)
+    assert over(told, dt.date(2026, 1, 1), tmp_path) == []
+    (late,) = over(told, dt.date(2026, 2, 28), tmp_path)
+    assert late == (
+        "params/scenarios/bear.yaml:10:5: sets[0].start: 1 January 2026 is before 28 February 2026, up to which the "
+        "evidence reaches: what was observed in between is overruled. To leave the past as it was, begin on the "
+        "later day"
+    )
+    asked, _ = over(told, dt.date(2026, 6, 12), tmp_path)
+    assert asked.startswith(
+        "params/scenarios/bear.yaml:5:27: conditions[0].before: 12 June 2026 is not after"
+    )
+    assert asked.endswith("To ask about the future, give a later day")
+    # Parameters that no file states are told by their key.
+    other = load_scenario({**told.model_dump(mode="json"), "story": "Another."})
+    assert over(other, dt.date(2026, 2, 28), tmp_path)[0].startswith(
+        "scenario 'bear': sets[0].start"
+    )

@@ -23,6 +23,7 @@ from valuation import posterior
 from valuation.errors import LedgerError, ModelError, ParameterError
 from valuation.models import MODELS, joint
 from valuation.study import Study, compare, model_results, open_study, stored
+from valuation.study.answers import notes_of
 from valuation.study.case import _FORECASTS
 
 _STAND_INS: dict[str, Any] = {}
@@ -600,3 +601,22 @@ def test_scenarios_are_compared_on_one_fit(home, results, tmp_path):
     assert [r["scenario"]["scenario"] for r in shown["scenarios"]] == ["base", "sceptic_priors"]
     assert shown["scenarios"][0]["headline"] == results["headline"]
     json.dumps(shown, allow_nan=False)
+
+
+def test_a_report_and_an_update_tell_one_error_of_the_same_draws(base, results):
+    from valuation.study.opinion import own_source
+    from valuation.study.pool import Pool
+
+    position = Pool([own_source(base)], base).at(base)
+    told = {q.name: e for q, e in zip(position.quantities, position.error, strict=True)}
+    assert told == pytest.approx({r["name"]: r["mcse"] for r in results["quantities"]}, rel=1e-9)
+    assert told[base.deal.headline] == pytest.approx(results["headline"]["mcse"], rel=1e-9)
+    assert told["npv_mean"] == pytest.approx(results["headline"]["npv_mcse"], rel=1e-9)
+
+
+def test_a_set_on_what_was_observed_is_told_beside_the_answer(home, base):
+    part = {"driver": "adoption_share", "operation": "set", "value": 0.0, "start": "2025-12-01"}
+    notes = notes_of(opened(home, what_if(sets=[part])))
+    assert notes[:-1] == notes_of(base)
+    assert notes[-1].startswith("scenario 'test': sets[0].start: 1 December 2025 is before")
+    assert "what was observed in between is overruled" in notes[-1]

@@ -34,6 +34,7 @@ from valuation.params.reading import (
     Text,
     Within,
     error_faults,
+    parse_yaml,
     problem,
     problems_error,
     read_yaml,
@@ -306,8 +307,23 @@ class Scenario(Record):
             raise problems_error(problems)
         return self
 
-    def resolve(self, deal: Deal) -> Deal:
-        """The deal with this scenario's terms and prior set; :class:`ParameterError` on a clash."""
+    def resolve(self, deal: Deal, root: Path | None = None) -> Deal:
+        """The deal with this scenario's terms and prior set; :class:`ParameterError` on a clash.
+
+        ``root`` is where the project lies, so that what is wrong is told with its line.
+        """
+        if problems := [
+            placed(
+                self,
+                where,
+                f"{day} is before the close on {deal.closed}, when every path begins; "
+                "give the day of the close or a later one",
+                root,
+            )
+            for where, day in self.dates()
+            if day < deal.closed
+        ]:
+            raise ParameterError(problems)
         terms = without_currency(
             Document(f"scenario {self.scenario!r}", {"terms": self.terms}), deal.currency
         ).data["terms"]
@@ -326,6 +342,15 @@ class Scenario(Record):
             f"scenario {self.scenario!r} on deal {deal.name!r}", merged, currency=deal.currency
         )
         return validate(Deal, where)
+
+    def dates(self) -> Iterator[tuple[KeyPath, dt.date]]:
+        """The day that each condition speaks of and each set begins on, with its place."""
+        for index, part in enumerate(self.conditions):
+            given = ("at",) if isinstance(part, DriverCondition) else ("before", "not_before")
+            key = next(name for name in given if getattr(part, name) is not None)
+            yield ("conditions", index, key), part.date
+        for index, item in enumerate(self.sets):
+            yield ("sets", index, "start"), item.start
 
     def describe(self, currency: str) -> list[str]:
         """One sentence for each condition and each set, amounts in the deal's currency."""
@@ -399,6 +424,47 @@ def load_scenario(
             )
         )
     return scenario
+
+
+def placed(scenario: Scenario, where: KeyPath, what: str, root: Path | None) -> str:
+    """A sentence at its line of the scenario's file; at its key alone where no file states this scenario."""
+    base = find_root() if root is None else root
+    path = base / "params" / "scenarios" / f"{scenario.scenario}.yaml"
+    if path.is_file():
+        # By its place in the project, since pages say it, too.
+        document = parse_yaml(path.read_bytes(), path.relative_to(base).as_posix())
+        if validate(Scenario, document) == scenario:
+            return document.at(where, what)
+    return Document(f"scenario {scenario.scenario!r}", {}).at(where, what)
+
+
+def over(scenario: Scenario, as_of: dt.date, root: Path | None = None) -> list[str]:
+    """A warning for each set and each condition that reaches into what has been observed by ``as_of``.
+
+    A set is an intervention, so it may overrule the past, but then it says what would be if the evidence were not so.
+    """
+    told = []
+    for where, day in scenario.dates():
+        if where[0] == "sets" and day < as_of:
+            told.append(
+                placed(
+                    scenario,
+                    where,
+                    f"{_day(day)} is before {_day(as_of)}, up to which the evidence reaches: what was observed in "
+                    "between is overruled. To leave the past as it was, begin on the later day",
+                    root,
+                )
+            )
+        elif where[0] == "conditions" and day <= as_of:
+            told.append(
+                placed(
+                    scenario, where,
+                    f"{_day(day)} is not after {_day(as_of)}, up to which the evidence reaches: it asks about what is "
+                    "over. To ask about the future, give a later day",
+                    root,
+                )
+            )  # fmt: skip
+    return told
 
 
 def _plain(value: Any) -> Any:

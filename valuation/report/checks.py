@@ -74,7 +74,7 @@ def _settings(root: Path, deal: str) -> Iterator[Result]:
         terms = params.load_deal(deal, root)
         found = params.scenarios_of(terms, root)
         for scenario in found.values():
-            scenario.resolve(terms)
+            scenario.resolve(terms, root)
         return f"{len(found)}: {listed(found)}"
 
     yield _setting("params/deals", deals)

@@ -48,6 +48,8 @@ def _answer(results: Results) -> list[str]:
         lines += _wrapped(f"Under the scenario: {scenario['title']}.")
     for sentence in scenario.get("terms") or []:
         lines += _wrapped(f"Terms changed: {sentence}")
+    for sentence in scenario.get("past") or []:
+        lines += _wrapped(f"Careful: {sentence}.")
     if override := results.get("run", {}).get("override"):
         lines += _wrapped(f"Published in spite of a failed check, because: {override}")
     return lines

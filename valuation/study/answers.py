@@ -13,7 +13,8 @@ from valuation import decision, value
 from valuation.currency import BN, spelled, unit_in
 from valuation.forecast import DRIVERS
 from valuation.params import HOUSE
-from valuation.schema import CHAINS, CI_PROB, date_after
+from valuation.params.scenarios import over
+from valuation.schema import CI_PROB, date_after
 from valuation.study.opinion import opinion_of
 from valuation.study.waiting import waiting
 
@@ -42,7 +43,7 @@ def results_of(study: Study) -> dict[str, Any]:
     values, drivers, deal = study.values, study.drivers, study.deal
     weight = drivers["weight"].to_numpy()
     npv = values["npv"].to_numpy()
-    noise = inflation_of(npv)
+    noise = decision.inflation_of(npv, weight)
     scalars = decision.driver_scalars(drivers, deal)
     sets = _prior_sets(study)
     headline = _headline(study, noise, sets)
@@ -150,17 +151,6 @@ def told_checks(checks: Iterable[Check]) -> list[dict[str, Any]]:
     ]
 
 
-def inflation_of(npv: np.ndarray) -> float:
-    """Draws over effective draws of the chain, at least 1: how much autocorrelation widens errors."""
-    from arviz_stats.base import array_stats
-
-    if np.ptp(npv) == 0.0:
-        return 1.0
-    chains = npv.reshape(CHAINS, -1)
-    ess = float(array_stats.ess(chains, chain_axis=0, draw_axis=1))
-    return max(1.0, npv.size / ess) if math.isfinite(ess) and ess > 0 else 1.0
-
-
 def _headline(study: Study, noise: float, sets: list[dict[str, Any]]) -> dict[str, Any]:
     values, weight = study.values, study.drivers["weight"].to_numpy()
     npv, name = values["npv"].to_numpy(), study.deal.headline
@@ -204,6 +194,7 @@ def _scenario(study: Study) -> dict[str, Any]:
         "prior_set": study.prior_set,
         "prior_set_label": study.book.labels[study.prior_set],
         "terms": changed_terms(study),
+        "past": over(study.scenario, study.as_of, study.root),
     }
 
 
@@ -269,7 +260,7 @@ def notes_of(study: Study) -> list[str]:
             f"The newest evidence is of {told_day(newest)}, {late} days before this was computed: what happened "
             "since has not been read."
         )
-    return notes
+    return [*notes, *over(study.scenario, study.as_of, study.root)]
 
 
 def _definitions(
