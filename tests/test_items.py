@@ -129,9 +129,35 @@ def test_a_row_that_replaces_another_new_one_is_news(base, old):
     first = row("N1", "group_exits", "Stars", value=1)
     second = row("N2", "group_exits", "Stars", value=2, supersedes="N1")
     gone = row("N3", supersedes="N2")
-    assert found(old, state(base, (*KNOWN, first, second, gone))) == {
-        "N1": ("news", "added"), "N2": ("news", "added"), "N3": ("news", "withdrawn"),
+    assert found(old, state(base, (*KNOWN, first, second))) == {
+        "N1": ("news", "added"), "N2": ("news", "added"),
     }  # fmt: skip
+    assert found(old, state(base, (*KNOWN, first, second, gone))) == {"N1": ("news", "cancelled")}
+
+
+def test_what_was_added_and_withdrawn_since_is_one_item_with_no_net_effect(base, old):
+    first = row("N1", "group_exits", "Stars", value=1)
+    new = state(
+        base, (*KNOWN, first, row("N2", supersedes="N1"), row("N3", "departure", world.STAR))
+    )
+    one, other = items_of(old, new)
+    assert (one.id, one.what, one.title) == (
+        "N1", "cancelled", "Added and withdrawn, no net effect: A claim.",
+    )  # fmt: skip
+    assert (one.takes, one.drops) == ({"N1", "N2"}, frozenset())
+    assert (other.id, other.what) == ("N3", "added")
+    assert scored(mixed(old, new, (one, other), {0})) == scored(old)
+    # Seen from the other end it is one item as well.
+    (back, _) = sorted(items_of(new, old), key=lambda item: item.id)
+    assert (back.bucket, back.what, back.drops) == ("revisions", "cancelled", {"N1", "N2"})
+    assert scored(mixed(new, old, items_of(new, old), {0, 1})) == scored(old)
+
+
+def test_a_withdrawal_of_one_of_two_that_replace_a_new_row_is_told_by_itself(base, old):
+    first = row("N1", "group_exits", "Stars", value=1)
+    second = row("N2", "group_exits", "Stars", value=2, supersedes="N1")
+    new = state(base, (*KNOWN, first, second, row("N3", supersedes="N1")))
+    assert {item.what for item in items_of(old, new)} == {"added", "withdrawn"}
 
 
 def test_a_row_that_replaces_what_replaced_an_old_one_is_a_revision_too(base, old):

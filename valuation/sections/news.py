@@ -258,6 +258,7 @@ WHAT: Mapping[str, str] = {
     "revised": "revised row",
     "superseded": "superseded row",
     "withdrawn": "withdrawn row",
+    "cancelled": "added and withdrawn",
     "regraded": "new grade",
     "prior": "prior edited",
     "credibility": "meaning of a grade edited",

@@ -49,8 +49,8 @@ class Item:
     bucket
         Where its effect is counted.
     what
-        ``added``, ``revised``, ``superseded``, ``withdrawn``, ``regraded``, ``removed``, ``edited``, ``unpublished``;
-        or ``prior``, ``credibility``, ``term``, ``scenario``.
+        ``added``, ``revised``, ``superseded``, ``withdrawn``, ``regraded``, ``removed``, ``edited``, ``unpublished``,
+        ``cancelled``; or ``prior``, ``credibility``, ``term``, ``scenario``.
     title
         For people: of a row its claim, with what became of it unless it is simply new.
     content
@@ -139,8 +139,14 @@ def _rows(old: Study, new: Study) -> list[Item]:
     # Rows of one root count once; a root that stands alone says nothing about its row.
     union = Counter(_root(row) for row in (before | after).values())
     shared = {root for root, rows in union.items() if rows > 1}
-    found = []
+    found, idle = [], set[str]()
+    for rows, known, fates in ((after, seen, ADDED), (before, stays, DROPPED)):
+        for ids in _cancelling(rows, known):
+            found.append(_no_effect([rows[key] for key in ids], fates))
+            idle.update(ids)
     for key, row in after.items():
+        if key in idle:
+            continue
         same = before.get(key)
         if same is None and key not in seen:
             found.append(_new_row(row, before, replaces, shared))
@@ -152,7 +158,7 @@ def _rows(old: Study, new: Study) -> list[Item]:
                      frozenset({key}), frozenset({key}))
             )  # fmt: skip
     for key, row in before.items():
-        if key in after:
+        if key in after or key in idle:
             continue
         late = hidden and row["published"] > new.as_of
         what = "unpublished" if late else "edited" if key in stays else "removed"
@@ -162,6 +168,46 @@ def _rows(old: Study, new: Study) -> list[Item]:
                  f"less {_content(row, shared)}", row, frozenset(), frozenset({key}))
         )  # fmt: skip
     return found
+
+
+ADDED = ("Added and withdrawn, no net effect", NEWS)
+DROPPED = ("Gone together with its withdrawal, no net effect", REVISIONS)
+
+
+def _cancelling(
+    rows: Mapping[str, Mapping[str, Any]], elsewhere: Collection[str]
+) -> list[tuple[str, ...]]:
+    """Ids of rows that one state alone has and that come to nothing there: a claim, what revised it, its withdrawal.
+
+    Oldest first. A withdrawal of what both states have is no such case: it takes something away.
+    """
+    found = []
+    replaced = {row["supersedes"] for row in rows.values()}
+    for key, row in rows.items():
+        if row["kind"] is not None or key in replaced:
+            continue
+        chain, place = [key], row["supersedes"]
+        while place in rows and place not in chain:
+            chain.append(place)
+            place = rows[place]["supersedes"]
+        if place is None and len(chain) > 1 and not set(chain) & set(elsewhere):
+            found.append(tuple(reversed(chain)))
+    # Two rows may replace one: then it comes to nothing only if all who replace it do.
+    ids = [i for chain in found for i in chain]
+    twice = {i for i in ids if ids.count(i) > 1} | {
+        row["supersedes"] for key, row in rows.items() if key not in ids
+    }
+    return [chain for chain in found if not twice & set(chain)]
+
+
+def _no_effect(rows: Sequence[Mapping[str, Any]], told: tuple[str, str]) -> Item:
+    first, ids = rows[0], frozenset(str(row["id"]) for row in rows)
+    words, bucket = told
+    takes, drops = (ids, frozenset[str]()) if bucket == NEWS else (frozenset[str](), ids)
+    return Item(
+        str(first["id"]), bucket, "cancelled", f"{words}: {first['claim']}",
+        f"nothing of {sorted(ids)}", first, takes, drops,
+    )  # fmt: skip
 
 
 # How the title of a row begins that has gone: its claim alone would read as if it had come.
