@@ -139,6 +139,17 @@ def test_axe_core_does_find_what_is_wrong(browser: Browser, tmp_path: Path) -> N
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize("kind", ["shipped", "scenario_report"])
+def test_a_report_is_no_longer_than_ten_screens_of_a_desk(
+    browser: Browser, page_of: Callable[[str], Path], kind: str
+) -> None:
+    view = opened(browser, page_of(kind)).view
+    view.set_viewport_size({"width": 1440, "height": 900})
+    assert view.evaluate("document.documentElement.scrollHeight") <= 10 * 900
+    view.context.close()
+
+
+@pytest.mark.browser
 def test_a_printed_page_has_no_control_and_cuts_no_figure_or_row(shown: Opened) -> None:
     view = shown.view
     view.set_viewport_size({"width": 720, "height": 1020})

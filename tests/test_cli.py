@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -542,6 +543,34 @@ def test_lab_starts_jupyterlab_on_this_interpreter_in_the_notebooks_folder(
     assert command[3] == str(project / "notebooks")
     assert command[-3:] == ["--no-browser", "--port", "8890"]
     assert "--LabApp.news_url=None" in command
+
+
+def test_lab_neither_asks_for_news_nor_for_extensions_unless_its_user_chose_to(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from jupyterlab.labapp import LabApp
+    from jupyterlab_server.config import ConfigManager
+
+    found: list[Any] = []
+
+    def call(command: list[str], env: Mapping[str, str]) -> int:
+        monkeypatch.setenv("JUPYTER_CONFIG_PATH", env["JUPYTER_CONFIG_PATH"])
+        # As JupyterLab reads the defaults of its settings; what a user has set is not among them.
+        found.append(ConfigManager(config_dir_name="labconfig").get("default_setting_overrides"))
+        found.append(command)
+        return 0
+
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", "/nowhere/of/mine")
+    monkeypatch.setattr(subprocess, "call", call)
+    assert run("lab")[0] == 0
+    settings, command = found
+    assert settings["@jupyterlab/apputils-extension:notification"]["fetchNews"] == "false"
+    assert os.environ["JUPYTER_CONFIG_PATH"].endswith(f"{os.pathsep}/nowhere/of/mine")
+    assert "--LabApp.extension_manager=readonly" in command
+    assert not Path(os.environ["JUPYTER_CONFIG_PATH"].split(os.pathsep)[0]).exists()  # cleared away
+    for option in command[4:]:
+        if option.startswith("--LabApp."):
+            assert option.removeprefix("--LabApp.").split("=")[0] in LabApp.class_trait_names()
 
 
 @pytest.mark.parametrize(("words", "kept"), [(("fit",), True), (("fit", "--refit"), False)])

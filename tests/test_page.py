@@ -34,6 +34,7 @@ from test_sections import COMPARISON, MODEL, PAYLOADS, REPORT, show, shown
 
 from valuation import page, sections
 from valuation.errors import RunError
+from valuation.sections import words
 from valuation.sections.parts import STYLE_FILE
 from valuation.study import answers, guide
 
@@ -64,8 +65,15 @@ PAGES = {
 PROSE = "Some *prose* with `code` and [a link](https://example.org/a)."
 
 
+FOLDED = ("waiting", "people", "customers")  # of the example of a report
+
+
 def shown_by(names, results, draw=show):
     parts = [draw(name, results) for name in names]
+    parts = [
+        sections.folded(part) if name in FOLDED else part
+        for name, part in zip(names, parts, strict=True)
+    ]
     return [*parts, sections.glossary(), sections.finish(results)]
 
 
@@ -563,6 +571,145 @@ def test_the_answer_its_interval_and_its_drivers_are_on_the_first_screen(browser
         box = view.locator(selector).first.bounding_box()
         assert box is not None
         assert box["y"] + min(box["height"], 380) <= 900, selector
+    view.context.close()
+
+
+def with_past(results):
+    """The same results after an earlier report and a replay."""
+    change = example_update()
+    kept = ("was", "is", "headline", "items", "buckets", "attribution", "quantities")
+    since = {key: change[key] for key in kept} | {"shared": True}
+    return results | {"since": since, "history": example_replay()}
+
+
+FOLDED_PAGE = (
+    "figure-survival-star-hire",
+    "people",
+)  # something in a folded section, and the section
+
+
+def folded_page():
+    """Long sections that are shut, with a link into one of them and one to its heading."""
+    results = example_results()
+    links = " ".join(f"[to {id}](#{id})" for id in FOLDED_PAGE)
+    parts = [sections.headline(results), *(getattr(sections, name)(results) for name in FOLDED)]
+    shut = [sections.folded(part) for part in (*parts[1:], sections.glossary())]
+    return page.to_html(notebook(parts[0], f"## The rest\n\n{links}", *shut), results)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scripts", [True, False])
+@pytest.mark.parametrize("id", FOLDED_PAGE)
+def test_a_link_into_a_folded_section_opens_it_and_leads_there(browser, tmp_path, id, scripts):
+    view, outside, said = opened(
+        browser, tmp_path, folded_page(), java_script_enabled=scripts,
+        viewport={"width": 1440, "height": 900}, reduced_motion="reduce",  # it is there at once
+    )  # fmt: skip
+    target = view.locator(f"#{id}")
+    assert not target.is_visible()
+    view.get_by_role("link", name=f"to {id}", exact=True).click()
+    assert target.is_visible()
+    assert 0 <= target.bounding_box()["y"] < 900
+    if id == "people":
+        assert 0 <= view.locator("#people-heading").bounding_box()["y"] < 900
+    assert not view.locator("#customers").is_visible()  # the others stay as they were
+    view.get_by_role("navigation").get_by_role("link", name="Who still buys").click()
+    assert view.locator("#customers").is_visible()
+    assert (outside, said) == ([], [])
+    view.context.close()
+
+
+@pytest.mark.browser
+def test_a_word_of_the_glossary_is_found_though_the_glossary_is_folded(browser, tmp_path):
+    view, _, _ = opened(browser, tmp_path, folded_page(), java_script_enabled=False)
+    word = view.locator("#answer a.vl-term").first
+    meaning = view.locator(word.get_attribute("href"))
+    assert not meaning.is_visible()
+    word.click()
+    assert meaning.is_visible()
+    view.context.close()
+
+
+@pytest.mark.browser
+def test_a_folded_section_opens_by_keyboard_and_its_finding_gives_way_to_it(browser, tmp_path):
+    view, _, _ = opened(browser, tmp_path, folded_page(), java_script_enabled=False)
+    fold = view.locator("details.vl-fold", has=view.locator("#customers"))
+    finding = fold.locator(".vl-finding")
+    assert re.search(r"\d+%", finding.inner_text())
+    fold.locator("summary").first.focus()
+    view.keyboard.press("Enter")
+    assert view.locator("#customers").is_visible()
+    assert not finding.is_visible()
+    view.keyboard.press("Space")
+    assert not view.locator("#customers").is_visible()
+    assert finding.is_visible()
+    view.context.close()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scripts", [True, False])
+def test_what_is_folded_is_printed(browser, tmp_path, scripts):
+    view, _, _ = opened(browser, tmp_path, folded_page(), java_script_enabled=scripts)
+    table = view.locator("#waiting table").first
+    assert not table.is_visible()
+    view.emulate_media(media="print")
+    shown = (
+        "e => e.checkVisibility({contentVisibilityAuto: true}) && e.getBoundingClientRect().height"
+    )
+    for id in (*FOLDED, "glossary"):
+        assert view.locator(f"#{id}").evaluate(shown) > 100, id
+    assert not view.locator(".vl-finding").first.is_visible()
+    assert not view.locator("#waiting figure details").first.is_visible()  # the figure is there
+    view.context.close()
+
+
+def test_a_fold_keeps_all_of_its_section_under_its_heading_and_its_finding():
+    results = example_results()
+    whole = sections.customers(results)
+    shut = sections.folded(whole)
+    assert (shut.id, shut.title, shut.figures) == (whole.id, whole.title, whole.figures)
+    assert shut.html.startswith('<details class="vl vl-fold"><summary><h2 id="customers-heading">')
+    inner = whole.html.partition("</h2>")[2].removesuffix("</section>")
+    assert shut.html.endswith(f"{inner}</section></details>")
+    assert re.search(r'class="vl-finding">Weighted by revenue at close, \d+% by', shut.html)
+    assert 'id="customers" aria-labelledby="customers-heading"' in shut.html
+    assert sections.folded(None) is None  # as a section that has nothing to show
+    with pytest.raises(ValueError, match="'customers' is folded already"):
+        sections.folded(shut)
+
+
+def test_contents_gather_sections_under_the_heading_of_their_part():
+    results = example_results()
+    blocks = [
+        sections.headline(results), page.Html("<p>prose</p>"), page.Part("part-a", "A", page.Html("")),
+        sections.npv(results), sections.folded(sections.glossary()), page.Part("part-b", "B", page.Html("")),
+    ]  # fmt: skip
+    lines = page.contents(blocks)
+    assert [line.id for line in lines] == ["answer", "part-a", "part-b"]
+    assert [[under.id for under in line.under] for line in lines] == [[], ["npv", "glossary"], []]
+    html = page.to_html(notebook(*blocks[:1], "## What <b> & next\n\nSome prose."), results)
+    assert '<h2 id="part-what-b-next">What &lt;b&gt; &amp; next</h2>' in html
+    assert '<a href="#part-what-b-next">What &lt;b&gt; &amp; next</a>' in html
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [390, 1440])
+def test_the_first_screen_says_the_range_what_changed_and_how_it_went(browser, tmp_path, width):
+    results = with_past(example_results())
+    html = page.to_html(notebook(sections.headline(results), sections.past(results)), results)
+    view, _, _ = opened(browser, tmp_path, html, viewport={"width": width, "height": 900})
+    head = results["headline"]
+    lead = view.locator("#answer .vl-lead").inner_text()
+    low, high = (words.percent(head[key]) for key in ("opinion_low", "opinion_high"))
+    assert f"({low} to {high} by other priors)" in lead
+    for selector in (
+        "#answer .vl-lead",
+        "#answer .vl-meta",
+        "#answer .vl-since",
+        "#answer .vl-glance svg",
+    ):
+        box = view.locator(selector).first.bounding_box()
+        assert box["y"] + box["height"] <= 900, selector
     view.context.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 import sys
 from pathlib import Path
@@ -41,11 +42,16 @@ from valuation.cli.options import (
 if TYPE_CHECKING:
     from valuation.schema import Kinds
 
-# JupyterLab would ask the network for news and for newer releases of itself.
+# JupyterLab would ask the network for news, for newer releases of itself and for extensions.
 LAB_OPTIONS = (
     "--LabApp.news_url=None",
     "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    "--LabApp.extension_manager=readonly",
 )
+# Without news it would still ask on its first page whether it may fetch them. A default: whoever set it wins.
+LAB_SETTINGS = {
+    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}
+}
 
 # report, model, fit
 
@@ -323,6 +329,7 @@ def lab(arguments: tuple[str, ...]) -> int:
     command go to JupyterLab, as in `valuation lab --no-browser --port 8890`.
     """
     import subprocess
+    import tempfile
 
     root = project_root()
     environment = os.environ | {"VALUATION_HOME": str(root)}
@@ -337,4 +344,10 @@ def lab(arguments: tuple[str, ...]) -> int:
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         options.append("--allow-root")
     command = [sys.executable, "-m", "jupyterlab", str(root / "notebooks"), *options, *arguments]
-    return subprocess.call(command, env=environment)
+    with tempfile.TemporaryDirectory(prefix="valuation-lab-") as folder:
+        settings = Path(folder) / "labconfig" / "default_setting_overrides.json"
+        settings.parent.mkdir()
+        settings.write_text(json.dumps(LAB_SETTINGS), encoding="utf-8")
+        paths = [folder, *filter(None, [environment.get("JUPYTER_CONFIG_PATH", "")])]
+        environment["JUPYTER_CONFIG_PATH"] = os.pathsep.join(paths)
+        return subprocess.call(command, env=environment)

@@ -13,7 +13,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,11 @@ from valuation.errors import RunError
 from valuation.sections import words
 from valuation.sections.live import DATA_ID
 from valuation.sections.parts import (
+    FOLD,
     SECTION_MIME,
     Html,
     Section,
+    anchor,
     esc,
     notebook_style,
     section_style,
@@ -36,23 +38,54 @@ POLICY = (
     "form-action 'none'"
 )
 # What in a page asks for a script, and which.
-SCRIPTS = {f'id="{DATA_ID}"': FOLDER / "live.js", " data-sortable=": FOLDER / "tables.js"}
+SCRIPTS = {
+    f'id="{DATA_ID}"': FOLDER / "live.js",
+    " data-sortable=": FOLDER / "tables.js",
+    FOLD: FOLDER / "fold.js",
+}
 HOME = "../../index.html"  # seen from a report in reports/scenarios/NAME or reports/models/NAME
 _PICTURES = ("image/png", "image/jpeg")
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A line of the page's contents."""
+class Part:
+    """Prose under a heading of its own, which gathers the sections that follow."""
 
     id: str
     title: str
+    html: Html
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the page's contents, and the lines under it."""
+
+    id: str
+    title: str
+    under: tuple[Entry, ...] = ()
+
+
+def contents(blocks: Sequence[Section | Part | Html]) -> list[Entry]:
+    """The lines of the contents: each part with its sections, those before any part by themselves."""
+    lines: list[Entry] = []
+    parted = False
+    for block in blocks:
+        if isinstance(block, Part):
+            lines.append(Entry(block.id, block.title))
+            parted = True
+        elif isinstance(block, Section):
+            line = Entry(block.id, block.title)
+            if parted:
+                lines[-1] = replace(lines[-1], under=(*lines[-1].under, line))
+            else:
+                lines.append(line)
+    return lines
 
 
 def document(
     *,
     title: str,
-    blocks: Sequence[Section | Html],
+    blocks: Sequence[Section | Part | Html],
     heading: str = "",
     kicker: str = "",
     description: str = "",
@@ -70,9 +103,8 @@ def document(
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     template = environment.from_string((FOLDER / "page.html.j2").read_text(encoding="utf-8"))
     style = section_style() + (FOLDER / "page.css").read_text("utf-8")
-    entries = [Entry(block.id, block.title) for block in blocks if isinstance(block, Section)]
-    shown = [block.html if isinstance(block, Section) else esc(block) for block in blocks]
-    if any(entry.id == "glossary" for entry in entries):
+    shown = [esc(block) if isinstance(block, str) else block.html for block in blocks]
+    if any(isinstance(block, Section) and block.id == "glossary" for block in blocks):
         shown = [with_terms(markup) for markup in shown]
     script = script_of(shown)
     return template.render(
@@ -86,7 +118,7 @@ def document(
         policy=_policy(script),
         script=_safe(script),
         style=_safe(style),
-        entries=entries,
+        entries=contents(blocks),
         blocks=[_safe(block) for block in shown],
     )
 
@@ -226,7 +258,9 @@ class _Heading:
     text: str
 
 
-def _blocks(notebook: Mapping[str, Any], *, show_code: bool) -> Iterator[Section | Html | _Heading]:
+def _blocks(
+    notebook: Mapping[str, Any], *, show_code: bool
+) -> Iterator[Section | Part | Html | _Heading]:
     for cell in notebook["cells"]:
         source = _joined(cell["source"])
         if cell["cell_type"] == "markdown":
@@ -280,13 +314,17 @@ def _output(output: Mapping[str, Any]) -> Iterator[Section | Html]:
         yield Html(f'<pre class="plain">{_escape_lines(text)}</pre>')
 
 
-def _prose(source: str) -> Iterator[Html | _Heading]:
-    """Markdown with raw HTML escaped; the first-level heading is the page's title."""
+def _prose(source: str) -> Iterator[Part | Html | _Heading]:
+    """Markdown with raw HTML escaped; a first-level heading is the page's title, a second-level one begins a part."""
     first, _, rest = source.lstrip().partition("\n")
     if first.startswith("# "):
         yield _Heading(first[2:].strip())
         source = rest
-    if source.strip():
+    if first.startswith("## ") and (id := anchor(first[3:])):
+        title = esc(first[3:].strip())
+        inner = f'<h2 id="part-{id}">{title}</h2>{_markdown(rest)}'
+        yield Part(f"part-{id}", first[3:].strip(), Html(f'<div class="prose part">{inner}</div>'))
+    elif source.strip():
         yield Html(f'<div class="prose">{_markdown(source)}</div>')
 
 

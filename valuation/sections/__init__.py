@@ -66,7 +66,7 @@ from valuation.sections.news import (
     news_quantities,
     news_rows,
 )
-from valuation.sections.parts import SECTION_MIME, Section
+from valuation.sections.parts import SECTION_MIME, Section, folded
 from valuation.sections.past import history, past
 from valuation.sections.questions import questions
 from valuation.sections.scorecard import score_backtest, score_calibration, score_record
@@ -103,6 +103,7 @@ __all__ = [
     "evidence_overview",
     "exploration",
     "finish",
+    "folded",
     "glossary",
     "guide_kinds",
     "guide_models",

@@ -73,6 +73,12 @@ def _card(name: str, value: str, note: str) -> Html:
     )
 
 
+def _with_range(lead: str, head: Results) -> str:
+    """The answer with the range that other priors give it."""
+    low, high = (words.percent(head[key]) for key in ("opinion_low", "opinion_high"))
+    return lead if low == high else f"{lead.removesuffix('.')} ({low} to {high} by other priors)."
+
+
 def _cards(results: Results) -> Html:
     bn = words.bn(results)
     head = results["headline"]
@@ -167,10 +173,10 @@ def _dots_figure(results: Results) -> Html:
     head = results["headline"]
     above = sum(1 for value in dots if value > 0)
     quantiles = np.quantile(np.asarray(dots, float), np.arange(0.05, 1.0, 0.10))
-    reading = (
-        f"Each dot is one of {len(dots)} equally likely futures. {above} end above zero. Half end "
-        f"below {words.npv_money(head, 'npv_median', bn)}; {head['ci_prob']:.0%} lie from "
-        f"{words.npv_range(head, bn)}."
+    reading = f"Each dot is one of {len(dots)} equally likely futures."
+    alt = (
+        f"{reading} {above} end above zero. Half end below {words.npv_money(head, 'npv_median', bn)}; "
+        f"{head['ci_prob']:.0%} lie from {words.npv_range(head, bn)}."
     )
     rows = [
         (f"{share:.0%}", words.fixed(float(value), 1))
@@ -181,6 +187,7 @@ def _dots_figure(results: Results) -> Html:
         lambda ax: plots.quantile_dots(ax, dots, unit=bn),
         title="100 equally likely futures by net present value",
         reading=reading,
+        alt=alt,
         heads=columns("Share of futures below", f"Net present value, {bn}", numeric=[1]),
         rows=rows,
         width=560,
@@ -216,11 +223,9 @@ def _drivers_list(results: Results) -> Html:
         "counted one."
     )
     items.append(tag("li", tag("strong", "Evidence"), f": {evidence}"))
-    head, told = results["headline"], get(results, "opinion")
     opinion = (
-        f"other priors give {words.percent(head['opinion_low'])} to "
-        f"{words.percent(head['opinion_high'])}; about {words.percent(told['share'])} of the spread "
-        "of outcomes goes with quantities that the evidence has not narrowed."
+        f"about {words.percent(get(results, 'opinion')['share'])} of the spread of outcomes goes with "
+        "quantities that the evidence has not narrowed."
     )
     items.append(tag("li", tag("strong", "Opinion"), f": {opinion}"))
     return tag(
@@ -233,20 +238,17 @@ def _drivers_list(results: Results) -> Html:
 
 def headline(results: Results) -> Section:
     """The first screen: the answer, its interval, the definition used, what it rests on."""
-    head, scenario = get(results, "headline"), get(results, "scenario")
+    head = get(results, "headline")
     title = words.upper_first(words.about(head["natural"]))
     lead = pays_off_sentence(results)
     meaning = f"“Pays off” means here: {words.lower_first(words.sentence(head['label']))}"
     if "NPV" in meaning:
-        meaning += " NPV is net present value: later money discounted to the day of closing."
+        meaning += " NPV (net present value) discounts later money to the day of closing."
     body = join(
         [
             _override(results),
-            paragraph(lead, "vl-lead"),
-            paragraph(
-                f"{meaning} Scenario: {words.sentence(scenario['title'])}",
-                "vl-meta",
-            ),
+            paragraph(_with_range(lead, head), "vl-lead"),
+            paragraph(meaning, "vl-meta"),
             _since(results),
             past.glance(results),
             _cards(results),
@@ -263,7 +265,7 @@ def _since(results: Results) -> Html:
     since = results.get("since")
     if not since:
         return Html("")
-    told = change.change_sentence({**since, "deal": results["deal"]})
+    told = change.change_sentence({**since, "deal": {**results["deal"], "title": "it"}})
     if not since["shared"]:
         told += f" What moved it: valuation compare {since['was']['run'][-8:]} latest."
     return paragraph(f"Since {since['was']['label']}: {words.lower_first(told)}", "vl-since")
@@ -273,8 +275,11 @@ def scenario_banner(results: Results) -> Section:
     """What this scenario supposes, and how likely the model itself thinks it."""
     scenario = get(results, "scenario")
     lines: list[Html] = []
+    label = scenario.get("prior_set_label") or scenario["prior_set"]
+    believed = tag("span", f"Prior set: {words.lower_first(label)}.", class_="vl-meta")
     if scenario.get("story"):
-        lines.append(paragraph(words.sentence(words.spell_dates(scenario["story"])), "vl-lead"))
+        told = words.sentence(words.spell_dates(scenario["story"]))
+        lines.append(tag("p", join([told, believed], " ")))
     held = [words.sentence(words.spell_dates(text)) for text in scenario.get("conditions", ())]
     made = [
         words.sentence(words.spell_dates(text).replace(_BY_HAND, ""))
@@ -304,10 +309,8 @@ def scenario_banner(results: Results) -> Section:
         lines.append(_supposed(said, terms))
         told = f"{said} {' '.join(terms)}"
         summary = f"{summary} {told}" if held or made else told
-    if not lines:
-        lines.append(paragraph(summary))
-    label = scenario.get("prior_set_label") or scenario["prior_set"]
-    lines.append(paragraph(f"Prior set: {words.lower_first(label)}.", "vl-meta"))
+    if not scenario.get("story"):
+        lines.append(tag("p", believed if lines else join([summary, believed], " ")))
     return section("scenario", f"Scenario: {scenario['title']}", *lines, summary=summary)
 
 
@@ -383,10 +386,10 @@ def npv(results: Results) -> Section:
         reading=reading,
         heads=columns("Share of futures below", f"Net present value, {bn}", numeric=[1]),
         rows=[(f"{q:.0%}", words.fixed(v, digits)) for q, v in sorted(quantiles.items())],
-        height=300,
-        narrow_height=270,
+        height=250,
+        half=True,
     )
-    return section("npv", "How good, how bad", drawing, summary=reading)
+    return section("npv", "How good, how bad", drawing, summary=reading, half=True)
 
 
 def outside_view(results: Results) -> Section:
@@ -430,6 +433,7 @@ def outside_view(results: Results) -> Section:
         reading=reading,
         heads=columns("Which", "Chance", "Range", numeric=[1, 2]),
         rows=list(zip(labels, shown, spans, strict=True)),
+        width=560,
         height=130,
         narrow_height=160,
     )
@@ -440,7 +444,8 @@ def outside_view(results: Results) -> Section:
         f"{words.lower_first(words.sentence(head['label']))} The two bars answer different "
         "questions; a large gap calls for an explanation, a small one proves nothing."
     )
-    return section("outside-view", title, drawing, meaning, *more, summary=reading)
+    beside = tag("div", drawing, tag("div", meaning, *more), class_="vl-split")
+    return section("outside-view", title, beside, summary=reading)
 
 
 def provenance(results: Results) -> Section:
@@ -468,6 +473,10 @@ def provenance(results: Results) -> Section:
     if run.get("override"):
         rows.append(("Gate overridden because", str(run["override"])))
     said = "The same inputs, seed and versions give the same numbers on the same machine."
+    finding = (
+        f"Made on {words.long_date(str(run['created'])[:10])} from what was public by "
+        f"{words.long_date(results['as_of'])}, with seed {run['seed']}."
+    )
     return section(
         "provenance",
         "Where this page comes from",
@@ -480,4 +489,5 @@ def provenance(results: Results) -> Section:
             "vl-meta",
         ),
         summary=said,
+        finding=finding,
     )

@@ -19,7 +19,6 @@ from valuation.sections.parts import (
     paragraph,
     section,
     table,
-    tag,
 )
 
 Results = Mapping[str, Any]
@@ -33,24 +32,22 @@ def opinion(results: Results) -> Section:
     """What the answer owes to opinion, from whole sets of priors down to single priors and rows."""
     said = get(results, "opinion")
     sets, reading = _sets(results, said)
-    parts: list[str] = [
-        paragraph(words.sentence(said["sentence"])),
-        sets,
-        paragraph(words.sentence(said["pooled"]["sentence"])),
-    ]
+    bn = words.bn(results)
+    folds: list[tuple[str, Results, Html]] = [("All sets as one", said["pooled"], Html(""))]
+    if not said["elsewhere"]:
+        shifted, target = said["break_even_priors"], float(said["target"])
+        folds += [
+            ("The priors alone", said["prior_only"], _prior_only(said["prior_only"], bn)),
+            ("Priors or rows weighed differently", said["scaling"], _scaling(said["scaling"])),
+            ("What one prior would have to be", shifted, _break_even(shifted, target)),
+            ("Without one row", said["influence"], _influence(said["influence"], bn)),
+        ]
+    parts: list[str] = [paragraph(words.sentence(said["sentence"])), sets]
+    for name, part, body in folds:
+        told, rest = words.first_sentence(words.sentence(part["sentence"]))
+        parts.append(details(name, *([paragraph(rest)] if rest else []), body, finding=told))
     if said["elsewhere"]:
         parts.append(paragraph(words.sentence(said["elsewhere"])))
-    else:
-        parts += [
-            tag("h3", "The priors alone, and with the evidence"),
-            _prior_only(said["prior_only"], words.bn(results)),
-            tag("h3", "If priors or rows were taken less, or more, seriously"),
-            _scaling(said["scaling"]),
-            tag("h3", "What one prior would have to be"),
-            _break_even(said["break_even_priors"], float(said["target"])),
-            tag("h3", "Without one row"),
-            _influence(said["influence"], words.bn(results)),
-        ]
     return section("opinion", "How much of this is opinion", *parts, summary=reading)
 
 
@@ -80,7 +77,8 @@ def _sets(results: Results, said: Mapping[str, Any]) -> tuple[Html, str]:
             highlight=names.index(used) if used in names else -1,
         ),
         title="Chance of paying off by prior set",
-        reading=f"{reading} Pooled by weight they give {pooled}.",
+        reading=f"Pooled by weight, the {len(rows)} sets give {pooled}.",
+        alt=f"{reading} Pooled by weight they give {pooled}.",
         heads=columns(
             "Prior set",
             "Weight",
@@ -135,25 +133,20 @@ def _prior_only(said: Mapping[str, Any], bn: str) -> Html:
             f"{words.fixed(told['npv_lower'], digits)} to {words.fixed(told['npv_upper'], digits)}",
         )
 
-    return join(
-        [
-            paragraph(words.sentence(said["sentence"])),
-            table(
-                "The priors alone, and with the evidence",
-                columns(
-                    "From",
-                    "Chance",
-                    "Simulation error",
-                    f"Mean NPV, {bn}",
-                    "Median NPV",
-                    "90% interval",
-                    numeric=[1, 2, 3, 4, 5],
-                ),
-                [row("Priors alone", said["prior"]), row("With evidence", said["posterior"])],
-                hidden_caption=True,
-                stack=True,
-            ),
-        ]
+    return table(
+        "The priors alone, and with the evidence",
+        columns(
+            "From",
+            "Chance",
+            "Simulation error",
+            f"Mean NPV, {bn}",
+            "Median NPV",
+            "90% interval",
+            numeric=[1, 2, 3, 4, 5],
+        ),
+        [row("Priors alone", said["prior"]), row("With evidence", said["posterior"])],
+        hidden_caption=True,
+        stack=True,
     )
 
 
@@ -247,7 +240,7 @@ def _scaling(said: Mapping[str, Any]) -> Html:
         f"{words.compact(said['limit'])} or more"
     )
     folded = [details(told, every)] if flagged else []
-    return join([paragraph(words.sentence(said["sentence"])), bars, *lost, *folded])
+    return join([bars, *lost, *folded])
 
 
 def _break_even(said: Mapping[str, Any], target: float) -> Html:
@@ -311,10 +304,9 @@ def _folded(
     heads: Sequence[Column],
     row: Callable[[Mapping[str, Any]], tuple[str, ...]],
 ) -> Html:
-    """What is said of the rows in a sentence, a table of the first of them, and the rest on demand."""
+    """A table of the first rows, and the rest on demand."""
     rows = [row(told) for told in said["rows"]]
     parts = [
-        paragraph(words.sentence(said["sentence"])),
         table(
             f"{name} by what they could do to the chance",
             heads,

@@ -48,9 +48,13 @@ def live(results: Results) -> Section:
             '<noscript><p class="vl-meta">To move the terms, open this page with scripts allowed; '
             "all else on it is complete without.</p></noscript>"
         ),
-        _controls(data, results),
-        tag("p", summary, class_="vl-lead", id="live-answer", role="status", aria_live="polite"),
-        _bars(results),
+        tag(
+            "div",
+            _controls(data, results),
+            tag("p", summary, id="live-answer", role="status", aria_live="polite"),
+            _bars(results),
+            class_="vl-bench",
+        ),
         _embedded(told),
     ]
     return section("live", "Move the terms", *body, summary=summary)

@@ -259,7 +259,7 @@ def method_calibration(results: Results) -> Section:
         _strays_figure(found, f"answer-{anchor(row['name'])}", _label(row["label"]), [row])
         for row in groups.pop(ANSWER, [])
     ]
-    drawings += [
+    of_models = [
         _strays_figure(
             found,
             f"model-{anchor(name)}",
@@ -290,6 +290,11 @@ def method_calibration(results: Results) -> Section:
             f"{words.fixed(1.0 / float(found['family_error']), 0)} runs of a faultless machine."
         ),
         tag("div", join(drawings), class_="vl-grid"),
+        details(
+            "Every parameter, by sub-model",
+            tag("div", join(of_models), class_="vl-grid"),
+            finding=f"{sum(len(rows) for rows in groups.values())} quantities, a line each.",
+        ),
         paragraph(_limits(found)),
         summary=summary,
     )

@@ -84,7 +84,7 @@ def waterfall(results: Results) -> Section:
 
 
 def _fan_figure(
-    id: str, name: str, fan: Results, *, today: str, half: bool, zero: bool = False
+    id: str, name: str, fan: Results, *, today: str, zero: bool = False
 ) -> tuple[str, str]:
     if fan["units"] == INDICATOR:
         return _chance_figure(id, name, fan, today=today)
@@ -133,9 +133,8 @@ def _fan_figure(
             )
             for index in picked
         ],
-        height=250 if half else 320,
-        narrow_height=250 if half else 280,
-        half=half,
+        height=250,
+        half=True,
     )
     return drawing, reading
 
@@ -194,11 +193,10 @@ def cash(results: Results) -> Section:
     """Cumulative cash over the horizon."""
     fan = get(results, "cash")
     drawing, reading = _fan_figure(
-        "figure-cash", fan["label"], fan, today=results["as_of"], half=False, zero=True
+        "figure-cash", fan["label"], fan, today=results["as_of"], zero=True
     )
-    return section(
-        "cash", "When the money comes back", drawing, *_payback(results), summary=reading
-    )
+    title = "When the money comes back"
+    return section("cash", title, drawing, *_payback(results), summary=reading, half=True)
 
 
 def _payback(results: Results) -> list[str]:
@@ -234,7 +232,7 @@ def drivers(results: Results) -> Section:
     fans: Mapping[str, Results] = get(results, "drivers")
     drawn = {
         name: _fan_figure(
-            f"figure-driver-{anchor(name)}", fan["label"], fan, today=results["as_of"], half=True
+            f"figure-driver-{anchor(name)}", fan["label"], fan, today=results["as_of"]
         )
         for name, fan in fans.items()
     }
@@ -256,6 +254,7 @@ def drivers(results: Results) -> Section:
         intro,
         *parts,
         summary=" ".join(drawn[name][1] for name in first or rest),
+        finding=f"{len(fans)} drivers. {drawn[(first or rest)[0]][1]}" if fans else "",
     )
 
 
@@ -295,7 +294,7 @@ def price(results: Results) -> Section:
         reading=reading,
         heads=columns(f"Outlay, {bn}", "Chance", numeric=[0, 1]),
         rows=[(words.fixed(p, 1), words.percent(c)) for p, c in zip(at, chance, strict=True)],
-        height=290,
+        height=250,
         half=True,
     )
     return section("price", "At another price", drawing, summary=reading, half=True)
@@ -347,7 +346,7 @@ def hurdle(results: Results) -> Section:
             )
             for row in rows
         ],
-        height=290,
+        height=250,
         half=True,
     )
     return section("hurdle", "At another discount rate", drawing, summary=reading, half=True)
@@ -464,12 +463,13 @@ def break_even(results: Results) -> Section:
             )
             for row in reversed(range(len(y)))
         ],
-        height=400,
+        width=560,
+        height=330,
         narrow_height=340,
     )
-    return section(
-        "break-even", "What would have to be true", *_one_by_one(results), drawing, summary=reading
-    )
+    alone = _one_by_one(results)
+    beside = tag("div", drawing, tag("div", *alone), class_="vl-split") if alone else drawing
+    return section("break-even", "What would have to be true", beside, summary=reading)
 
 
 def _one_by_one(results: Results) -> list[str]:
@@ -483,7 +483,7 @@ def _one_by_one(results: Results) -> list[str]:
         return [
             paragraph(
                 f"None of the {rest} leading drivers makes the mean net present value zero by "
-                "itself, whatever value it takes within its range. Two at once:"
+                "itself, whatever value it takes within its range; the map sets two at once."
             )
         ]
     lines = []
@@ -497,10 +497,12 @@ def _one_by_one(results: Results) -> list[str]:
         columns("Driver", "Needed", "Chance of that", numeric=[2]),
         lines,
     )
-    others = (
-        f"None of the other {rest} leading drivers is enough by itself, whatever value it takes "
-        "within its range. "
-        if rest
-        else ""
-    )
-    return [body, paragraph(f"{others}Two drivers at once:")]
+    if not rest:
+        return [body]
+    return [
+        body,
+        paragraph(
+            f"None of the other {rest} leading drivers is enough by itself, whatever value it takes "
+            "within its range; the map sets two at once."
+        ),
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,10 @@ class Section:
         One sentence of plain text: what the section says.
     half
         Whether two such sections may stand side by side.
+    figures
+        How many figures it holds.
+    finding
+        What stands beside the heading while the section is folded; the summary if empty.
     """
 
     id: str
@@ -93,6 +97,7 @@ class Section:
     summary: str = ""
     half: bool = False
     figures: int = field(default=0)
+    finding: str = ""
 
     def _repr_html_(self) -> str:
         return notebook_style() + self.html
@@ -111,9 +116,15 @@ def anchor(name: object) -> str:
 
 
 def section(
-    id: str, title: str, *body: str, summary: str = "", half: bool = False, kind: str = ""
+    id: str,
+    title: str,
+    *body: str,
+    summary: str = "",
+    half: bool = False,
+    kind: str = "",
+    finding: str = "",
 ) -> Section:
-    """Put a heading over ``body``."""
+    """Put a heading over ``body``; ``finding`` is a shorter summary for where only a line is free."""
     inner = join(body)
     classes = " ".join(name for name in ("vl", "vl-half" if half else "", kind) if name)
     heading = tag("h2", title, id=f"{id}-heading")
@@ -121,7 +132,31 @@ def section(
         f'<section class="{classes}" id="{id}" aria-labelledby="{id}-heading">'
         f"{heading}{inner}</section>"
     )
-    return Section(id, title, markup, summary, half, inner.count("<figure"))
+    return Section(id, title, markup, summary, half, inner.count("<figure"), finding)
+
+
+FOLD = '<details class="vl vl-fold">'  # how a folded section begins
+_OPEN = re.compile(r'<section class="([^"]*)" (id="[^"]*" aria-labelledby="[^"]*")>(<h2 .*?</h2>)')
+
+
+def folded(shown: Section | None) -> Section | None:
+    """The section folded away under its heading and its finding; None stays None.
+
+    It opens without a script, by a link to anything in it, and on paper. The anchor lies inside, so that browsers
+    open it themselves when a link leads there.
+    """
+    if shown is None:
+        return None
+    begun = _OPEN.match(shown.html)
+    if begun is None:
+        raise ValueError(f"section {shown.id!r} is folded already, or not made by section()")
+    classes, names, heading = begun.groups()
+    kind = " ".join(name for name in classes.split() if name not in ("vl", "vl-half"))
+    said = tag("span", shown.finding or shown.summary, class_="vl-finding")
+    inner = shown.html[begun.end() :].removesuffix("</section>")
+    opened = f'<section class="{kind}" {names}>' if kind else f"<section {names}>"
+    markup = f"{FOLD}<summary>{heading}{said}</summary>{opened}{inner}</section></details>"
+    return replace(shown, html=markup, half=False)
 
 
 def bullets(items: Iterable[str], kind: str = "") -> Html:
@@ -198,10 +233,12 @@ def _numeric(column: Column) -> str:
     return ' class="vl-number"' if column.numeric else ""
 
 
-def details(summary: str, *body: str, open: bool = False) -> Html:
-    """Something folded away that opens without a script."""
-    flag = " open" if open else ""
-    return Html(f"<details{flag}><summary>{esc(summary)}</summary>{join(body)}</details>")
+def details(summary: str, *body: str, finding: str = "") -> Html:
+    """Something folded away that opens without a script; a ``finding`` stays beside its name, open or not."""
+    if not finding:
+        return Html(f"<details><summary>{esc(summary)}</summary>{join(body)}</details>")
+    said = join([tag("strong", f"{summary}."), tag("span", finding)], " ")
+    return Html(f'<details class="vl-told"><summary>{said}</summary>{join(body)}</details>')
 
 
 def figure(

@@ -36,7 +36,6 @@ from valuation.sections.parts import (
 
 Results = Mapping[str, Any]
 
-PANELS = 6  # small pictures shown; the others are folded away
 NOTES = 6  # dates that get a number and a text
 
 
@@ -155,7 +154,8 @@ def _point_rows(replay: Results, row: Results) -> list[Sequence[str]]:
     return lines
 
 
-def _history_figure(replay: Results) -> tuple[Html, str]:
+def _history_figure(replay: Results) -> tuple[Html, str, str]:
+    """The drawing, all that it says, and the sentence on where it began and ends."""
     row = _replay_row(replay)
     unit = row["unit"]
     dates, values, errors = _replayed(replay, row["name"])
@@ -176,6 +176,7 @@ def _history_figure(replay: Results) -> tuple[Html, str]:
             "in all that time"
         )
     reading += "."
+    span = reading
     if notes:
         point, item = max(notes, key=lambda pair: abs(float(pair[1]["change"])))
         error = float(point["mcse"].get(row["name"], 0.0))
@@ -219,7 +220,7 @@ def _history_figure(replay: Results) -> tuple[Html, str]:
         height=330,
         narrow_height=290,
     )
-    return drawing, reading
+    return drawing, reading, span
 
 
 def _history_key(replay: Results) -> list[str]:
@@ -285,7 +286,7 @@ def history(replay: Results | None, *, drivers: bool = True, renew: str = "") ->
         how = join([said, "Make it with", tag("code", renew or "valuation replay")], " ")
         return section("history", title, paragraph(how), summary=said)
     renew = renew or f"valuation replay --every {replay['every']}"
-    drawing, reading = _history_figure(replay)
+    drawing, reading, span = _history_figure(replay)
     every = {"news": "each date on which news came", "month": "the end of each month"}
     said = (
         "On each date only what was public by then is used, with today's priors, terms and code; "
@@ -296,7 +297,7 @@ def history(replay: Results | None, *, drivers: bool = True, renew: str = "") ->
     parts: list[str] = [drawing, *_history_key(replay), made]
     if drivers:
         parts += _panels(replay)
-    return section("history", title, *parts, summary=reading)
+    return section("history", title, *parts, summary=reading, finding=span)
 
 
 def _panels(replay: Results) -> list[str]:
@@ -316,16 +317,15 @@ def _panels(replay: Results) -> list[str]:
         (still if told else moved).append(row)
     if not rows:
         return []
-    parts: list[str] = [tag("h3", "What lies behind it, over the same time")]
-    drawn = [_panel(replay, row) for row in moved]
-    if drawn:
-        parts.append(tag("div", join(drawn[:PANELS]), class_="vl-grid"))
-    if len(drawn) > PANELS:
-        folded = tag("div", join(drawn[PANELS:]), class_="vl-grid")
-        parts.append(details(f"{len(drawn) - PANELS} more", folded))
+    parts: list[str] = []
+    if moved:
+        parts.append(tag("div", *(_panel(replay, row) for row in moved), class_="vl-grid"))
     if still:
         names = words.listed([words.lower_first(str(row["label"])) for row in still])
         parts.append(
             paragraph(f"Not moved by more than two simulation errors: {names}.", "vl-meta")
         )
-    return parts
+    finding = (
+        f"Of {len(rows)} other quantities {len(moved)} moved by more than two simulation errors."
+    )
+    return [details("What lies behind it, over the same time", *parts, finding=finding)]

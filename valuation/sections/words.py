@@ -239,6 +239,18 @@ def upper_first(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def first_sentence(text: str) -> tuple[str, str]:
+    """The first sentence of a text and the rest; an end inside quotation marks or brackets is none."""
+    depth = 0
+    for at, letter in enumerate(text):
+        depth += (letter in "“(") - (letter in "”)")
+        begins = text[at + 2 : at + 3]
+        ends = letter == "." and depth <= 0 and text[at + 1 : at + 2] == " "
+        if ends and (begins.isupper() or begins.isdigit()):
+            return text[: at + 1], text[at + 2 :]
+    return text, ""
+
+
 def sentence(text: str) -> str:
     """The same words with one full stop at the end."""
     stripped = text.strip()

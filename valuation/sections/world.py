@@ -42,6 +42,7 @@ def _chances(
     told: Callable[[Results], Sequence[str]] = lambda row: (),
     after: Sequence[Html] = (),
     before: str = "",
+    finding: str = "",
 ) -> Section:
     dates = sorted({date for row in rows for date in row[key]})
     first, last = dates[0], dates[-1]
@@ -93,7 +94,8 @@ def _chances(
         narrow_height=74 + 42 * len(ranked),
     )
     body = [paragraph(before)] if before else []
-    return section(id, heading, *body, drawing, *after, summary=f"{before} {reading}".strip())
+    summary = f"{before} {reading}".strip()
+    return section(id, heading, *body, drawing, *after, summary=summary, finding=finding)
 
 
 def _group(row: Results) -> str:
@@ -182,6 +184,7 @@ def customers(results: Results) -> Section:
     def share(row: Results) -> float:
         return float(row.get("revenue_share") or 0.0)
 
+    before, finding = _revenue_kept(rows, share)
     return _chances(
         "customers",
         "Who still buys",
@@ -194,15 +197,16 @@ def customers(results: Results) -> Section:
         ),
         more=["Share of revenue at close"],
         told=lambda row: [words.percent(share(row)) if share(row) else "–"],
-        before=_revenue_kept(rows, share),
+        before=before,
+        finding=finding,
     )
 
 
-def _revenue_kept(rows: Sequence[Results], share: Callable[[Results], float]) -> str:
-    """Chances weighted by the revenue that each customer stood for at close."""
+def _revenue_kept(rows: Sequence[Results], share: Callable[[Results], float]) -> tuple[str, str]:
+    """Chances weighted by the revenue that each customer stood for at close: all of it, and in short."""
     weighed = [row for row in rows if share(row) > 0]
     if not weighed:
-        return ""
+        return "", ""
     dates = sorted(set.intersection(*(set(row["probability_active"]) for row in weighed)))
     whole = sum(share(row) for row in weighed)
 
@@ -210,10 +214,11 @@ def _revenue_kept(rows: Sequence[Results], share: Callable[[Results], float]) ->
         return sum(share(row) * float(row["probability_active"][date]) for row in weighed) / whole
 
     told = [f"{words.percent(kept(date))} by {words.long_date(date)}" for date in dates]
-    return (
+    said = (
         f"The customers whose weight is known stood for {words.percent(whole)} of revenue at close (in "
         f"brackets: each one's share). Weighted by it, the share expected to be buying is {words.listed(told)}."
     )
+    return said, f"Weighted by revenue at close, {told[-1]} is expected to be still buying."
 
 
 def counted(row: Results) -> str:
@@ -644,12 +649,9 @@ GLOSSARY: Sequence[Term] = (
 
 def glossary() -> Section:
     """The words of the page; a page links to them where it uses them."""
+    terms = sorted(GLOSSARY, key=lambda term: term.names[0].lower())
     items = join(
-        [
-            join([tag("dt", term.names[0], id=term.id), tag("dd", term.meaning)])
-            for term in sorted(GLOSSARY, key=lambda term: term.names[0].lower())
-        ]
+        [join([tag("dt", term.names[0], id=term.id), tag("dd", term.meaning)]) for term in terms]
     )
-    return section(
-        "glossary", "Words", tag("dl", items, class_="vl-words"), summary="What the words mean."
-    )
+    summary = f"What {len(terms)} terms mean, from “{terms[0].names[0]}” to “{terms[-1].names[0]}”."
+    return section("glossary", "Words", tag("dl", items, class_="vl-words"), summary=summary)

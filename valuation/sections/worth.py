@@ -189,7 +189,7 @@ def _prices(rows: Sequence[Results], results: Results) -> str:
     traded = [row for row in rows if words.amount(row, "price_bn") is not None]
     if not traded:
         return ""
-    return table(
+    body = table(
         "At which price of the whole target each trade is better than doing nothing",
         columns("Option", f"Price assumed, {bn}", "Better than doing nothing", numeric=[1]),
         [
@@ -197,6 +197,7 @@ def _prices(rows: Sequence[Results], results: Results) -> str:
             for row in traded
         ],
     )
+    return details("At which price each trade is better than doing nothing", body)
 
 
 def _tipping(row: Results, results: Results) -> str:
@@ -267,6 +268,7 @@ def waiting(results: Results) -> Section:
             ),
         ),
         summary=reading,
+        finding=_waiting_finding(rows, words.currency(results)),
     )
 
 
@@ -300,14 +302,9 @@ def _waiting_reading(results: Results) -> str:
             f"whole future before choosing would be worth {whole}."
         )
     top = some[0]
-    waits = [row for row in rows if _verdict(row) == WAIT]
-    if waits:
-        said = f"Worth waiting for: {words.listed([_named(row['title']) for row in waits])}. "
-    else:
-        said = "No news on the list is shown to be worth the wait. "
-    said += (
-        f"Worth most is {_named(top['title'])}, expected {_window(top)}{_if_it_comes(top)}: {currency} "
-        f"{_with_error(top['value'], top['mcse'])} m, where seeing the whole future would be worth "
+    said = (
+        f"{_waits(rows)} Worth most is {_named(top['title'])}, expected {_window(top)}{_if_it_comes(top)}: "
+        f"{currency} {_with_error(top['value'], top['mcse'])} m, where seeing the whole future would be worth "
         f"{whole}. In {_futures(top['changes'])} futures one would then do something else than without it."
     )
     lost = sum(float(words.amount(top, name)) for name in ("waiting_bn", "cost_bn"))
@@ -334,6 +331,25 @@ def _waiting_reading(results: Results) -> str:
             f"{'it does' if len(idle) == 1 else 'they do'} not change what is best to do."
         )
     return said
+
+
+def _waits(rows: Sequence[Results]) -> str:
+    """Which news the rows show to be worth the wait."""
+    waits = [_named(row["title"]) for row in rows if _verdict(row) == WAIT]
+    if not waits:
+        return "No news on the list is shown to be worth the wait."
+    return f"Worth waiting for: {words.listed(waits)}."
+
+
+def _waiting_finding(rows: Sequence[Results], currency: str) -> str:
+    """The verdict on all news, and what it is worth; empty where none matters, which the reading says."""
+    some = [row for row in rows if _sure(row["value"], row["mcse"])]
+    if not some:
+        return ""
+    return (
+        f"{_waits(rows)} Worth most is {_named(some[0]['title'])}: {currency} "
+        f"{_with_error(some[0]['value'], some[0]['mcse'])} m."
+    )
 
 
 WAIT = "Wait for it"
@@ -433,6 +449,7 @@ def knowing(results: Results) -> Section:
     drivers, groups = found["drivers"], found["groups"]
     whole = words.money(bn, found["evpi"], _digits(found["evpi_mcse"]))
     best = drivers[0] if drivers else None
+    finding = ""
     if best is None or not _sure(best["value"], best["mcse"]):
         reading = (
             f"To know any one driver for certain would change nothing that these draws can show; "
@@ -452,6 +469,7 @@ def knowing(results: Results) -> Section:
                 f"; all that goes under {_named(groups[0]['label'])} together, {currency} "
                 f"{_with_error(groups[0]['value'], groups[0]['mcse'])} m"
             )
+        finding = f"{reading}."
         reading += (
             f". The whole future would be worth {whole}. No news is worth more than what it is "
             "about, and worths do not add up: two drivers may matter only together."
@@ -469,4 +487,4 @@ def knowing(results: Results) -> Section:
         height=80 + 40 * (len(shown) + 1),
         narrow_height=70 + 62 * (len(shown) + 1),
     )
-    return section("knowing", title, drawing, summary=reading)
+    return section("knowing", title, drawing, summary=reading, finding=finding)
