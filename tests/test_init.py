@@ -109,7 +109,8 @@ def test_the_templates_ask_for_the_priors_that_the_shipped_deal_has(root: Path) 
 
 
 def _template() -> str:
-    return (Path(scaffold.__file__).parent / "priors.yaml").read_text(encoding="utf-8")
+    text = (Path(scaffold.__file__).parent / "priors.yaml").read_text(encoding="utf-8")
+    return text.replace("${code}", "usd")
 
 
 def test_the_new_files_share_no_word_with_the_shipped_deal(project: Path) -> None:
@@ -132,6 +133,8 @@ def test_a_name_that_could_lead_elsewhere_is_refused(name: str) -> None:
     [
         ({"price_bn": 2500.0}, "is in USD bn"),
         ({"price_bn": float("nan")}, "is in USD bn"),
+        ({"price_bn": 2500.0, "currency": "GBP"}, "is in GBP bn"),
+        ({"currency": "Euro"}, "currency 'Euro': is none of ISO 4217; write its three capitals"),
         ({"stake": 49.0}, "0.49 is 49 per cent"),
         ({"closed": dt.date.today() + dt.timedelta(days=1)}, "lies ahead"),
         (
@@ -232,6 +235,27 @@ def test_options_are_answers(at: CliRunner, project: Path) -> None:
     assert (deal.founder, deal.closed, deal.stake.fraction) == ("Ann Example", DAY, 0.5)
 
 
+def test_a_deal_may_be_set_up_in_another_currency_and_then_names_no_other(
+    at: CliRunner, project: Path
+) -> None:
+    words = (
+        "init rocket --currency JPY --acquirer Big --target Rocket --price 250 --date 2025-03-31"
+    )
+    done = at.invoke(cli, [*words.split(), "--revenue", "40", "--customer", "Bank=0.2"])
+    assert done.exit_code == 0, done.output
+    deal = load_deal("rocket", project)
+    assert (deal.currency, deal.outlay.total_bn) == ("JPY", 250.0)
+    assert deal.title == "Big's JPY 250 bn for Rocket"
+    for folder in ("deals", "priors"):
+        text = (project / "params" / folder / "rocket.yaml").read_text(encoding="utf-8").casefold()
+        assert "usd" not in text
+        assert "_jpy_bn" in text
+    claims = load_ledger(project / deal.seeds, kinds=KINDS).evidence["claim"]
+    assert "for JPY 250 bn." in claims.iloc[0]
+    found = check_project(project, deal="rocket", today=dt.date.today())
+    assert not [r for r in found if not r.passed and not r.name.startswith("notebooks")]
+
+
 @pytest.mark.parametrize("customer", ["Bank", "Bank=", "=0.2", "Bank=2", "Bank=much"])
 def test_a_customer_needs_a_name_and_a_share(at: CliRunner, customer: str) -> None:
     done = at.invoke(cli, ["init", "rocket", "--customer", customer])
@@ -269,7 +293,7 @@ def test_on_a_terminal_what_was_not_given_is_asked_for(
     terminal = SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True))
     monkeypatch.setattr(command, "sys", terminal)
     said = "\n".join(
-        ["Big Co", "", "0.5", "2025-03-31", "Ann Example; Bob", "30", "0.4", "Bank=0.25", ""]
+        ["Big Co", "", "", "0.5", "2025-03-31", "Ann Example; Bob", "30", "0.4", "Bank=0.25", ""]
     )
     done = at.invoke(cli, ["init", "rocket", "--price", "2.5"], input=said)
     assert done.exit_code == 0, done.output
