@@ -443,6 +443,7 @@ def test_the_backtests_fits_are_made_beside_the_others_and_waited_for(
     )
     other = replace(_task(project), name="other", folder=project / "reports" / "o")
     did: list[str] = []
+    arrives: list[str] = []  # with the walk
 
     class Beside:
         """A process that was begun."""
@@ -455,6 +456,8 @@ def test_the_backtests_fits_are_made_beside_the_others_and_waited_for(
         def wait(self) -> None:
             did.append("waited")
             self.code = 0
+            for text in arrives:
+                history.write_text(text)
 
         def poll(self) -> int | None:
             return self.code
@@ -485,6 +488,18 @@ def test_the_backtests_fits_are_made_beside_the_others_and_waited_for(
 
     run_tasks([scores, base, other], fit=fit, progress=Heard())
     assert did == [asked, "fit", "other", "waits", "waited", "goes on", "base", "scorecard"]
+    did.clear()
+    shown = {"results.json": b"{}", "index.html": b"<p></p>"}
+    publish.publish(base.folder, shown, inputs=inputs_digest(base), about={})
+    assert is_current(base)
+    run_tasks([scores, base, other], fit=fit)  # whose history is the one that it shows
+    assert "base" not in did
+    did.clear()
+    arrives.append("{}")
+    outcomes = run_tasks([scores, base, other], fit=fit)
+    assert did == [asked, "fit", "other", "waited", "base", "scorecard"]
+    assert {o.task.name: o.status for o in outcomes}["base"] == "made"
+    arrives.clear()
     did.clear()
     run_tasks([base, other], fit=fit)  # nothing is walked, and nothing waited for
     assert did == ["fit", "base", "other"]

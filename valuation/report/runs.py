@@ -640,6 +640,8 @@ def run_tasks(
                     progress.walking()
                     beside.wait()
                     progress.walked()
+                    kept = [o.task for o in outcomes.values() if o.status == "kept"]
+                    batch += [(t, "") for t in kept if t.history and not is_current(t)]
                 if turn:  # what the others put on record belongs to its inputs
                     batch = [(task, inputs_digest(task)) for task, _ in batch]
                 for outcome in asyncio.run(_attempt_all(batch, jobs, progress)):
