@@ -612,7 +612,14 @@ def test_the_command_lists_runs_on_stdout_and_says_where_there_is_none(
     assert [run["id"] for run in told] == [history["other"].id]
     assert told[0]["problem"] == ""
     assert said("--json", "--scenario", "rivals_gone") == ("[]\n", "")
-    assert said("--scenario", "rivals_gone")[0] == ""
+    assert said("--scenario", "rivals_gone") == (
+        "",
+        "No run of 'rivals_gone' is kept yet; `valuation report` keeps every scenario that it makes.\n",
+    )
+    for words in (("--scenario", "nope"), ("--scenario", "nope", "--json")):
+        out, err = said(*words)
+        assert out == ""
+        assert "unknown scenario 'nope'; available: acqui_kill, base" in err
     assert "unknown deal 'nope'" in said("--deal", "nope")[1]
 
 

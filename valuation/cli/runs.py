@@ -42,16 +42,19 @@ def runs(scenario: str | None, deal: str, as_json: bool, debug: bool) -> None:
       valuation runs --json
     """
     from valuation.archive import list_runs
-    from valuation.params import load_deal
+    from valuation.params import load_deal, load_scenario
 
     root = project_root()
     load_deal(deal, root)  # an unknown deal has no empty list of runs
     found = list_runs(root, deal=deal, scenario=scenario)
+    if scenario and not found:
+        load_scenario(scenario, root)  # nor has an unknown scenario
     if as_json:
         print_json([run.as_dict() for run in found])
         return
     if not found:
-        talk("No run is kept yet; `valuation report` keeps every scenario that it makes.")
+        which = f" of {scenario!r}" if scenario else ""
+        talk(f"No run{which} is kept yet; `valuation report` keeps every scenario that it makes.")
         return
     for line in table(found):
         click.echo(line)
