@@ -9,6 +9,8 @@ SCENARIOS ?=
 ARGS ?=
 PYTEST ?=
 export PYTHON
+# Kernels and commands, of which tests start many, read what is compiled already.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

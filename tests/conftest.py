@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -20,6 +21,26 @@ settings.register_profile("project", derandomize=True, deadline=None, max_exampl
 settings.load_profile("project")
 
 PROJECT = Path(__file__).resolve().parents[1]
+
+# Files that look at the same pages run in one process, which draws each page once.
+TOGETHER = dict.fromkeys(
+    ("test_sections", "test_news_sections", "test_page", "test_accessibility"), "pages"
+)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With ``--dist loadfile`` a file's tests run in one process, and so do those of files that share pages."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Together(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return TOGETHER.get(Path(file).stem, file)
+
+    return Together(config, log)
 
 
 @pytest.fixture(scope="session")
