@@ -129,7 +129,6 @@ def forecast(
         )
     founder = context.deal.founder if founder is None else founder
     near = joint.near(evidence, parameters)
-    draws = len(next(iter(parameters.values())))
     months = context.months.astype(float)
     dates = [date_after(context.deal.closed, int(m)) for m in context.months]
     paths: dict[str, NDArray] = {}
@@ -169,7 +168,6 @@ def forecast(
 
     buying = _customers(evidence, parameters, near, random_seed=random_seed)
     overruled("rivals_active", buying.rivals)
-    anyway = buying.rivals_anyway
     active, before = paths["rivals_active"], parameters["acquirer_share_before"]
     close, growth = plain["revenue_at_close"], plain["growth_factor"]
 
@@ -200,6 +198,44 @@ def forecast(
     written = _impairment(evidence, parameters, near, stake, random_seed=random_seed)
     overruled("impairment", _since("written", months, written))
 
+    _refuse_infinite(paths)
+    told = {
+        "rivals_anyway": (
+            (DRAW, MONTH),
+            buying.rivals_anyway,
+            {
+                "units": FRACTION,
+                "label": "Rivals' business that a deal nobody minded would have left",
+            },
+        ),
+        "person_exit": (
+            (DRAW, PERSON),
+            np.stack(list(here.exits.values()), axis=1),
+            {"units": MONTHS, "label": "Exit of a named person"},
+        ),
+        "customer_end": (
+            (DRAW, CUSTOMER),
+            buying.ends,
+            {"units": MONTHS, "label": "End of a customer's business"},
+        ),
+        "customer_return": (
+            (DRAW, CUSTOMER),
+            buying.returns,
+            {"units": MONTHS, "label": "Return of a customer"},
+        ),
+    }
+    return _dataset(
+        context,
+        parameters,
+        paths,
+        told,
+        dates,
+        people=list(here.exits),
+        attrs={"random_seed": random_seed, "founder": founder, "closed": str(context.deal.closed)},
+    )
+
+
+def _refuse_infinite(paths: Mapping[str, NDArray]) -> None:
     for name, path in paths.items():
         # A sum is finite if all is, and takes no copy; only if it is not does every value count.
         if not np.isfinite(path.sum()) and not np.isfinite(path).all():
@@ -207,7 +243,20 @@ def forecast(
                 f"driver {name} is not finite in {int((~np.isfinite(path)).sum())} values; "
                 "check the priors and interventions that enter it"
             )
-    currency = context.deal.currency
+
+
+def _dataset(
+    context: Context,
+    parameters: Draws,
+    paths: Mapping[str, NDArray],
+    told: Mapping[str, Any],
+    dates: Sequence[dt.date],
+    *,
+    people: Sequence[str],
+    attrs: Mapping[str, Any],
+) -> xr.Dataset:
+    """Paths, what else is ``told`` of draws, and the worth parameters, each with its unit and label."""
+    draws, currency = len(next(iter(parameters.values()))), context.deal.currency
     data: dict[str, Any] = {
         name: (
             (DRAW, MONTH),
@@ -219,21 +268,7 @@ def forecast(
     for name in (*worth.names(currency), "liquidity_discount"):
         prior = context.prior(name)
         data[name] = (DRAW, parameters[name], {"units": prior.unit, "label": prior.label})
-    data["rivals_anyway"] = (
-        (DRAW, MONTH),
-        anyway,
-        {"units": FRACTION, "label": "Rivals' business that a deal nobody minded would have left"},
-    )
-    data["person_exit"] = (
-        (DRAW, PERSON),
-        np.stack(list(here.exits.values()), axis=1),
-        {"units": MONTHS, "label": "Exit of a named person"},
-    )
-    for name, values, label in (
-        ("customer_end", buying.ends, "End of a customer's business"),
-        ("customer_return", buying.returns, "Return of a customer"),
-    ):
-        data[name] = ((DRAW, CUSTOMER), values, {"units": MONTHS, "label": label})
+    data |= told
     data["weight"] = (DRAW, np.full(draws, 1.0 / draws), {"units": FRACTION, "label": "Weight"})
     return xr.Dataset(
         data,
@@ -241,10 +276,10 @@ def forecast(
             DRAW: np.arange(draws),
             MONTH: ("month", context.months, {"units": MONTHS}),
             "date": (MONTH, np.array(dates, dtype="datetime64[ns]")),
-            PERSON: list(here.exits),
+            PERSON: people,
             CUSTOMER: context.subjects("customers"),
         },
-        attrs={"random_seed": random_seed, "founder": founder, "closed": str(context.deal.closed)},
+        attrs=attrs,
     )
 
 

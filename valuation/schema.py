@@ -29,9 +29,8 @@ DRAWS = 1000
 TUNE = 1000
 TARGET_ACCEPT = 0.95
 
-# Intervals. Fixed here because ArviZ's defaults move between releases.
+# Mass of intervals, equal-tailed. Fixed here because ArviZ's defaults move between releases.
 CI_PROB = 0.90
-CI_KIND = "eti"
 
 # Units, as they appear in ``attrs["units"]``; those of money are in :mod:`valuation.currency`.
 FRACTION = "fraction"

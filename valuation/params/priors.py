@@ -409,60 +409,6 @@ class PriorBook:
         """SHA-256 of the numbers of a set; wording does not enter, as it moves nothing."""
         return digest_of({name: prior.content() for name, prior in self.get(prior_set).items()})
 
-    def log_ratio(
-        self, draws: Mapping[str, npt.ArrayLike], prior_set: str, *, base: str = HOUSE
-    ) -> Array:
-        """Log density of ``draws`` under ``prior_set`` less that under ``base``, dims (draw,).
-
-        ``draws`` maps each changed prior to an array whose first axis is the draw; further axes are
-        independent copies. Raises :class:`ParameterError` where a prior has no draws.
-        """
-        before, after = self.get(base), self.get(prior_set)
-        total: Array | None = None
-        for name in self.changed(prior_set, base):
-            if name not in draws:
-                raise ParameterError(
-                    f"no draws of {name}, which {prior_set} changes; {suggestion(name, draws)}"
-                )
-            values = np.asarray(draws[name], dtype=float)
-            old = before[name].logpdf(values)
-            if not np.all(np.isfinite(old)):
-                raise ParameterError(
-                    f"some draws of {name} are impossible under {base!r}; give draws of that set"
-                )
-            ratio = after[name].logpdf(values) - old
-            ratio = ratio.reshape(ratio.shape[0], -1).sum(axis=1)
-            total = ratio if total is None else total + ratio
-        if total is None:
-            first = next(iter(draws.values()), np.zeros(0))
-            return np.zeros(np.shape(first)[0])
-        return total
-
-    def mixture_weights(
-        self,
-        draws: Mapping[str, npt.ArrayLike],
-        weights: Mapping[str, float] | None = None,
-        *,
-        base: str = HOUSE,
-    ) -> Array:
-        """Weights (draw,), summing to 1, that turn draws under ``base`` into the mixture's.
-
-        ``weights`` is how much each set is believed before the evidence, up to scale; default: the
-        file's. The evidence then moves belief between the sets by itself.
-        """
-        chosen = self.weights if weights is None else weights
-        parts = []
-        for name, weight in chosen.items():
-            if not (math.isfinite(weight) and weight >= 0):
-                raise ParameterError(f"the weight of {name!r} is {weight}; give 0 or more")
-            if weight > 0:
-                parts.append(math.log(weight) + self.log_ratio(draws, name, base=base))
-        if not parts:
-            raise ParameterError("no prior set has a weight above 0; give one to at least one set")
-        log_weight = np.logaddexp.reduce(np.array(np.broadcast_arrays(*parts)), axis=0)
-        scaled = np.exp(log_weight - log_weight.max())
-        return scaled / scaled.sum()
-
 
 def load_priors(path: str | Path, currency: str | None = None) -> PriorBook:
     """Read a priors file; raise :class:`ParameterError` naming every problem with its line.
