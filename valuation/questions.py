@@ -23,7 +23,7 @@ import numpy as np
 from valuation import decision
 from valuation.errors import LedgerError, ModelError
 from valuation.models.joint import keyed_rng
-from valuation.schema import CI_PROB, CUSTOMER, DRAW, MONTH, PERSON, date_after, months_between
+from valuation.schema import CUSTOMER, DRAW, MONTH, PERSON, TAIL, date_after, months_between
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -503,6 +503,5 @@ def answer(
 
 def spread(quantiles: Sequence[float]) -> tuple[float, float, float]:
     """Lower end of the central 90%, median and upper end of equally likely values."""
-    tail = (1.0 - CI_PROB) / 2.0
-    low, middle, high = decision.quantiles(quantiles, [tail, 0.5, 1.0 - tail])
+    low, middle, high = decision.quantiles(quantiles, [TAIL, 0.5, 1.0 - TAIL])
     return float(low), float(middle), float(high)

@@ -31,6 +31,7 @@ TARGET_ACCEPT = 0.95
 
 # Mass of intervals, equal-tailed. Fixed here because ArviZ's defaults move between releases.
 CI_PROB = 0.90
+TAIL = (1.0 - CI_PROB) / 2.0  # what lies beyond on either side
 
 # Units, as they appear in ``attrs["units"]``; those of money are in :mod:`valuation.currency`.
 FRACTION = "fraction"

@@ -14,7 +14,7 @@ from valuation.currency import BN, spelled, unit_in
 from valuation.forecast import DRIVERS
 from valuation.params import HOUSE
 from valuation.params.scenarios import over
-from valuation.schema import CI_PROB, date_after
+from valuation.schema import CI_PROB, TAIL, date_after
 from valuation.study.opinion import opinion_of
 from valuation.study.waiting import waiting
 
@@ -547,8 +547,7 @@ def _band(
     paths: xr.DataArray, weight: np.ndarray, dates: list[str], label: str, units: str
 ) -> dict[str, Any]:
     data = paths.transpose("draw", ...).to_numpy()
-    tail = (1.0 - CI_PROB) / 2.0
-    levels = np.array([tail, 0.25, 0.5, 0.75, 1.0 - tail])
+    levels = np.array([TAIL, 0.25, 0.5, 0.75, 1.0 - TAIL])
     bands = np.array([decision.quantiles(column, levels, weight) for column in data.T])
     lower, lower50, median, upper50, upper = bands.T
     return {
@@ -632,9 +631,8 @@ def _survival(study: Study, weight: np.ndarray) -> list[dict[str, Any]]:
     months = np.arange(0, min(CURVE_MONTHS + 1, curves.shape[2]), CURVE_STEP_MONTHS)
     out = []
     for place, cohort in enumerate(retention.cohorts(study.evidence.context)):
-        tail = (1.0 - CI_PROB) / 2.0
         levels = [
-            decision.quantiles(curves[:, place, month], [tail, 0.5, 1.0 - tail], weight)
+            decision.quantiles(curves[:, place, month], [TAIL, 0.5, 1.0 - TAIL], weight)
             for month in months
         ]
         lower, median, upper = (_rounded(np.array(line), 5) for line in zip(*levels, strict=True))
@@ -780,8 +778,7 @@ def outside_view(study: Study) -> dict[str, Any]:
     seen = deals["outcome_date"].map(lambda d: isinstance(d, dt.date) and d <= study.as_of)
     known = deals[deals["outcome"].isin(["success", "mixed", "failure"]) & seen]
     n, wins = len(known), int((known["outcome"] == "success").sum())
-    tail = (1.0 - CI_PROB) / 2.0
-    low, high = beta.ppf([tail, 1.0 - tail], wins + 0.5, n - wins + 0.5)
+    low, high = beta.ppf([TAIL, 1.0 - TAIL], wins + 0.5, n - wins + 0.5)
     return {
         "successes": wins,
         "n": n,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from valuation.currency import BN, BN_PER_YEAR, spelled, unit_in
 from valuation.params.deals import notes_of
-from valuation.schema import CI_PROB
+from valuation.schema import TAIL
 
 if TYPE_CHECKING:
     from valuation.params import Deal
@@ -69,12 +69,11 @@ def assumptions(study: Study) -> dict[str, Any]:
         ``priors`` of the set in use, without those that are fixed: ``name``, ``label``, ``unit``, ``lower``,
         ``median``, ``upper`` (its central 90%), ``source``, ``rationale``, ``date`` and ``by``.
     """
-    tail = (1.0 - CI_PROB) / 2.0
     priors = []
     for name, prior in study.book.get(study.prior_set).items():
         if prior.family == "fixed":
             continue
-        lower, median, upper = (float(x) for x in prior.ppf([tail, 0.5, 1.0 - tail]))
+        lower, median, upper = (float(x) for x in prior.ppf([TAIL, 0.5, 1.0 - TAIL]))
         priors.append(
             {
                 "name": name,

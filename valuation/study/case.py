@@ -28,7 +28,7 @@ from valuation.params import (
     load_scenario,
 )
 from valuation.params.reading import digest_of
-from valuation.schema import CHAINS, CI_PROB, DRAWS
+from valuation.schema import CHAINS, DRAWS, TAIL
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -506,11 +506,10 @@ class Study:
         nothing = replace(nothing, context=context)
         draws = joint.prior_draws(context, self.models, random_seed=self.random_seed)
         curves = joint.curves(nothing, draws, numpy_ops())
-        tail = (1.0 - CI_PROB) / 2.0
         out = {}
         for name in self.limits.prior_range:
             if name in curves:
-                low, high = np.quantile(curves[name], [tail, 1.0 - tail], axis=0)
+                low, high = np.quantile(curves[name], [TAIL, 1.0 - TAIL], axis=0)
                 out[name] = (float(low.min()), float(high.max()))
         return out
 

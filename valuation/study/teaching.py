@@ -11,7 +11,7 @@ from valuation.currency import BN_PER_YEAR, unit_in
 from valuation.errors import ModelError
 from valuation.models import MODELS, joint, retention
 from valuation.ops import numpy_ops
-from valuation.schema import CI_PROB, date_after
+from valuation.schema import TAIL, date_after
 from valuation.study.answers import _evidence, about, seen_of
 from valuation.study.case import stacked
 
@@ -120,7 +120,6 @@ def _checks(
     evidence = study.evidence
     prior = joint.replicate(evidence, before, random_seed=study.random_seed)
     posterior = joint.replicate(evidence, after, random_seed=study.random_seed)
-    tail = (1.0 - CI_PROB) / 2.0
     out = []
     for _, row in evidence.rows.iterrows():
         if row["kind"] not in kinds:
@@ -135,7 +134,7 @@ def _checks(
             "unit": "probability of what was reported" if life else (row["unit"] or ""),
         }
         for name, draws in (("prior", prior), ("posterior", posterior)):
-            low, middle, high = np.quantile(draws[row["id"]], [tail, 0.5, 1.0 - tail])
+            low, middle, high = np.quantile(draws[row["id"]], [TAIL, 0.5, 1.0 - TAIL])
             shown |= {
                 f"{name}_lower": float(low),
                 f"{name}_median": float(middle),
@@ -220,10 +219,9 @@ def _curve(
     marks: list[dict[str, Any]],
 ) -> dict[str, Any]:
     months = np.arange(0, prior.shape[1], STEP_MONTHS)
-    tail = (1.0 - CI_PROB) / 2.0
 
     def band(paths: np.ndarray) -> dict[str, list[float]]:
-        levels = np.quantile(paths[:, months], [tail, 0.5, 1.0 - tail], axis=0)
+        levels = np.quantile(paths[:, months], [TAIL, 0.5, 1.0 - TAIL], axis=0)
         return {
             key: [round(float(v), 5) for v in line]
             for key, line in zip(("lower", "median", "upper"), levels, strict=True)
