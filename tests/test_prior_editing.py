@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -113,15 +113,22 @@ def shape(content: bytes, prior_set: str, name: str) -> dict[str, Any]:
     return {"parameters": {key: value + 0.125 for key, value in now.parameters.items()}}
 
 
+@cache
 def load(content: bytes) -> Any:
+    """The book that a file holds; many edits start from the same one."""
     from valuation.params.priors import priors_of
 
     return priors_of(parse_yaml(content, "priors.yaml"))[1]
 
 
+@cache
+def document_of(content: bytes) -> Any:
+    return parse_yaml(content, "priors.yaml")
+
+
 def outside(content: bytes, path: tuple[str, ...]) -> tuple[bytes, bytes]:
     """What comes before an entry's first line and from the next key at its level or above on."""
-    document = parse_yaml(content, "priors.yaml")
+    document = document_of(content)
     line, column = document.keys[path]
     lines = content.splitlines(keepends=True)
     after = len(lines)
