@@ -17,7 +17,7 @@
   });
   let shut = [];
   addEventListener("beforeprint", () => {
-    shut = [...document.querySelectorAll("main details:not([open])")].filter((e) => !e.closest("figure"));
+    shut = [...document.querySelectorAll(".vl-fold:not([open]), .vl-told:not([open])")];
     for (const element of shut) element.open = true;
   });
   addEventListener("afterprint", () => {

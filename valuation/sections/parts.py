@@ -234,7 +234,11 @@ def _numeric(column: Column) -> str:
 
 
 def details(summary: str, *body: str, finding: str = "") -> Html:
-    """Something folded away that opens without a script; a ``finding`` stays beside its name, open or not."""
+    """Something folded away that opens without a script.
+
+    With a ``finding``, which stays beside its name, it is part of the argument and is printed; the rest of a long
+    table is not.
+    """
     if not finding:
         return Html(f"<details><summary>{esc(summary)}</summary>{join(body)}</details>")
     said = join([tag("strong", f"{summary}."), tag("span", finding)], " ")

@@ -197,7 +197,8 @@ def _prices(rows: Sequence[Results], results: Results) -> str:
             for row in traded
         ],
     )
-    return details("At which price each trade is better than doing nothing", body)
+    told = "; ".join(f"{row['title']}: {_tipping(row, results)}" for row in traded)
+    return details("At which price a trade is better than doing nothing", body, finding=f"{told}.")
 
 
 def _tipping(row: Results, results: Results) -> str:
