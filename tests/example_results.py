@@ -1009,4 +1009,5 @@ def example_method_results() -> dict[str, Any]:
             }
             for n in (3, 8)
         ],
+        "uncovered": [],
     }

@@ -14,9 +14,13 @@ plants errors and sees them caught.
 
 from __future__ import annotations
 
+import datetime as dt
+import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -32,7 +36,8 @@ from valuation.errors import ModelError
 from valuation.ledger import load_ledger
 from valuation.models import KINDS, MODELS, joint
 from valuation.models.base import Context
-from valuation.params import load_credibility, load_deal
+from valuation.params import load_credibility, load_deal, load_priors
+from valuation.scaffold import Answers, create
 
 ERROR_RATE = 0.001
 SIMULATIONS = 100
@@ -297,6 +302,73 @@ def test_intervals_hold_their_truth_whatever_the_number_of_observations(model):
             assert held.kept, (observations, level)
     # ... and more observations teach more, so that this is no empty promise of the prior.
     assert widths[2] < widths[1] < widths[0] < 1.0
+
+
+@cache
+def new_deal() -> tuple[Context, pd.DataFrame]:
+    """A deal as `valuation init` makes it: no cohort of movers, no rivals, nothing bought from the target."""
+    with tempfile.TemporaryDirectory() as folder:
+        project = Path(folder)
+        for name in ("seeds", "params"):
+            shutil.copytree(world.PROJECT / name, project / name)
+        given = Answers("young", "Big Co", "Rocket", 2.0, dt.date(2025, 3, 31))
+        made = create(given, project)
+        deal = load_deal("young", project)
+        ledger = load_ledger(made.seeds, kinds=KINDS)
+        priors = load_priors(made.priors, deal.currency).get("house")
+        credibility = load_credibility(project / "params" / "credibility.yaml")
+        context = joint.context_of(ledger, deal, priors, credibility)
+        return context, ledger.scored()
+
+
+def test_what_is_watched_are_the_people_and_customers_that_the_deal_has():
+    context, _ = shipped()
+    assert [calibration.watch(context, m).quantity for m in calibration.OBSERVED] == [
+        "Hazard of leaving in the first half year, cohort movers",
+        "Rivals that end their business within half a year, segment rival lab",
+        "Share of data spending after a year",
+    ]
+    young, _ = new_deal()
+    assert calibration.watch(young, "retention").quantity.endswith("cohort staff")
+    assert calibration.watch(young, "churn").quantity == (
+        "Customers that end their business within half a year, segment enterprise"
+    )
+    assert "every prior behind it is fixed" in calibration.watch(young, "adoption")
+
+
+@pytest.mark.parametrize("model", ["retention", "churn"])
+def test_few_observations_of_a_new_deal_are_calibrated_and_teach(model):
+    found = calibration.coverage(
+        new_deal()[0], model, 20, simulations=40, pool_draws=400, random_seed=SEED
+    )
+    assert calibration.uniformity(found.places) > ERROR_RATE
+    assert found.width < 0.95
+
+
+@pytest.mark.parametrize(
+    ("model", "roster", "why"),
+    [
+        ("retention", "people", "no people"),
+        ("churn", "customers", "no customers"),
+        ("adoption", "vendors", "no vendor is the target"),
+    ],
+)
+def test_what_a_deal_does_not_have_is_left_out_with_the_reason(model, roster, why):
+    context, _ = shipped()
+    empty = replace(context, **{roster: getattr(context, roster).iloc[:0]})
+    assert why in calibration.watch(empty, model)
+    with pytest.raises(ModelError, match=f"coverage of {model}: .*{why}; leave it out"):
+        calibration.coverage(empty, model, 3, simulations=2, pool_draws=20, random_seed=1)
+
+
+def test_a_driver_that_never_moves_is_not_called_miscalibrated():
+    """Two spellings of one constant differ by rounding, which puts every truth at the same end."""
+    found = calibration.calibrate(
+        *new_deal(), simulations=30, pool_draws=200, random_seed=SEED, futures=True
+    )
+    assert {"adoption share", "rivals active", "capability gap"}.isdisjoint(found.places)
+    assert {calibration.NPV, calibration.PAYS_OFF, "people in post"} <= set(found.places)
+    assert not refused(found)
 
 
 # --- errors that are planted and caught -----------------------------------------------------------

@@ -322,9 +322,17 @@ def test_what_is_proposed_next_names_the_deal(at: CliRunner, project: Path) -> N
     assert "N0001" not in set(load_ledger(project / "seeds", kinds=KINDS).evidence["id"])
 
 
+GIVEN = (
+    *("--acquirer", "Big Co", "--target", "Rocket", "--price", "2.5", "--stake", "0.5"),
+    *("--date", dt.date.today().isoformat(), "--person", "Ann Example", "--person", "Bob Example"),
+    *("--customer", "Bank=0.2", "--customer", "Mill=0.1", "--currency", "EUR"),
+)
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("given", [(), GIVEN], ids=["an example", "by options"])
 def test_a_new_deal_is_reported_at_once_with_the_answer_of_the_priors(
-    project: Path, root: Path
+    project: Path, root: Path, given: tuple[str, ...]
 ) -> None:
     """`valuation init demo && valuation report --deal demo`, in a folder of its own."""
     import json
@@ -343,7 +351,7 @@ def test_a_new_deal_is_reported_at_once_with_the_answer_of_the_priors(
             stdin=subprocess.DEVNULL,
         )
 
-    assert run("init", "demo").returncode == 0
+    assert run("init", "demo", *given).returncode == 0
     done = run("report", "--deal", "demo", "--quiet")
     assert done.returncode == 0, done.stderr
     base = project / "reports" / "deals" / "demo"
@@ -351,6 +359,10 @@ def test_a_new_deal_is_reported_at_once_with_the_answer_of_the_priors(
     assert any("No evidence has been entered" in note for note in results["notes"])
     assert 0 < results["headline"]["probability"] < 1
     assert "No evidence has been entered" in (base / "index.html").read_text()
+    methods = json.loads((base / "models" / "methods" / "results.json").read_text())
+    assert methods["calibration"]["passed"]
+    assert {row["model"] for row in methods["coverage"]} == {"retention", "churn"}
+    assert [row["model"] for row in methods["uncovered"]] == ["adoption"]
     added = run(
         *("news", "add", "--deal", "demo", "--kind", "departure", "--credibility", "B"),
         *("--source", "Wire", "--claim", "Gone", "--subject", "Ann Example"),

@@ -936,6 +936,19 @@ def test_coverage_counts_the_intervals_that_hold_and_marks_those_that_do_not():
     table_of = sections.method_coverage(example_method_results())
     assert table_of.summary.startswith("1 of 2 intervals hold their truth as often as they say")
     assert table_of.html.count("vl-fail") == 1
+    assert "left out" not in table_of.html
+
+
+def test_coverage_names_the_models_that_it_leaves_out_and_stands_without_any():
+    results = example_method_results()
+    results["uncovered"] = [{"model": "adoption", "why": "no vendor is the target"}]
+    said = "Adoption is left out: no vendor is the target."
+    shown = sections.method_coverage(results)
+    assert said in text_of(shown.html)
+    assert "<table" in shown.html
+    alone = sections.method_coverage(results | {"coverage": []})
+    assert "<table" not in alone.html
+    assert text_of(alone.html).endswith(f"No interval could be held against its truth. {said}")
 
 
 def test_survival_curves_carry_who_left_and_who_was_still_there_when_last_seen():

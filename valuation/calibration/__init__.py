@@ -21,9 +21,11 @@ from valuation.calibration.runs import (
     Coverage,
     Fit,
     Pool,
+    Watch,
     calibrate,
     coverage,
     plain_fit,
+    watch,
 )
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "Detectable",
     "Fit",
     "Pool",
+    "Watch",
     "band",
     "calibrate",
     "coverage",
@@ -48,4 +51,5 @@ __all__ = [
     "plain_fit",
     "strays",
     "uniformity",
+    "watch",
 ]

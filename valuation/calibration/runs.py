@@ -23,6 +23,7 @@ import pandas as pd
 
 from valuation.calibration import worlds
 from valuation.calibration.ranks import interval_width, place
+from valuation.errors import ModelError
 from valuation.forecast import forecast
 from valuation.models import MODELS, closure, joint
 from valuation.models.base import Context
@@ -36,6 +37,7 @@ Fit = Callable[[Evidence, Pool], np.ndarray]
 
 FUTURES = 200  # draws of each posterior whose futures are simulated
 AHEAD = 24  # months from the close at which drivers are compared
+ROUNDING = 1e-9  # of a driver's size: less is no difference between draws, but between two spellings of a formula
 NPV, PAYS_OFF = "NPV", "pays off"
 DRIVERS = {
     "people in post": "Named people in post",
@@ -52,7 +54,8 @@ class Calibration:
     Attributes
     ----------
     places
-        Quantity → ``(simulation,)``.
+        Quantity → ``(simulation,)``; without what is the same in every draw of every simulation, such as the rivals of
+        a deal that has none.
     group
         Quantity → the sub-model it belongs to, or ``answer``.
     effective
@@ -113,6 +116,7 @@ def calibrate(
     group = {name: model for name, (model, _) in quantities.items()}
     places: dict[str, list[float]] = {}
     effective, chance, outcome = [], [], []
+    moved: set[str] = set()
     for i in range(simulations):
         rng = np.random.default_rng([random_seed, i])
         world = worlds.simulate(stage, pool, models=names, rng=rng)
@@ -130,14 +134,21 @@ def calibrate(
             values = rows[:, owner == model].sum(axis=-1)
             places.setdefault(told, []).append(place(values, weight, world.index, rng))
         if futures:
-            found, chance_here, outcome_here = _futures(stage, world, evidence, pool, weight, rng)
-            for name, at in found.items():
+            ahead = _futures(stage, world, evidence, pool, weight, rng)
+            equal = np.ones(FUTURES + 1)
+            for name, draws in ahead.items():
                 group[name] = "answer"
-                places.setdefault(name, []).append(at)
-            chance.append(chance_here)
-            outcome.append(outcome_here)
+                places.setdefault(name, []).append(place(draws, equal, 0, rng))
+                if np.ptp(draws) > ROUNDING * np.abs(draws).max():
+                    moved.add(name)
+            chance.append(float(ahead[PAYS_OFF][1:].mean()))
+            outcome.append(float(ahead[PAYS_OFF][0]))
     return Calibration(
-        {name: np.array(values) for name, values in places.items()},
+        {
+            name: np.array(values)
+            for name, values in places.items()
+            if group[name] != "answer" or name in moved
+        },
         group,
         np.array(effective),
         np.array(chance),
@@ -176,8 +187,8 @@ def _futures(
     pool: Pool,
     weight: np.ndarray,
     rng: np.random.Generator,
-) -> tuple[dict[str, float], float, float]:
-    """Places of NPV, of paying off and of the drivers; the posterior chance of paying off; whether it did.
+) -> dict[str, np.ndarray]:
+    """NPV, paying off and the drivers, ``(draw,)``: the truth first, then draws of its posterior.
 
     People and customers follow the world's own events, which the forecast has never seen; what has no event of its own
     (NPV, the gap) takes its truth from the forecast of the true parameters.
@@ -208,7 +219,7 @@ def _futures(
     headline = (
         pays_off(drivers, flows, context.deal, context.deal.headline).to_numpy().astype(float)
     )
-    found = {
+    return {
         NPV: npv(flows, context.deal).to_numpy(),
         PAYS_OFF: headline,
         "people in post": (exits > AHEAD).sum(axis=1),
@@ -216,9 +227,6 @@ def _futures(
         "adoption share": share,
         "capability gap": drivers["capability_gap"].sel(month=AHEAD).to_numpy(),
     }
-    equal = np.ones(len(chosen))
-    places = {name: place(draws, equal, 0, rng) for name, draws in found.items()}
-    return places, float(headline[1:].mean()), float(headline[0])
 
 
 # --- coverage by the number of observations -------------------------------------------------------
@@ -241,6 +249,42 @@ class Coverage:
     width: float
 
 
+@dataclass(frozen=True)
+class Watch:
+    """What is watched of a sub-model to count how often its intervals hold.
+
+    Attributes
+    ----------
+    quantity
+        What is asked about, in words.
+    design
+        From a number of observations to a context whose roster has so many alike, and the rows about them.
+    read
+        The quantity in each draw of a pool, ``(draw,)``.
+    """
+
+    quantity: str
+    design: Callable[[int], tuple[Context, pd.DataFrame]]
+    read: Callable[[Pool], np.ndarray]
+
+
+def watch(context: Context, model: str) -> Watch | str:
+    """What can be watched of one of :data:`OBSERVED` in this deal; in words why nothing can.
+
+    Retention: people of the cohort that most of those who came with the deal belong to; churn: customers of the segment
+    that brings the most revenue, of rivals if there are any; adoption: shares of the target's.
+    """
+    found = OBSERVED[model](context)
+    if isinstance(found, str):
+        return found
+    near, _ = found.design(1)
+    few = joint.prior_draws(near, closure((model,)), random_seed=joint.REFERENCE_SEED, draws=16)
+    values = found.read(few)
+    if np.ptp(values) <= ROUNDING * np.abs(values).max():
+        return "every prior behind it is fixed, so that there is nothing to learn"
+    return found
+
+
 def coverage(
     context: Context,
     model: str,
@@ -252,15 +296,22 @@ def coverage(
 ) -> Coverage:
     """How often a posterior of so many observations holds the truth, for one of :data:`OBSERVED`.
 
-    Retention: people of one cohort watched for nine months; churn: rival customers watched as long; adoption: shares
-    reported over the first year. Rows have grade B, so that some are false.
+    Retention: people watched for nine months; churn: customers watched as long; adoption: shares reported over the
+    first year. Rows have grade B, so that some are false.
+
+    Raises
+    ------
+    ModelError
+        If :func:`watch` finds nothing to watch.
     """
-    label, made, quantity = OBSERVED[model]
-    near, design = made(context, observations)
+    seen = watch(context, model)
+    if isinstance(seen, str):
+        raise ModelError(f"coverage of {model}: {seen}; leave it out")
+    near, design = seen.design(observations)
     names = closure((model,))
     stage = worlds.cast(near, design, names)
     pool = joint.prior_draws(near, names, random_seed=joint.REFERENCE_SEED, draws=pool_draws)
-    values = quantity(pool)
+    values = seen.read(pool)
     flat = np.full(pool_draws, 1.0 / pool_draws)
     places, widths = [], []
     for i in range(simulations):
@@ -271,7 +322,8 @@ def coverage(
         places.append(place(values, weight, world.index, rng))
         widths.append(interval_width(values, weight, CI_PROB))
     before = interval_width(values, flat, CI_PROB)
-    return Coverage(model, label, observations, np.array(places), float(np.mean(widths) / before))
+    width = float(np.mean(widths) / before)
+    return Coverage(model, seen.quantity, observations, np.array(places), width)
 
 
 def _rows(kind: str, subjects: list[str], dates: list[Any], sd: float = np.nan) -> pd.DataFrame:
@@ -298,48 +350,78 @@ def _watched(
     return replace(context, **{roster: table}, reach=12), _rows(kind, names, until)
 
 
-def _team(context: Context, size: int) -> tuple[Context, pd.DataFrame]:
-    told = {
-        "cohort": "movers",
-        "entry": context.deal.closed,
-        "size": 1,
-        "weight": np.nan,
-        "talent": 0,
-    }
-    return _watched(context, size, "people", "Person", "departure", told)
+def _team(context: Context) -> Watch | str:
+    people = context.people
+    bought = people[people["talent"] == 1]
+    heads = (bought if len(bought) else people).groupby("cohort")["size"].sum()
+    if heads.empty:
+        return "the deal has no people"
+    cohort = str(heads.idxmax())  # the first in the alphabet of equals
+
+    def design(size: int) -> tuple[Context, pd.DataFrame]:
+        told = {
+            "cohort": cohort,
+            "entry": context.deal.closed,
+            "size": 1,
+            "weight": np.nan,
+            "talent": 0,
+        }
+        return _watched(context, size, "people", "Person", "departure", told)
+
+    def leaving(pool: Pool) -> np.ndarray:
+        """log hazard of leaving in the first half year."""
+        shift = pool["exit_hazard_shift"] - pool["loading_retention"] * pool["integration"]
+        return np.asarray(np.log(pool[f"exit_hazard_{cohort}"]) + shift)
+
+    said = f"Hazard of leaving in the first half year, cohort {cohort.replace('_', ' ')}"
+    return Watch(said, design, leaving)
 
 
-def _labs(context: Context, size: int) -> tuple[Context, pd.DataFrame]:
-    told = {
-        "segment": "rival_lab",
-        "rival": 1,
-        "revenue_share": 1.0 / size,
-        "start": context.deal.closed,
-        "new": 0,
-        "pooled": 0,
-    }
-    return _watched(context, size, "customers", "Lab", "customer_ended", told)
+def _buyers(context: Context) -> Watch | str:
+    customers = context.customers
+    rivals = customers[customers["rival"] == 1]
+    revenue = (rivals if len(rivals) else customers).groupby("segment")["revenue_share"].sum()
+    if revenue.empty:
+        return "the deal has no customers"
+    segment, rival = str(revenue.idxmax()), int(len(rivals) > 0)
+
+    def design(size: int) -> tuple[Context, pd.DataFrame]:
+        told = {
+            "segment": segment,
+            "rival": rival,
+            "revenue_share": 1.0 / size,
+            "start": context.deal.closed,
+            "new": 0,
+            "pooled": 0,
+        }
+        return _watched(context, size, "customers", "Customer", "customer_ended", told)
+
+    def lost(pool: Pool) -> np.ndarray:
+        """Share of those at the middle of their segment that end their business within half a year."""
+        slower = np.exp(-pool["loading_churn"] * pool["integration"])
+        base = pool[f"churn_hazard_{segment}"] * slower
+        tau, minds = pool["conflict_decay_months"], pool["conflict_share"] * rival
+        surge = np.expm1(pool["conflict_effect"]) * tau * (1.0 - np.exp(-6.0 / tau))
+        kept = 1.0 - minds + minds * np.exp(-base * surge)
+        return np.asarray(1.0 - np.exp(-6.0 * base) * kept)
+
+    who = "Rivals" if rival else "Customers"
+    said = f"{who} that end their business within half a year, segment {segment.replace('_', ' ')}"
+    return Watch(said, design, lost)
 
 
-def _shares(context: Context, size: int) -> tuple[Context, pd.DataFrame]:
-    target = str(context.vendors.loc[context.vendors["role"] == "target", "subject"].iloc[0])
-    times = np.linspace(1.0, 12.0, size)
-    dates = [worlds.date_of(context.deal.closed, float(t)) for t in times]
-    return replace(context, reach=12), _rows("vendor_share", [target] * size, dates, SHARE_SD)
+def _spending(context: Context) -> Watch | str:
+    targets = context.vendors.loc[context.vendors["role"] == "target", "subject"]
+    if targets.empty:
+        return "no vendor is the target"
+    target = str(targets.iloc[0])
 
+    def design(size: int) -> tuple[Context, pd.DataFrame]:
+        times = np.linspace(1.0, 12.0, size)
+        dates = [worlds.date_of(context.deal.closed, float(t)) for t in times]
+        return replace(context, reach=12), _rows("vendor_share", [target] * size, dates, SHARE_SD)
 
-def _leaving(pool: Pool) -> np.ndarray:
-    """log hazard of leaving in the first half year."""
-    shift = pool["exit_hazard_shift"] - pool["loading_retention"] * pool["integration"]
-    return np.asarray(np.log(pool["exit_hazard_movers"]) + shift)
-
-
-def _lost(pool: Pool) -> np.ndarray:
-    """Share of rivals at the middle of their segment that end their business within half a year."""
-    base = pool["churn_hazard_rival_lab"] * np.exp(-pool["loading_churn"] * pool["integration"])
-    tau, minds = pool["conflict_decay_months"], pool["conflict_share"]
-    surge = np.expm1(pool["conflict_effect"]) * tau * (1.0 - np.exp(-6.0 / tau))
-    return np.asarray(1.0 - np.exp(-6.0 * base) * (1.0 - minds + minds * np.exp(-base * surge)))
+    return Watch("Share of data spending after a year", design, _share)
 
 
 def _share(pool: Pool) -> np.ndarray:
@@ -351,15 +433,8 @@ def _share(pool: Pool) -> np.ndarray:
     return np.asarray(level + (1.0 - np.exp(-1.0)) * pull)
 
 
-OBSERVED: dict[
-    str,
-    tuple[
-        str,
-        Callable[[Context, int], tuple[Context, pd.DataFrame]],
-        Callable[[Pool], np.ndarray],
-    ],
-] = {
-    "retention": ("Hazard of leaving in the first half year", _team, _leaving),
-    "churn": ("Rivals that end their business within half a year", _labs, _lost),
-    "adoption": ("Share of data spending after a year", _shares, _share),
+OBSERVED: dict[str, Callable[[Context], Watch | str]] = {
+    "retention": _team,
+    "churn": _buyers,
+    "adoption": _spending,
 }

@@ -388,6 +388,13 @@ def _strays_figure(found: Results, id: str, title: str, rows: Sequence[Results])
 def method_coverage(results: Results) -> Section:
     """How often intervals held their truth, by the number of observations."""
     rows = list(get(results, "coverage"))
+    left_out = " ".join(
+        f"{_name(m['model'])} is left out: {m['why']}." for m in results["uncovered"]
+    )
+    id, title = "method-coverage", "Do intervals hold what they promise"
+    if not rows:
+        summary = "No interval could be held against its truth."
+        return section(id, title, paragraph(f"{summary} {left_out}".strip()), summary=summary)
     kept = sum(1 for row in rows if row["kept"])
     first = rows[0]
     summary = (
@@ -425,9 +432,9 @@ def method_coverage(results: Results) -> Section:
         stack=True,
     )
     return section(
-        "method-coverage",
-        "Do intervals hold what they promise",
-        paragraph(summary),
+        id,
+        title,
+        paragraph(f"{summary} {left_out}".strip()),
         body,
         paragraph(
             "“May hold” is where the count of a faultless interval lies in "

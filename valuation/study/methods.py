@@ -45,7 +45,8 @@ def method_results(
     -------
     dict
         ``models`` with equations, kinds read and priors with sources; ``credibility`` by grade; ``calibration``
-        (strays of every quantity, bands, the test and what it can see) and ``coverage`` by number of observations.
+        (strays of every quantity, bands, the test and what it can see), ``coverage`` by number of observations, and
+        ``uncovered``: the models it leaves out with ``why``.
     """
     sizes = {
         "simulations": simulations,
@@ -105,7 +106,7 @@ def _measured(
     coverage_simulations: int,
     coverage_pool_draws: int,
 ) -> dict[str, Any]:
-    from valuation.calibration import OBSERVED, calibrate, coverage
+    from valuation.calibration import OBSERVED, calibrate, coverage, watch
 
     context = study.evidence.context
     found = calibrate(
@@ -117,6 +118,7 @@ def _measured(
         random_seed=study.random_seed,
         futures=study.models == tuple(MODELS),
     )
+    watched = {model: watch(context, model) for model in OBSERVED if model in study.models}
     cells = [
         coverage(
             context,
@@ -126,17 +128,31 @@ def _measured(
             pool_draws=coverage_pool_draws,
             random_seed=study.random_seed,
         )
-        for model in OBSERVED
+        for model, seen in watched.items()
+        if not isinstance(seen, str)
         for size in OBSERVATIONS
     ]
     return {
         "calibration": _calibration(study, found, pool_draws),
         "coverage": [_covered(cell, level) for cell in cells for level in LEVELS],
+        "uncovered": [
+            {"model": model, "why": seen}
+            for model, seen in watched.items()
+            if isinstance(seen, str)
+        ],
     }
 
 
 def _calibration(study: Study, found: Calibration, pool_draws: int) -> dict[str, Any]:
-    from valuation.calibration import DRIVERS, band, detectable, family_wise, strays, uniformity
+    from valuation.calibration import (
+        DRIVERS,
+        PAYS_OFF,
+        band,
+        detectable,
+        family_wise,
+        strays,
+        uniformity,
+    )
 
     worst, error = family_wise(found.places)
     level = 1.0 - FAMILY_ERROR / len(found.places)
@@ -178,7 +194,7 @@ def _calibration(study: Study, found: Calibration, pool_draws: int) -> dict[str,
             "power": least.power,
         },
         "pays_off": None
-        if not len(found.chance)
+        if PAYS_OFF not in found.places
         else {
             "said": float(found.chance.mean()),
             "happened": float(found.outcome.mean()),
