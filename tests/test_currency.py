@@ -177,6 +177,16 @@ def test_an_unknown_currency_is_refused_with_its_line_and_the_nearest(
             "unit: USD bn",
             r"unit: 'USD bn.*' is not the deal's currency; write 'EUR bn",
         ),
+        (
+            "unit: EUR bn per year",
+            "unit: USD billion per year",
+            r"unit: 'USD billion per year' is not the deal's currency; write 'EUR bn' or 'EUR bn per",
+        ),
+        (
+            "unit: EUR bn",
+            "unit: m EUR",
+            r"unit: 'm EUR.*' is no unit of a model; write 'EUR bn' or",
+        ),
     ],
 )
 def test_priors_in_another_currency_are_refused_with_their_line(
@@ -198,6 +208,11 @@ def test_priors_in_another_currency_are_refused_with_their_line(
             "financials.csv", "credibility,note\n",
             "credibility,note\nMaker,2024-01-01,2024-12-31,revenue,1,GBP bn,,paper,2025-01-31,B,\n",
             r"unit 'GBP bn' in a deal in EUR: no exchange rate is made up; give the amount in the deal's",
+        ),
+        (
+            "financials.csv", "credibility,note\n",
+            "credibility,note\nMaker,2024-01-01,2024-12-31,revenue,1,USD million,,paper,2025-01-31,B,\n",
+            r"unit 'USD million' in a deal in EUR: no exchange rate is made up",
         ),
     ],
 )  # fmt: skip

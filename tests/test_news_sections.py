@@ -380,6 +380,20 @@ def test_the_first_screen_has_the_history_as_a_small_line_read_in_one_sentence(e
         assert "vl-spark" not in sections.headline(example_results() | {"history": history}).html
 
 
+def test_the_end_of_a_history_of_another_state_is_not_called_the_answer_now():
+    results, replay = example_results(), example_replay()
+    replay["run"] = {"digests": {**results["run"]["digests"], "limits": "e" * 64}}
+    assert "about 8 in 100 now" in sections.headline(results | {"history": replay}).html
+    assert "today&#x27;s priors" in sections.past(results | {"history": replay}).html
+    replay["run"]["digests"]["ledger"] = "f" * 64
+    told = sections.headline(results | {"history": replay}).html
+    assert "about 8 in 100 on 28 February 2026 as last replayed; last moved clearly" in told
+    assert "8 in 100 now" not in told
+    whole = text_of(sections.past(results | {"history": replay}).html)
+    assert "with the priors, terms and code of that time" in whole
+    assert "before the last change of what it reads; renew with" in whole
+
+
 def test_a_history_of_one_date_can_be_shown():
     replay = example_replay()
     replay["points"] = replay["points"][:1]

@@ -168,6 +168,17 @@ def test_a_forecast_that_is_the_base_rate_has_no_skill_by_it_and_dilutes_none():
     assert told["base"]["skill"]["brier"]["skill"] == pytest.approx(1 - 0.01 / 0.25)
 
 
+def test_a_base_rate_is_no_skill_of_a_model_that_came_later_and_was_never_asked():
+    unasked = replace(said("2025-07-01", 0.3), mcse=None)
+    later = question(
+        base_rate=0.5, outcome="no"
+    )  # since then an event was named, and the rate revised
+    told = card([later], [unasked])
+    assert told["questions"][0]["brier"] == pytest.approx(0.09)
+    assert told["base"] is None
+    assert card([later], [said("2025-07-01", 0.3)])["base"]["skill"]["brier"]["skill"] > 0.5
+
+
 def measured(day: str, values: tuple[float, ...]) -> Forecast:
     return replace(said(day, 0.5), probability=None, mcse=None, quantiles=values)
 

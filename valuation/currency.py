@@ -216,6 +216,11 @@ def currency_of(unit: str | None) -> str | None:
     return found["code"] if found and found["code"] in CODES else None
 
 
+def named_in(unit: str | None) -> str | None:
+    """A currency that a unit names in whatever way (``USD billion``, ``m EUR``); None if it names none."""
+    return next((word for word in re.findall(r"\b[A-Z]{3}\b", unit or "") if word in CODES), None)
+
+
 def without(unit: str) -> str:
     """A unit without its currency: ``EUR bn per year`` is ``bn per year``."""
     code = currency_of(unit)

@@ -166,7 +166,9 @@ def hold(questions: Iterable[Question], forecasts: Iterable[Forecast]) -> Held:
 def _scored(question: Question, timely: Sequence[Forecast]) -> Scored:
     assert question.resolved is not None and question.outcome is not None  # noqa: PT018
     outcome, base = HAPPENED[question.outcome], question.base_rate
-    beside = None if question.rests_on_base_rate else base
+    # Also where a model answers by now, but nobody asked it in time: what it says carries an error.
+    unasked = question.event is not None and timely[-1].mcse is None
+    beside = None if question.rests_on_base_rate or unasked else base
     chances = [float(f.probability) for f in timely if f.probability is not None]
     standing = _over_time(question, timely, scoring.brier(chances, [outcome] * len(chances)))
     probability = chances[-1]

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
 
-from valuation.currency import currency_of, without
+from valuation.currency import currency_of, named_in, without
 from valuation.ledger.reading import at, read_table
 from valuation.ledger.tables import CLOCK, MEASURED, SUBJECT, TABLES, Record
 from valuation.schema import Kinds, months_between
@@ -98,7 +98,7 @@ def _check_currency(file: str, records: Sequence[Record], kinds: Kinds) -> list[
             "give the amount in the deal's currency",
         )
         for r in records
-        if own and currency_of(r["unit"]) not in (None, *own)
+        if own and named_in(r["unit"]) not in (None, *own)
     ]
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from valuation.currency import BN, BN_PER_YEAR, currency_of, neutral, spelled, unit_in, without
+from valuation.currency import BN, BN_PER_YEAR, named_in, neutral, spelled, unit_in, without
 from valuation.errors import ParameterError
 from valuation.params.families import FAMILIES, Array, Family, faults, fit_quantiles
 from valuation.params.reading import (
@@ -440,13 +440,18 @@ def _foreign(entries: PriorsFile, currency: str) -> Iterator[tuple[KeyPath, str]
                 f"is in {code}, and the deal is in {currency}; write {spelled(plain, currency)}, "
                 f"in {currency}: no exchange rate is made up",
             )
-        code = currency_of(entry.unit)
-        if code not in (None, currency):
-            yield (
-                ("priors", name, "unit"),
-                f"{entry.unit!r} is not the deal's currency; write "
-                f"{unit_in(without(entry.unit), currency)!r}, and the numbers in it",
-            )
+        read = [unit_in(unit, currency) for unit in (BN, BN_PER_YEAR)]
+        if named_in(entry.unit) is None or entry.unit in read:
+            continue
+        own = unit_in(without(entry.unit), currency)
+        right = repr(own) if own in read else " or ".join(map(repr, read))
+        what = (
+            "not the deal's currency" if named_in(entry.unit) != currency else "no unit of a model"
+        )
+        yield (
+            ("priors", name, "unit"),
+            f"{entry.unit!r} is {what}; write {right}, and the numbers in it",
+        )
 
 
 def checked_prior(name: str, stated: Mapping[str, Any], label: str, unit: str) -> Prior:

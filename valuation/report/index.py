@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,10 @@ class Shelf:
         Names of other reports made from something that has changed since.
     renew
         The command that makes the older scenarios again.
+    damaged
+        ``(group, name)`` of what cannot be shown, since its files are not those that were written.
+    again
+        The command that makes all reports that are not as they should be.
     """
 
     scenarios: Mapping[str, dict[str, Any]]
@@ -68,6 +72,8 @@ class Shelf:
     hidden: frozenset[tuple[str, str]] = frozenset()
     older_models: frozenset[str] = frozenset()
     renew: str = ""
+    damaged: tuple[tuple[str, str], ...] = ()
+    again: str = "valuation report"
 
     @property
     def notice(self) -> str:
@@ -92,20 +98,37 @@ def shelf(base: Path, found: Sequence[Standing] = (), *, deal: str = "", as_of: 
         hidden=hidden,
         older_models=frozenset(s.name for s in standing_of.older(found, "models")),
         renew=standing_of.renewal(found, deal=deal or runs.DEFAULT_DEAL, as_of=as_of),
+        damaged=_damaged(base, hidden),
+        again=standing_of.renewal((), deal=deal or runs.DEFAULT_DEAL, as_of=as_of),
     )
 
 
-def _history(base: Path, deal: str) -> list[Any]:
+def _damaged(base: Path, hidden: Collection[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Reports whose files are not those that their manifest names; what was never published is no report."""
+    groups = ("scenarios", "models")
+    found = sorted(
+        path.parent for group in groups for path in base.glob(f"{group}/*/{publish.PAGE}")
+    )
+    names = (
+        (folder.parent.name, folder.name) for folder in found if not publish.read_manifest(folder)
+    )
+    return tuple(name for name in names if name not in hidden)
+
+
+def _history(base: Path, first: Mapping[str, Any]) -> list[Any]:
     """The section that charts the history, if there is one, with the command that renews it."""
     from valuation import sections
+    from valuation.sections.past import older
     from valuation.study.replay import read_history_in
 
+    deal = first["deal"]["name"]
     replay = read_history_in(base / archive.HISTORY, deal)
     if replay is None:
         return []
     other = "" if deal == runs.DEFAULT_DEAL else f" --deal {deal}"
     renew = f"valuation replay --every {replay['every']}{other}"
-    return [sections.history(replay, drivers=False, renew=renew)]
+    stale = older(replay, first)
+    return [sections.history(replay, drivers=False, renew=renew, stale=stale)]
 
 
 def _row(results: Mapping[str, Any], label: str) -> dict[str, Any]:
@@ -140,9 +163,15 @@ def build(base: Path, held: Shelf | None = None) -> str:
         for n, r in scenarios.items()
     }
     blocks = [sections.headline(first)]
+    if held.damaged:
+        names = ", ".join(name for _, name in held.damaged)
+        lost = (
+            f"Not shown, since files were changed or cut short: {names}; renew with `{held.again}`."
+        )
+        blocks.append(section("damaged", "Damaged reports", paragraph(lost)))
     if held.labels:
         blocks.append(section("older", "Older reports", paragraph(held.notice)))
-    blocks += _history(base, first["deal"]["name"])
+    blocks += _history(base, first)
     blocks += [
         sections.scenario_figure(together),
         sections.scenario_table(told, addresses=addresses),
@@ -154,7 +183,7 @@ def build(base: Path, held: Shelf | None = None) -> str:
         titles = {f"What moved the answer: {name}": f"news/{name}/{publish.PAGE}" for name in moved}
         blocks.append(section("moved", "The last update", _links(titles)))
     others = sorted(path.parent.name for path in base.glob(f"models/*/{publish.PAGE}"))
-    others = [name for name in others if ("models", name) not in held.hidden]
+    others = [name for name in others if ("models", name) not in {*held.hidden, *held.damaged}]
     if others:
         older = {name: "older inputs" if name in held.older_models else "" for name in others}
         titles = {

@@ -71,7 +71,13 @@ def clear_items(replay: Results, point: Results) -> list[Results]:
 def past(results: Results) -> Section | None:
     """The answer on past dates, if the scenario was replayed; None, which a notebook does not show, if not."""
     replay = results.get("history")
-    return None if not replay else history(replay, drivers=False)
+    return None if not replay else history(replay, drivers=False, stale=older(replay, results))
+
+
+def older(replay: Results, results: Results) -> bool:
+    """Whether a history is of another state than results: then its end is not what they answer now."""
+    here, there = ((told.get("run") or {}).get("digests") or {} for told in (results, replay))
+    return any(here[name] != there[name] for name in here.keys() & there.keys())
 
 
 def glance(results: Results) -> Html:
@@ -87,7 +93,8 @@ def glance(results: Results) -> Html:
     if len(dates) < 2:
         return Html("")
     first, last = (words.about(words.in_hundred(value)) for value in (values[0], values[-1]))
-    reading = f"{words.upper_first(first)} on {words.long_date(dates[0])}, {last} now"
+    when = f"on {words.long_date(dates[-1])} as last replayed" if older(replay, results) else "now"
+    reading = f"{words.upper_first(first)} on {words.long_date(dates[0])}, {last} {when}"
     moved = [point for point in replay["points"] if clear_items(replay, point)]
     if moved:
         point, item = moved[-1], clear_items(replay, moved[-1])[0]
@@ -275,10 +282,13 @@ def _panel(replay: Results, row: Results) -> Html:
     )
 
 
-def history(replay: Results | None, *, drivers: bool = True, renew: str = "") -> Section:
+def history(
+    replay: Results | None, *, drivers: bool = True, renew: str = "", stale: bool = False
+) -> Section:
     """The answer as it would have been on each date, with what moved it; then the drivers.
 
-    ``drivers`` adds the other quantities; ``renew`` is the command that makes the replay again.
+    ``drivers`` adds the other quantities; ``renew`` is the command that makes the replay again; ``stale`` says that
+    something has changed since it was made.
     """
     title = "The answer over time"
     if not replay or not replay.get("points"):
@@ -288,10 +298,11 @@ def history(replay: Results | None, *, drivers: bool = True, renew: str = "") ->
     renew = renew or f"valuation replay --every {replay['every']}"
     drawing, reading, span = _history_figure(replay)
     every = {"news": "each date on which news came", "month": "the end of each month"}
+    by = "the priors, terms and code of that time" if stale else "today's priors, terms and code"
     said = (
-        "On each date only what was public by then is used, with today's priors, terms and code; "
+        f"On each date only what was public by then is used, with {by}; "
         f"computed for {every.get(replay['every'], str(replay['every']))}. Made "
-        f"{words.long_date(replay['made'])}; renew with"
+        f"{words.long_date(replay['made'])}{', before the last change of what it reads' if stale else ''}; renew with"
     )
     made = paragraph(join([said, tag("code", renew)], " "), "vl-meta")
     parts: list[str] = [drawing, *_history_key(replay), made]
