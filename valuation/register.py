@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from valuation.currency import without
+from valuation.currency import BN, BN_PER_YEAR, without
 from valuation.errors import LedgerError, ParameterError
 from valuation.ledger.keeping import sound
 from valuation.ledger.reading import read_record
@@ -25,7 +25,7 @@ ON_THE_DAY = (
     "customer_active",
 )  # of events: a state that may still end before the close
 TAKEN_AT_CLOSE = ("exits", "index_gap")  # of quantities: read on the day of the close
-NEVER_NEGATIVE = (FRACTION, MULTIPLE)
+NEVER_NEGATIVE = (BN, BN_PER_YEAR, FRACTION, MULTIPLE)
 _CELLS = {"yes": "1", "no": "0"}
 
 
