@@ -1142,6 +1142,17 @@ def test_draws_that_are_stored_no_more_are_made_again(base, monkeypatch):
     assert answer["is"]["why"] == "no draws of the old state are stored"
 
 
+def test_against_a_date_it_is_the_present_that_was_never_fitted(base, monkeypatch):
+    sure = gamma_world(base)
+    old, new = state(sure, (CLOSE, quiet(5))), state(sure, (CLOSE, quiet(5), quiet(9)))
+    law = stats.gamma(SHAPE, scale=1.0 / (RATE + months_of(quiet(9))))
+    exact = {"seed": 3, "action_hazard": law.rvs(DRAWS, random_state=np.random.default_rng(4))}
+    key = new.posterior_key()
+    assert refit_by(monkeypatch, {key: exact}) == []
+    answer = Change(old, new, None, {}, ((key, new),), memory=MEMORY).answer
+    assert answer["is"]["why"] == "no draws of the present state are stored"
+
+
 def test_draws_of_an_unknown_state_are_never_pooled(base, old):
     new = state(base, (*KNOWN, NEAR))
     keep(new, seed=4)

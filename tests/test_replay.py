@@ -21,6 +21,7 @@ from valuation import archive, cli, posterior, publish
 from valuation.errors import GateError, ModelError, ParameterError
 from valuation.models import joint
 from valuation.report import beside
+from valuation.report.checks import check_project
 from valuation.study import Study, open_study, stored
 from valuation.study import replay as replays
 from valuation.study.case import log_target
@@ -463,6 +464,20 @@ def test_the_walk_beside_a_report_makes_the_history_once_for_a_state(
     assert did[3:] == ["backtest", "replay"]
     beside.walk(replace(study, root=tmp_path, random_seed=2))
     assert did[5:] == []  # nothing was asked of the past
+
+
+def test_check_says_whether_the_history_is_as_it_was_made(history, tmp_path):
+    def found():
+        told = check_project(tmp_path, deal="test_deal", today=dt.date(2026, 3, 1))
+        return next(result for result in told if result.name == "reports: history intact")
+
+    assert (found().passed, found().detail) == (True, "none yet; `valuation report` makes it")
+    path = write_history(tmp_path, history)
+    assert (found().passed, found().detail) == (True, f"made {history['made']}")
+    path.write_bytes(path.read_bytes()[:500])
+    assert not found().passed
+    told = "reports/deals/test_deal/history.json: damaged: not the JSON that was written; make it again with"
+    assert found().detail == f"{told} `valuation replay --deal test_deal`"
 
 
 def test_the_history_of_the_first_deal_stands_beside_the_index(tmp_path):

@@ -786,6 +786,15 @@ def test_a_backtest_says_its_verdict_its_hindsight_and_how_few_outcomes_there_ar
     assert "USD 0.9 bn" in text
 
 
+def test_questions_that_skill_is_not_about_are_said_to_count_in_the_means_alone():
+    results = example_scores()
+    card = results["backtest"]
+    assert "Skill is about" not in text_of(sections.score_backtest(results).html)
+    card["base"]["n"] = card["n"] - 1
+    told = text_of(sections.score_backtest(results).html)
+    assert "Skill is about 3 of the 4 questions; the others have no base rate, or were" in told
+
+
 def test_a_model_that_did_worse_than_base_rates_is_said_to_have():
     results = example_scores()
     card = results["backtest"]

@@ -45,6 +45,7 @@ def check_project(root: Path, *, deal: str, today: dt.date) -> list[Result]:
         _rows_taken(root, deal),
         *_notebooks(root, deal),
         *_published(root, deal),
+        _history(root, deal),
         *_runs(root, deal),
     ]
 
@@ -335,6 +336,24 @@ def _left_over(root: Path, found: list[standing.Standing]) -> Result:
         for folder in gone
     ]
     return Result(name, not gone, "\n".join(lines))
+
+
+def _history(root: Path, deal: str) -> Result:
+    """The history that reports show is as it was made; a damaged one is left out of them."""
+    from valuation.study.replay import examined
+
+    name, path = "reports: history intact", archive.history_path(root, deal)
+    history, problem = examined(path, deal)
+    if problem:
+        where = path.relative_to(root).as_posix()
+        word = "" if deal == runs.DEFAULT_DEAL else f" --deal {deal}"
+        return Result(
+            name,
+            False,
+            f"{where}: {problem}; make it again with `valuation replay{word}`",
+        )
+    told = "none yet; `valuation report` makes it" if history is None else f"made {history['made']}"
+    return Result(name, True, told)
 
 
 def _runs(root: Path, deal: str) -> Iterator[Result]:

@@ -159,12 +159,25 @@ def _scores(card: Results) -> list[str]:
                 "Over time, a forecast counts for as long as it stood.",
                 "vl-meta",
             ),
+            *_of_which(card),
             _questions(card),
             _by_driver(card),
         ]
     if card["quantities"]:
         parts.append(_quantities(card))
     return parts
+
+
+def _of_which(card: Results) -> list[Html]:
+    """Which of the questions skill is about: a base rate that stood in for an answer has none to show."""
+    rated = 0 if card["base"] is None else card["base"]["n"]
+    if rated in (0, card["n"]):
+        return []
+    told = (
+        f"Skill is about {rated} of the {card['n']} questions; the others have no base rate, or were answered by it, "
+        "and count in the means alone."
+    )
+    return [paragraph(told, "vl-meta")]
 
 
 def _independent(card: Results) -> str:

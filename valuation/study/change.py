@@ -188,7 +188,9 @@ class Change:
         stored, why = self._stored
         sources = list(stored)
         if not sources:
-            why = why or "no draws of the old state are stored"
+            # Against a date there is no run, and the draws that are weighed are those of the present.
+            own = bool(self.keys) and all(state is self.new for _, state in self.keys)
+            why = why or f"no draws of the {'present' if own else 'old'} state are stored"
         pool = Pool(sources, self.new, self.memory) if sources else None
         for study, which in ((self.new, "the new state"), (self.old, "the old state")):
             fault = why if pool is None else pool.fault(study)

@@ -422,21 +422,28 @@ def read_history(root: Path, deal: str, scenario: str = archive.BASE) -> dict[st
 
 def read_history_in(path: Path, deal: str, scenario: str = archive.BASE) -> dict[str, Any] | None:
     """As :func:`read_history`, of a file."""
-    try:
-        history = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, RecursionError):
-        history = None
-    problem = _fault(history, deal, scenario)
+    history, problem = examined(path, deal, scenario)
     if problem:
         print(
             f"reports/{path.name}: {problem}; make it again with `valuation replay`",
             file=sys.stderr,
         )
-        return None
-    assert isinstance(history, dict)
-    return {key: value for key, value in history.items() if key != "sha256"}
+    return history
+
+
+def examined(
+    path: Path, deal: str, scenario: str = archive.BASE
+) -> tuple[dict[str, Any] | None, str]:
+    """The history in a file, and what is wrong with the file; neither where there is none."""
+    try:
+        history = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None, ""
+    except (OSError, ValueError, RecursionError):
+        history = None
+    if problem := _fault(history, deal, scenario):
+        return None, problem
+    return {key: value for key, value in history.items() if key != "sha256"}, ""
 
 
 def _fault(history: Any, deal: str, scenario: str) -> str:
