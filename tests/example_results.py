@@ -341,6 +341,7 @@ def example_results() -> dict[str, Any]:
             "sampler": "nutpie",
             "override": "",
         },
+        "freshness": {"day": "2026-03-01", "newest": "2026-02-28", "days": 1, "warnings": []},
         "live": example_live(),
         "headline": {
             "definition": "npv",

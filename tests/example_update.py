@@ -296,6 +296,7 @@ def example_update() -> dict[str, Any]:
     return {
         "schema": 1,
         "kind": "update",
+        "freshness": {"day": "2026-11-22", "newest": "2026-02-28", "days": 267, "warnings": []},
         "deal": {
             "name": "meta_scale",
             "title": "Meta's USD 14.3 bn for 49% of Scale AI",

@@ -179,6 +179,7 @@ def test_a_run_made_again_with_the_same_inputs_and_results_is_not_another_one(
     first = keep()
     later = example_results()
     later["run"] = {**later["run"], "created": "2030-01-01T00:00:00+00:00"}
+    later["freshness"] = {**later["freshness"], "day": "2030-01-01", "days": 1403}
     monkeypatch.setitem(globals(), "example_results", lambda: later)
     assert keep().id == first.id
     assert keep(0.17).id != first.id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import re
@@ -16,7 +17,7 @@ import pytest
 from example_results import conditional_results, example_results
 from tiny_notebooks import notebook
 
-from valuation import cli, publish
+from valuation import cli, clock, publish
 from valuation.cli.options import explain
 from valuation.errors import (
     ArtifactError,
@@ -418,6 +419,24 @@ def test_check_passes_where_nothing_has_been_published(run: Run, root: Path, pro
     assert "pass  published reports: none yet" in out
     assert "reports: current" not in out
     assert (code, "checks pass" in err) == (0, True), out
+
+
+def test_check_warns_of_old_evidence_and_of_questions_that_wait_and_passes(
+    run: Run, root: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _shipped_notebook(root, project)
+    monkeypatch.setattr(clock, "today", lambda: dt.date(2028, 1, 1))
+    code, out, err = run("check")
+    assert (code, "checks pass" in err) == (0, True), out
+    assert "warn  freshness: the newest evidence is of 2026-02-28, 672 days old" in out
+    assert "at most 400 allowed; add news with `valuation news add`" in out
+    assert "overdue questions: Q02 (568 days)" in out
+    (row,) = [r for r in json.loads(run("check", "--json")[1]) if r["warning"]]
+    assert (row["name"], row["passed"]) == ("freshness", True)
+    monkeypatch.setattr(clock, "today", lambda: dt.date(2026, 3, 1))
+    out = run("check")[1]
+    assert "pass  freshness: the newest evidence is of 2026-02-28, 1 day old" in out
+    assert "warn" not in out
 
 
 def test_news_makes_reports_old_until_they_are_made_again(

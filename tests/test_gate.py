@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import datetime as dt
 import json
 import math
 import subprocess
@@ -17,10 +18,12 @@ import pytest
 
 from valuation.errors import GateError
 from valuation.gate import (
+    NAMED,
     RESULTS_MIME,
     Check,
     effective_draws,
     evidence_age,
+    freshness,
     from_table,
     gate,
     khat_limit,
@@ -121,6 +124,10 @@ def test_overdue_questions_are_named_the_oldest_first_with_the_remedy() -> None:
     assert "Q2 (400 days), Q1 (31 days), at most 30 allowed" in check.sentence
     assert "valuation resolve Q2 --outcome" in check.sentence
     assert "Q3" not in check.sentence
+    many = overdue({f"Q{j:02d}": 31.0 + j for j in range(20)}, 30)
+    assert many.sentence.count(" days)") == NAMED
+    assert "Q19 (50 days), Q18 (49 days)" in many.sentence
+    assert f"and {20 - NAMED} more, at most 30 allowed" in many.sentence
     assert not gate([GOOD, check]).publish
 
 
@@ -154,8 +161,25 @@ def test_a_ledger_that_was_not_checked_fails() -> None:
 def test_old_evidence_is_refused(days: float, passed: bool) -> None:
     check = evidence_age(days, 400)
     assert check.passed is passed
-    assert f"the newest evidence is {days} days older than this report" in check.sentence
+    assert f"the newest evidence is {days} days old, at most 400 allowed" in check.sentence
     assert not evidence_age(math.nan, 400).passed
+
+
+AGES = SimpleNamespace(evidence_age_days_max=400, overdue_days_max=180)
+NEWEST = dt.date(2026, 2, 28)
+
+
+def test_what_is_within_its_limits_on_a_day_is_told_without_a_warning() -> None:
+    told = freshness(NEWEST, {"Q1": 180.0}, AGES, day=NEWEST + dt.timedelta(days=400))
+    assert told == {"day": "2027-04-04", "newest": "2026-02-28", "days": 400, "warnings": []}
+
+
+def test_what_is_beyond_its_limits_on_a_day_warns() -> None:
+    told = freshness(NEWEST, {"Q1": 181.0}, AGES, day=NEWEST + dt.timedelta(days=401))
+    assert told["days"] == 401
+    old, late = told["warnings"]
+    assert "the newest evidence is 401 days old, at most 400 allowed" in old
+    assert "Q1 (181 days)" in late
 
 
 @pytest.mark.parametrize(

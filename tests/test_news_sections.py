@@ -332,6 +332,7 @@ def test_silent_rows_changed_rosters_and_rough_shares_are_noted():
     for said in (text_of(sections.news_headline(results).html), update_summary(results)):
         flat = " ".join(said.split())
         assert "2 new rows are background: shown, never counted." in flat
+        assert "The newest evidence is of 28 February 2026, 267 days before this was made" in flat
         assert "The rosters differ (people: 1 rows new or changed)" in flat
         assert "(k-hat 0.93, 88 effective)" in flat
 

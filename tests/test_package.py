@@ -75,6 +75,15 @@ def test_the_version_is_the_changelogs_first(root: Path) -> None:
     assert versions[0] == valuation.__version__
 
 
+def test_the_calendar_is_read_in_one_place(root: Path) -> None:
+    readers = {
+        path.relative_to(root).as_posix()
+        for path in (root / "valuation").rglob("*.py")
+        if "date.today(" in path.read_text(encoding="utf-8")
+    }
+    assert readers == {"valuation/clock.py"}
+
+
 def test_every_key_of_the_results_is_documented(root: Path) -> None:
     text = (root / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## `results.json`")[1]
     documented = set(re.findall(r"`([a-z_]+)`", text.split("## ")[0]))

@@ -192,6 +192,8 @@ def poisoned(value, payload, keep=()):
 READ = (
     "as_of",
     "created",
+    "day",
+    "newest",
     "dates",
     "units",
     "unit",
@@ -203,8 +205,8 @@ READ = (
     "component",
 )
 READ_OF_NEWS = (
-    "as_of", "bucket", "created", "dates", "driver", "every", "group", "headline", "made", "method",
-    "name", "published", "scenario", "unit", "what",
+    "as_of", "bucket", "created", "dates", "day", "driver", "every", "group", "headline", "made", "method",
+    "name", "newest", "published", "scenario", "unit", "what",
 )  # fmt: skip
 
 
@@ -635,6 +637,23 @@ def test_notes_stand_between_the_cards_and_the_dots():
     html = sections.headline(results).html
     place = html.index("The newest evidence is from 1 February 2026.")
     assert html.index("vl-cards") < place < html.index("figure-dots")
+
+
+def test_the_age_of_the_evidence_is_told_for_the_day_on_which_a_page_was_made():
+    said = "The newest evidence is of 28 February 2026"
+    results = example_results()
+    assert (
+        f"{said}, 1 day before this was made on 1 March 2026: what happened since has not been read."
+        in text_of(sections.headline(results).html)
+    )
+    fresh = results["freshness"] | {"day": "2026-02-28", "days": 0}
+    same_day = text_of(sections.headline(results | {"freshness": fresh}).html)
+    assert f"{said}." in same_day
+    warned = fresh | {"warnings": ["evidence age: <old>."]}
+    html = sections.headline(results | {"freshness": warned}).html
+    assert "Careful: evidence age: &lt;old&gt;." in html
+    past = text_of(sections.headline(results | {"freshness": None}).html)
+    assert "The newest evidence" not in past
 
 
 def test_chances_shown_alike_are_called_by_one_word_and_the_glossary_holds_every_word():

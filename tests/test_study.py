@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import small_world as world
 
-from valuation import posterior
+from valuation import clock, posterior
 from valuation.errors import LedgerError, ModelError, ParameterError
 from valuation.models import MODELS, joint
 from valuation.study import Study, compare, model_results, open_study, stored
@@ -515,10 +515,65 @@ def test_results_are_kept_by_what_they_depend_on(home, results, tmp_path, monkey
 
 def test_two_dates_that_see_the_same_rows_keep_results_of_their_own(home, tmp_path, monkeypatch):
     paths: list[Path] = []
-    monkeypatch.setattr(stored, "load_or_make", lambda path, make: paths.append(path) or {})
+    bare: dict[str, Any] = {"run": {}}
+    monkeypatch.setattr(stored, "load_or_make", lambda path, make: paths.append(path) or bare)
     for date in ("2026-02-21", "2026-02-21", "2026-03-21"):
         opened(home, as_of=date).results
     assert paths[0] == paths[1] != paths[2]
+
+
+def on(monkeypatch: pytest.MonkeyPatch, day: dt.date) -> None:
+    monkeypatch.setattr(clock, "today", lambda: day)
+
+
+def test_the_answer_of_the_present_is_the_same_on_any_day_and_says_how_old_it_is(
+    home, base, results, monkeypatch
+):
+    newest = max(base.ledger.evidence["published"])
+    late = newest + dt.timedelta(days=base.limits.evidence_age_days_max + 1)
+    paths: set[Path] = set()
+    answers = {}
+    for day in (newest, late):
+        on(monkeypatch, day)
+        study = opened(home)
+        assert study.gate().publish
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                stored, "load_or_make", lambda path, make: paths.add(path) or copy.deepcopy(results)
+            )
+            answers[day] = study.results
+        fresh = answers[day].pop("freshness")
+        assert (fresh["day"], fresh["newest"]) == (day.isoformat(), newest.isoformat())
+        assert fresh["days"] == (day - newest).days
+        assert any("evidence age" in told for told in fresh["warnings"]) == (day == late)
+        assert answers[day]["run"].pop("created")
+    assert answers[newest] == answers[late]
+    assert len(paths) == 1
+
+
+def test_a_given_date_is_refused_if_its_evidence_was_old_and_is_not_held_to_today(
+    home, base, monkeypatch
+):
+    newest = max(base.ledger.evidence["published"])
+    limit = base.limits.evidence_age_days_max
+    on(monkeypatch, newest + dt.timedelta(days=10 * limit))
+    for days, refused in ((limit, False), (limit + 1, True)):
+        study = opened(home, as_of=str(newest + dt.timedelta(days=days)))
+        told = {c.name: c.passed for c in study.ledger_checks()}
+        assert told["evidence age"] is not refused
+        assert study.freshness() is None
+    assert "evidence age" not in {c.name for c in opened(home).ledger_checks()}
+
+
+def test_a_row_that_is_dated_ahead_of_the_day_makes_results_of_its_own(home, base, monkeypatch):
+    paths: list[Path] = []
+    bare: dict[str, Any] = {"run": {}}
+    monkeypatch.setattr(stored, "load_or_make", lambda path, make: paths.append(path) or bare)
+    newest = max(base.ledger.evidence["published"])
+    for day in (newest - dt.timedelta(days=1), newest, newest + dt.timedelta(days=1)):
+        on(monkeypatch, day)
+        opened(home).results
+    assert paths[0] != paths[1] == paths[2]
 
 
 def test_kept_results_that_are_damaged_are_made_again(tmp_path, capsys):

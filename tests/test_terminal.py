@@ -264,3 +264,16 @@ def test_the_summary_answers_the_question_in_eighty_columns() -> None:
     assert "pay off" in text.splitlines()[0]
     assert "in about 16 of 100 simulated futures" in " ".join(text.split())
     assert ESCAPE not in text
+
+
+def test_the_summary_tells_the_age_of_the_evidence_today_whenever_the_report_was_made() -> None:
+    fresh = {
+        "day": "2027-06-01", "newest": "2026-02-28", "days": 458,
+        "warnings": ["evidence age: the newest evidence is 458 days old, at most 400 allowed."],
+    }  # fmt: skip
+    text = summary([example_results()], freshness=fresh)
+    assert max(map(len, text.splitlines())) <= WIDTH
+    told = " ".join(text.split())
+    assert "of 28 February 2026, 458 days before this was made on 1 June 2027" in told
+    assert "Careful: evidence age: the newest evidence is 458 days old" in told
+    assert "newest evidence" not in summary([example_results()])

@@ -380,7 +380,8 @@ def _id_of(manifest: Mapping[str, Any]) -> str:
 
 
 def _without_the_hour(results: Mapping[str, Any]) -> str:
-    """Digest of results but for the time at which they were computed."""
+    """Digest of results but for the time at which they were computed, and what they say of that day."""
+    results = {key: value for key, value in results.items() if key != "freshness"}
     told = results.get("run")
     if isinstance(told, Mapping):
         results = {**results, "run": {k: v for k, v in told.items() if k != "created"}}

@@ -7,6 +7,7 @@ written here.
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +19,7 @@ from typing import Any, Protocol
 from valuation.errors import GateError
 from valuation.schema import finite
 
+NAMED = 5  # overdue questions that a sentence names
 RESULTS_MIME = "application/vnd.valuation.results+json"
 
 
@@ -141,22 +143,64 @@ def ledger_lint(findings: Iterable[Finding]) -> tuple[Check, ...]:
     )
 
 
-def evidence_age(days: float, limit: float) -> Check:
-    """Days from the newest evidence to the day that the report speaks for, 0 to ``limit``.
+class Ages(Protocol):
+    """What :func:`freshness` compares with, from ``params/gate.yaml``."""
 
-    That day is the as-of date where one was given, else the day on which the report is made.
+    @property
+    def evidence_age_days_max(self) -> int: ...
+    @property
+    def overdue_days_max(self) -> int: ...
+
+
+def freshness(
+    newest: dt.date, waiting: Mapping[str, float], limits: Ages, *, day: dt.date
+) -> dict[str, Any]:
+    """How old an answer of the present is on a day, with what warns of it; told, never refused.
+
+    The answer follows from its evidence and is the same on any day; only who reads it late must know.
+
+    Parameters
+    ----------
+    newest
+        Day on which the newest evidence was published.
+    waiting
+        Days since each question without an outcome closed, by its id, up to ``day``.
+
+    Returns
+    -------
+    dict
+        ``day``, ``newest`` (ISO), ``days`` between them, and ``warnings``: sentences of what is beyond its limit.
+    """
+    days = (day - newest).days
+    found = (
+        evidence_age(days, limits.evidence_age_days_max),
+        overdue(waiting, limits.overdue_days_max),
+    )
+    return {
+        "day": day.isoformat(),
+        "newest": newest.isoformat(),
+        "days": days,
+        "warnings": [check.sentence for check in found if not check.passed],
+    }
+
+
+def evidence_age(days: float, limit: float) -> Check:
+    """Days from the newest evidence to the day that is spoken for, 0 to ``limit``.
+
+    Of an as-of date that was given it refuses; on the day on which a report of the present is made it warns
+    (:func:`freshness`).
     """
     name = "evidence age"
     passed = 0 <= days <= limit
-    sentence = f"{name}: the newest evidence is {_text(days)} days older than this report"
+    sentence = f"{name}: the newest evidence is {_text(days)} days old"
     sentence += f", at most {_text(limit)} allowed"
     if not passed:
-        sentence += "; add news to seeds/evidence.csv or choose an earlier as-of date"
+        sentence += "; add news with `valuation news add` or choose an earlier as-of date"
     return Check(name, finite(days), finite(limit), passed, f"{sentence}.")
 
 
 def overdue(closed: Mapping[str, float], limit: float) -> Check:
-    """Days since each unresolved question closed, by its id, up to the as-of date; at most ``limit``.
+    """Days since each unresolved question closed, by its id, up to the day that is spoken for; at most ``limit``.
 
     Questions that are still open have negative days. A record whose questions stay unresolved once the answer is
     unwelcome scores better than its forecaster.
@@ -167,7 +211,8 @@ def overdue(closed: Mapping[str, float], limit: float) -> Check:
     if not late:
         sentence = f"{name}: none; {_text(limit)} days are allowed after a question's close"
         return Check(name, finite(worst), finite(limit), True, f"{sentence}.")
-    told = ", ".join(f"{q} ({_text(closed[q])} days)" for q in late)
+    told = ", ".join(f"{q} ({_text(closed[q])} days)" for q in late[:NAMED])
+    told += f" and {len(late) - NAMED} more" if len(late) > NAMED else ""
     sentence = f"{name}: {told}, at most {_text(limit)} allowed; "
     sentence += f"say what came of it: `valuation resolve {late[0]} --outcome ... --source ...`"
     return Check(name, finite(worst), finite(limit), False, f"{sentence}.")

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from valuation import clock
 from valuation.cli.options import EXIT_CODES, debug_option, project_root, short_path, talk
 
 # What must be known; the others have answers that can be changed later.
@@ -127,7 +128,7 @@ def _example(name: str) -> dict[str, Any]:
         "currency": "USD",
         "price": EXAMPLE_PRICE_BN,
         "stake": 1.0,
-        "closed": dt.date.today(),
+        "closed": clock.today(),
         "people": "Ann Example",
         "staff": 50,
     }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from valuation import clock
 from valuation.cli.options import (
     EXIT_CODES,
     OK,
@@ -180,7 +181,7 @@ def add(
         folder,
         rows,
         kinds=kinds_of(deal),
-        today=dt.date.today(),
+        today=clock.today(),
         validate=_models_accept(deal),
         why_duplicate=(why_duplicate or "").strip(),
         dry_run=dry_run,
@@ -368,7 +369,7 @@ def _ask(deal: str) -> dict[str, Any]:
         talk(f"Subjects of {kind.roster}.csv: {', '.join(names)}")
         row["subject"] = _answer("Subject", choices=names)
     row["event_date"] = _answer("Event date (YYYY-MM-DD)", read=_date)
-    row["published"] = _answer("Published", read=_past, default=dt.date.today().isoformat())
+    row["published"] = _answer("Published", read=_past, default=clock.today().isoformat())
     if row["kind"] and kinds[row["kind"]].unit:
         kind = kinds[row["kind"]]
         talk(f"Value in {kind.unit}: {kind.meaning}")
@@ -638,7 +639,7 @@ def supersede(
         old,
         changes,
         kinds=kinds_of(deal),
-        today=dt.date.today(),
+        today=clock.today(),
         reason=said,
         withdraw=withdraw,
         validate=_models_accept(deal),
@@ -657,7 +658,7 @@ def check(deal: str, as_json: bool, debug: bool) -> int:
     """Check the ledger: its files, its rows, that no row was changed or removed."""
     from valuation.ledger import check_ledger
 
-    found = check_ledger(seeds_of(deal), kinds=kinds_of(deal), today=dt.date.today())
+    found = check_ledger(seeds_of(deal), kinds=kinds_of(deal), today=clock.today())
     if as_json:
         print_json([vars(result) for result in found])
     else:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from valuation import clock
 from valuation.archive import DEFAULT_DEAL
 from valuation.errors import GateError, LedgerError, ParameterError, RunError, ValuationError
 
@@ -125,7 +126,7 @@ def day(context: click.Context, parameter: click.Parameter, value: str | None) -
         day = dt.datetime.strptime(value, "%Y-%m-%d").date()
     except ValueError:
         raise click.BadParameter(f"{value!r} is not a date; write YYYY-MM-DD") from None
-    if day > dt.date.today():
+    if day > clock.today():
         raise click.BadParameter(f"{value} is in the future; nothing is known as of then")
     return day.isoformat()
 
@@ -237,10 +238,15 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False))
 
 
-def print_checks(rows: Sequence[tuple[str, bool, str]]) -> None:
+MARKS = {True: ("pass", "green"), False: ("FAIL", "red"), None: ("warn", "yellow")}
+
+
+def print_checks(rows: Sequence[tuple[str, bool | None, str]]) -> None:
+    """A line for each check: its name, whether it passed (None: it warns), what it found."""
     colour = False if os.environ.get("NO_COLOR") else None
     for name, passed, detail in rows:
-        mark = click.style("pass", fg="green") if passed else click.style("FAIL", fg="red")
+        word, shade = MARKS[passed]
+        mark = click.style(word, fg=shade)
         first, *rest = detail.splitlines() or [""]
         first = first.removeprefix(f"{name}: ")
         click.echo(f"{mark}  {name}{': ' if first else ''}{first}", color=colour)

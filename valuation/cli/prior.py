@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from valuation import clock
 from valuation.cli.options import (
     EXIT_CODES,
     day,
@@ -240,7 +241,7 @@ def set_(
         name=name,
         reason=reason,
         by=by,
-        date=dt.date.fromisoformat(since) if since else dt.date.today(),
+        date=dt.date.fromisoformat(since) if since else clock.today(),
         parameters=parameters,
         quantiles=quantiles,
         family=family,

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from valuation import clock
 from valuation.cli.options import (
     EXIT_CODES,
     OK,
@@ -75,7 +76,7 @@ def _register(deal: str) -> tuple[list[dict[str, Any]], str]:
     _, ledger = ledger_of(deal)
     run = archive.latest_run(project_root(), deal)
     said = {} if run is None else {q["id"]: q for q in run.results.get("questions") or ()}
-    today = dt.date.today()
+    today = clock.today()
     rows = []
     for question in sorted(questions_of(ledger.questions), key=lambda q: (q.closes, q.id)):
         told = said.get(question.id, {}) if question.is_open else {}
@@ -172,7 +173,7 @@ def resolve(
         value=value,
         source=source,
         kinds=kinds_of(deal),
-        today=dt.date.today(),
+        today=clock.today(),
         date=dt.date.fromisoformat(on) if on else None,
         note=note,
         correct=correct,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from valuation import clock
 from valuation.cli.options import (
     EXIT_CODES,
     OK,
@@ -127,9 +128,11 @@ def report(
     if as_json and (shown or len(tasks) > 1):
         print_json(shown[0] if len(tasks) == 1 else shown)
     elif not quiet and shown:
+        from valuation.report.checks import freshness
         from valuation.report.summary import summary
 
-        click.echo(summary(shown, held.notice))
+        fresh = None if as_of else freshness(root, deal=deal, today=clock.today())
+        click.echo(summary(shown, held.notice, fresh))
     return conclude(outcomes, None if quiet else base / "index.html")
 
 
@@ -216,21 +219,23 @@ def check(deal: str, as_json: bool, debug: bool) -> int:
     """Check ledger, settings, notebooks and published reports.
 
     Each check is named with its result. Exit code 2 if a setting cannot be used, 3 if another check
-    fails.
+    fails. Evidence that has grown old and questions that have waited long are a warning.
     """
     from valuation.report.checks import check_project
 
-    results = check_project(project_root(), deal=deal, today=dt.date.today())
+    results = check_project(project_root(), deal=deal, today=clock.today())
     if as_json:
         print_json([vars(result) for result in results])
     else:
-        print_checks([(r.name, r.passed, r.detail) for r in results])
+        print_checks([(r.name, None if r.warning else r.passed, r.detail) for r in results])
     failed = [r for r in results if not r.passed]
     if failed:
         talk(f"{len(failed)} of {len(results)} checks failed", fg="red")
         return USAGE if any(r.settings for r in failed) else REFUSED
     if not as_json:
         talk(f"All {len(results)} checks pass.", fg="green")
+        if any(r.warning for r in results):
+            talk("What is marked `warn` is told, not refused.", fg="yellow")
     return OK
 
 

@@ -89,9 +89,9 @@ class Gate(Record):
     prior_range
         By driver: where the central 90% of the prior predictive must lie, in every month.
     evidence_age_days_max
-        Days between the as-of date and the newest evidence.
+        Days from the newest evidence to an as-of date that was given; without one, to today: then a warning.
     overdue_days_max
-        Days that a closed question may wait for its outcome, up to the as-of date.
+        Days that a closed question may wait for its outcome, up to the newest evidence; up to today: a warning.
     psense_flag
         Power-scaling sensitivity from which a prior or a likelihood counts as mattering; said, never refused.
     """

@@ -19,12 +19,16 @@ FINISH = "finish("
 
 @dataclass(frozen=True)
 class Result:
-    """One named check. ``settings`` tells a setting that cannot be used from a check that fails."""
+    """One named check.
+
+    ``settings`` tells a setting that cannot be used from a check that fails; ``warning`` what is told though it passes.
+    """
 
     name: str
     passed: bool
     detail: str
     settings: bool = False
+    warning: bool = False
 
 
 def _setting(name: str, read: Callable[[], str]) -> Result:
@@ -40,6 +44,7 @@ def check_project(root: Path, *, deal: str, today: dt.date) -> list[Result]:
         *_settings(root, deal),
         *_ledger(root, deal, today),
         *_record(root, deal),
+        *_fresh(root, deal, today),
         _priors_used(root, deal),
         _priors_sourced(root, deal),
         _rows_taken(root, deal),
@@ -102,6 +107,40 @@ def _ledger(root: Path, deal: str, today: dt.date) -> Iterator[Result]:
         return
     for found in check_ledger(root / terms.seeds, kinds=kinds_in(terms.currency), today=today):
         yield Result(found.name, found.passed, found.detail)
+
+
+def freshness(root: Path, *, deal: str, today: dt.date) -> dict[str, Any] | None:
+    """How old the evidence of the present is, as :func:`valuation.gate.freshness` tells it.
+
+    None of a deal whose ending is known: it is seen blind, from the past.
+    """
+    from valuation.ledger import load_ledger
+    from valuation.models import kinds_in
+    from valuation.params import load_deal, load_gate
+    from valuation.questions import waiting
+
+    terms = load_deal(deal, root)
+    if terms.ending is not None:
+        return None
+    ledger = load_ledger(root / terms.seeds, kinds=kinds_in(terms.currency))
+    limits = load_gate(root / "params" / "gate.yaml")
+    newest = max(ledger.evidence["published"])
+    return gate.freshness(newest, waiting(ledger.questions, today), limits, day=today)
+
+
+def _fresh(root: Path, deal: str, today: dt.date) -> Iterator[Result]:
+    """Today's age of the evidence and of what waits for an outcome: a warning, as no answer depends on the day."""
+    name = "freshness"
+    try:
+        found = freshness(root, deal=deal, today=today)
+    except ValuationError:
+        return  # the checks of settings and of the ledger have said so
+    if found is None:
+        yield Result(name, True, "not asked: the ending of this deal is known")
+        return
+    days = found["days"]
+    said = f"the newest evidence is of {found['newest']}, {days} day{'' if days == 1 else 's'} old"
+    yield Result(name, True, "\n".join([said, *found["warnings"]]), warning=bool(found["warnings"]))
 
 
 def _record(root: Path, deal: str) -> Iterator[Result]:

@@ -10,13 +10,20 @@ WIDTH = 80
 Results = Mapping[str, Any]
 
 
-def summary(results: Sequence[Results], notice: str = "") -> str:
-    """The answer of the first result, a line for each where there are several, and a notice."""
+def summary(results: Sequence[Results], notice: str = "", freshness: Results | None = None) -> str:
+    """The answer of the first result, a line for each where there are several, the evidence's age and a notice.
+
+    ``freshness`` is that of today: a report that was kept tells that of the day on which it was made.
+    """
+    from valuation.sections import words
+
     first = results[0]
     lines = [*_answer(first)]
     if len(results) > 1:
         lines += ["", *_table(results)]
         lines += _terms(results)
+    for told in words.ages(freshness):
+        lines += ["", *_wrapped(told)]
     if notice:
         lines += ["", *_wrapped(notice)]
     return "\n".join(lines)

@@ -21,6 +21,7 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
+from valuation import clock
 from valuation.currency import CODES
 from valuation.errors import ParameterError, ValuationError
 from valuation.ledger import load_ledger
@@ -123,7 +124,7 @@ class Answers:
             )
         if not 2 <= self.staff <= 1_000_000:
             yield f"staff {self.staff}: how many came along besides those named, at least 2"
-        if self.closed > dt.date.today():
+        if self.closed > clock.today():
             yield f"date {self.closed}: lies ahead; a deal is followed from the day it closed"
         if self.closed.year < FIRST_YEAR:
             yield f"date {self.closed}: is before {FIRST_YEAR}; write the day of the close, YYYY-MM-DD"
@@ -254,7 +255,7 @@ def _words(answers: Answers) -> dict[str, str]:
         "target": json.dumps(answers.target, ensure_ascii=False),
         "founder": json.dumps(answers.people[0], ensure_ascii=False),
         "closed": answers.closed.isoformat(),
-        "today": dt.date.today().isoformat(),
+        "today": clock.today().isoformat(),
         "seeds": f"seeds/{answers.name}",
         "priors": f"params/priors/{answers.name}.yaml",
         "currency": answers.currency,
@@ -264,7 +265,7 @@ def _words(answers: Answers) -> dict[str, str]:
         "entry_value": f"{price / answers.stake:.6g}",
         "impairment_by": f"{answers.closed.year + TESTS}-12-31",
         "moic_by": years_after(answers.closed, EXIT_YEARS).isoformat(),
-        "movers": MOVERS.format(today=dt.date.today()) if answers.people[1:] else "",
+        "movers": MOVERS.format(today=clock.today()) if answers.people[1:] else "",
         "revenue_before": _around(revenue, 0.8 if told else 0.4, 1.25 if told else 2.5),
         "revenue_why": json.dumps(
             "As answered when the deal was set up, give or take a quarter."

@@ -136,7 +136,8 @@ def _supposed(what: str, items: Sequence[str]) -> Html:
 
 def _notes(results: Results) -> Html:
     """What a reader should know before trusting the cards, such as the age of the evidence."""
-    said = [words.sentence(words.spell_dates(str(text))) for text in results.get("notes", ())]
+    told = [*results.get("notes", ()), *words.ages(results.get("freshness"))]
+    said = [words.sentence(words.spell_dates(str(text))) for text in told]
     return bullets(said, "vl-notes") if said else Html("")
 
 

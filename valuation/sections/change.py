@@ -331,4 +331,4 @@ def notes_of(results: Results) -> list[str]:
             f"{whole(made['least_draws'])} effective): the change as a whole stands, how it is "
             "shared out is rough."
         )
-    return told
+    return [*told, *words.ages(results.get("freshness"))]

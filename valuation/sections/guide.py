@@ -180,7 +180,7 @@ def limits_evidence(results: Results) -> Section:
         ),
         ("Simulation error of the chance", f"{words.fixed(100 * head['mcse'], 1)} points"),
     ]
-    said = [*opinion["sentences"], *results["notes"]]
+    said = [*opinion["sentences"], *results["notes"], *words.ages(results.get("freshness"))]
     return section(
         "limits-evidence",
         "How little has been seen",

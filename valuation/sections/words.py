@@ -239,6 +239,18 @@ def upper_first(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def ages(freshness: Mapping[str, Any] | None) -> list[str]:
+    """How old the newest evidence was on the day when results were read, and what was then beyond its limit."""
+    if freshness is None:
+        return []
+    days, newest = int(freshness["days"]), long_date(freshness["newest"])
+    said = f"The newest evidence is of {newest}"
+    if days > 0:
+        said += f", {counted(days, 'day', 'days')} before this was made on {long_date(freshness['day'])}"
+        said += ": what happened since has not been read"
+    return [f"{said}.", *(f"Careful: {warning}" for warning in freshness["warnings"])]
+
+
 def first_sentence(text: str) -> tuple[str, str]:
     """The first sentence of a text and the rest; an end inside quotation marks or brackets is none."""
     depth = 0

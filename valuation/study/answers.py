@@ -122,13 +122,18 @@ def about(study: Study) -> dict[str, Any]:
     }
 
 
+def moment() -> str:
+    """The present in UTC, ISO, to the second: when results were asked for."""
+    return dt.datetime.now(dt.UTC).replace(microsecond=0).isoformat()
+
+
 def run_of(study: Study) -> dict[str, Any]:
     """Provenance: seed, time, digests, versions, sampler and any override."""
     from valuation.posterior import versions
 
     return {
         "seed": study.random_seed,
-        "created": dt.datetime.now(dt.UTC).replace(microsecond=0).isoformat(),
+        "created": moment(),
         "digests": study.digests,
         "versions": versions(),
         "sampler": str(study.posterior.attrs["sampler"]),
@@ -234,8 +239,7 @@ def changed_terms(study: Study) -> list[str]:
 
 
 def notes_of(study: Study) -> list[str]:
-    """What a reader should know about the age and the hindsight of the inputs."""
-    newest = max(study.ledger.evidence["published"])
+    """What a reader should know about the reach and the hindsight of the inputs."""
     notes = []
     ending = study.base_deal.ending
     if not any(day > study.deal.closed for day in study.ledger.scored()["event_date"]):
@@ -244,7 +248,6 @@ def notes_of(study: Study) -> list[str]:
             f"{told_day(study.deal.closed)}: this is what the priors say by themselves. "
             f"`valuation news add --deal {study.deal.name}` enters what is known."
         )
-    late = (dt.date.today() - newest).days
     if ending is not None:
         notes.append(
             f"A blind replay: nothing published after {told_day(study.as_of)} is read. The terms and the priors were "
@@ -254,11 +257,6 @@ def notes_of(study: Study) -> list[str]:
         notes.append(
             f"A replay: evidence, rosters and comparable deals are those of {told_day(study.as_of)}; "
             "the terms of the deal and the priors are as written today."
-        )
-    elif late > 30:
-        notes.append(
-            f"The newest evidence is of {told_day(newest)}, {late} days before this was computed: what happened "
-            "since has not been read."
         )
     return [*notes, *over(study.scenario, study.as_of, study.root)]
 

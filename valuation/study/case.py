@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from valuation import clock
 from valuation import gate as gates
 from valuation.archive import DEFAULT_DEAL
 from valuation.currency import BN, unit_in
@@ -458,20 +459,46 @@ class Study:
         return gates.gate(checks, self.override)
 
     def ledger_checks(self) -> list[gates.Check]:
-        """What can be said of the ledger alone: its lint, its age, questions that wait too long."""
-        from valuation.ledger import check_ledger
+        """What can be said of the ledger alone: its lint, its age, questions that wait too long.
 
-        folder = self.root / self.base_deal.seeds
+        The age of the evidence refuses an as-of date that was given. Without one the answer speaks for the day of its
+        newest row, and :meth:`freshness` tells how long ago that was.
+        """
+        age = (self.as_of - self._newest).days
+        limit = self.limits.evidence_age_days_max
         return [
-            *gates.ledger_lint(
-                check_ledger(folder, kinds=kinds_in(self.base_deal.currency), today=dt.date.today())
-            ),
-            gates.evidence_age(
-                (self.as_of - max(self.ledger.evidence["published"])).days,
-                self.limits.evidence_age_days_max,
-            ),
+            *self.lint,
+            *([gates.evidence_age(age, limit)] if self.as_of_given else []),
             *self.overdue(),
         ]
+
+    @cached_property
+    def lint(self) -> tuple[gates.Check, ...]:
+        """The checks of the ledger's files; that no row is dated ahead is asked of the present day."""
+        from valuation.ledger import check_ledger
+
+        folder, kinds = self.root / self.base_deal.seeds, kinds_in(self.base_deal.currency)
+        return gates.ledger_lint(check_ledger(folder, kinds=kinds, today=clock.today()))
+
+    @property
+    def _newest(self) -> dt.date:
+        """Day on which the newest evidence was published."""
+        newest: dt.date = max(self.ledger.evidence["published"])
+        return newest
+
+    def freshness(self) -> dict[str, Any] | None:
+        """How old the evidence is today, as :func:`valuation.gate.freshness` tells it.
+
+        None of an as-of date that was given, and of a deal whose ending is known: they speak of the past on purpose.
+        """
+        if self.as_of_given or self.base_deal.ending is not None:
+            return None
+        from valuation.questions import waiting
+
+        day = clock.today()
+        return gates.freshness(
+            self._newest, waiting(self.ledger.questions, day), self.limits, day=day
+        )
 
     def overdue(self) -> list[gates.Check]:
         """That no question waits too long for its outcome; not asked of the past, which cannot be resolved now."""
@@ -516,7 +543,7 @@ class Study:
     @cached_property
     def results(self) -> dict[str, Any]:
         """Every number a page shows, as plain values that JSON can hold; stored by content."""
-        from valuation.study.answers import results_of
+        from valuation.study.answers import moment, results_of
         from valuation.study.assumptions import assumptions
         from valuation.study.since import since_of
         from valuation.study.stored import load_or_make
@@ -531,12 +558,14 @@ class Study:
                 "limits": self.limits.digest(),
                 "override": self.override,
                 "replay": str(self.as_of_given),
-                "checked": str(dt.date.today()),  # the ledger's checks depend on the day
+                "lint": [check.sentence for check in self.lint if not check.passed],
             }
         )
         found = load_or_make(self.cache / "results" / f"{key[:16]}.json", lambda: results_of(self))
-        # Not functions of what moves a number, but of words, and of what has been published and replayed.
+        # Not functions of what moves a number, but of the day, of words, and of what has been published and replayed.
         return found | {
+            "run": found["run"] | {"created": moment()},
+            "freshness": self.freshness(),
             "assumptions": assumptions(self),
             "since": since_of(self, found),
             "history": self._history(),

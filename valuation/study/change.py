@@ -423,6 +423,7 @@ class Change:
                 "title": self.new.scenario.title,
             },
             "as_of": str(self.new.as_of),
+            "freshness": self.new.freshness() if self.until is None else None,
             "headline": self.new.deal.headline,
             "was": {
                 "run": None if self.run is None else self.run.id,
@@ -614,6 +615,7 @@ class Change:
     @cached_property
     def results(self) -> dict[str, Any]:
         """The change with drivers, history and provenance: what the news report shows; stored by content."""
+        from valuation.study.answers import moment
         from valuation.study.stored import load_or_make
 
         key = digest_of(
@@ -628,10 +630,15 @@ class Change:
                 "override": self.new.override,
                 "limits": self.new.limits.digest(),
                 "history": _stamp(self._history_path),
-                "checked": str(dt.date.today()),
+                "lint": [check.sentence for check in self.new.lint if not check.passed],
             }
         )
-        return load_or_make(self.new.cache / "results" / f"update-{key[:16]}.json", self._full)
+        found = load_or_make(self.new.cache / "results" / f"update-{key[:16]}.json", self._full)
+        # Of the day on which they are asked for, not of that on which they were first computed.
+        return found | {
+            "run": found["run"] | {"created": moment()},
+            "freshness": self.answer["freshness"],
+        }
 
     @property
     def _history_path(self) -> Path:
@@ -669,10 +676,11 @@ class Change:
 
     def _provenance(self, verdict: gates.Verdict) -> dict[str, Any]:
         from valuation.posterior import versions
+        from valuation.study.answers import moment
 
         return {
             "seed": self.new.random_seed,
-            "created": dt.datetime.now(dt.UTC).replace(microsecond=0).isoformat(),
+            "created": moment(),
             "digests": self.new.digests,
             "versions": versions(),
             "sampler": (

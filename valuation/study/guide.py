@@ -96,6 +96,7 @@ def limits_results(study: Study) -> dict[str, Any]:
     return about(study) | {
         "headline": head,
         "notes": results["notes"],
+        "freshness": results["freshness"],
         "evidence_counts": results["evidence_counts"],
         "opinion": {
             "share": opinion["share"],

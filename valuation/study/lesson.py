@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from valuation import clock
 from valuation.ledger import load_ledger
 from valuation.models import kinds_in
 from valuation.study.change import Change
@@ -53,7 +53,7 @@ def rehearsed(study: Study, *, kind: str, subject: str, credibility: str) -> dic
         "kind": kind,
         "subject": who,
     }
-    today = dt.date.today()
+    today = clock.today()
     kinds = kinds_in(study.base_deal.currency)
     with tempfile.TemporaryDirectory(prefix="valuation-lesson-") as folder:
         home = Path(folder)
