@@ -435,7 +435,7 @@ def test_a_report_is_made_again_for_another_history_and_is_no_older_for_it(proje
 
 
 def test_the_backtests_fits_are_made_beside_the_others_and_waited_for(
-    project: Path, monkeypatch: pytest.MonkeyPatch
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     values = {"deal": "meta_scale", "as_of": "", "random_seed": 7}
     scores = replace(
@@ -444,6 +444,7 @@ def test_the_backtests_fits_are_made_beside_the_others_and_waited_for(
     other = replace(_task(project), name="other", folder=project / "reports" / "o")
     did: list[str] = []
     arrives: list[str] = []  # with the walk
+    ends = [0]  # how the walk ends: its exit code
 
     class Beside:
         """A process that was begun."""
@@ -455,7 +456,7 @@ def test_the_backtests_fits_are_made_beside_the_others_and_waited_for(
 
         def wait(self) -> None:
             did.append("waited")
-            self.code = 0
+            self.code = ends[0]
             for text in arrives:
                 history.write_text(text)
 
@@ -500,6 +501,12 @@ def test_the_backtests_fits_are_made_beside_the_others_and_waited_for(
     assert did == [asked, "fit", "other", "waited", "base", "scorecard"]
     assert {o.task.name: o.status for o in outcomes}["base"] == "made"
     arrives.clear()
+    assert capsys.readouterr().err == ""
+    ends[0] = 1
+    outcomes = run_tasks([scores, base, other], fit=fit)
+    assert "no history was made; `valuation replay` makes it, or says" in capsys.readouterr().err
+    assert {o.status for o in outcomes} == {"made"}
+    ends[0] = 0
     did.clear()
     run_tasks([base, other], fit=fit)  # nothing is walked, and nothing waited for
     assert did == ["fit", "base", "other"]

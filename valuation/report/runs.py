@@ -654,6 +654,13 @@ def run_tasks(
     for outcome in outcomes.values():
         if outcome.note:
             print(outcome.note, file=sys.stderr)
+    if beside is not None and beside.poll():
+        deal = str(tasks[0].values.get("deal", DEFAULT_DEAL))
+        other = "" if deal == DEFAULT_DEAL else f" --deal {deal}"
+        print(
+            f"no history was made; `valuation replay{other}` makes it, or says why it cannot be",
+            file=sys.stderr,
+        )
     return [outcomes[task.key] for task in tasks]
 
 
@@ -668,8 +675,8 @@ def _walk(stale: Sequence[tuple[Task, str]]) -> subprocess.Popen[bytes] | None:
     """The ledger walked for the scorecard and the history, begun beside the other tasks; None if no scorecard is to
     run, or it runs alone.
 
-    The walk keeps its fits and results, which notebooks then find. If it fails it leaves nothing: the scorecard meets
-    the same fault and tells it, and the base shows the history that there was.
+    The walk keeps its fits and results, which notebooks then find. If it fails it leaves nothing, which is said: the
+    base shows the history that there was, by its date, and the scorecard tells a fault that it meets as well.
     """
     mine = next((task for task, _ in stale if task.record is not None), None)
     if mine is None or len(stale) == 1 or mine.values.get("as_of"):
