@@ -441,16 +441,15 @@ def _foreign(entries: PriorsFile, currency: str) -> Iterator[tuple[KeyPath, str]
                 f"in {currency}: no exchange rate is made up",
             )
         read = [unit_in(unit, currency) for unit in (BN, BN_PER_YEAR)]
-        if named_in(entry.unit) is None or entry.unit in read:
+        code, bare = named_in(entry.unit), entry.unit in (BN, BN_PER_YEAR)
+        if entry.unit in read or (code is None and not bare):
             continue
         own = unit_in(without(entry.unit), currency)
         right = repr(own) if own in read else " or ".join(map(repr, read))
-        what = (
-            "not the deal's currency" if named_in(entry.unit) != currency else "no unit of a model"
-        )
+        what = "not the deal's currency" if code != currency else "no unit of a model"
         yield (
             ("priors", name, "unit"),
-            f"{entry.unit!r} is {what}; write {right}, and the numbers in it",
+            f"{entry.unit!r} is {'without a currency' if bare else what}; write {right}, and the numbers in it",
         )
 
 
