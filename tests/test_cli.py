@@ -451,6 +451,9 @@ def test_news_makes_reports_old_until_they_are_made_again(
     assert re.search(r"FAIL  reports: current: 3 made before.*scenarios/base.*`make report`", out)
     out = run("report", "base", "founder_leaves")[1]
     assert "1 of 3 scenarios is from older" in out
+    page = (project / "reports" / "index.html").read_text(encoding="utf-8")
+    assert page.count("Not compared above.") == 1
+    assert "This answer is from older" not in page
     assert "valuation report sceptic_priors" in " ".join(out.split())
     rows = json.loads((project / "reports" / "scenarios.json").read_text())["scenarios"]
     marks = {row["scenario"]["scenario"]: bool(row["older"]) for row in rows}
@@ -484,8 +487,9 @@ def test_a_prior_whose_source_is_nowhere_fails_one_check(run: Run, project: Path
     path = project / "params" / "priors.yaml"
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("source: C62", "source: C999", 1), encoding="utf-8")
-    code, out, _ = run("check")
+    code, out, err = run("check")
     assert code == 3
+    assert "checks failed: every prior names a source that is there" in err
     assert "FAIL  every prior names a source that is there" in out
     assert "exit_multiple: source 'C999' is no row of base_rates.csv" in out
     assert out.count("FAIL  ") == before.count("FAIL  ") + 1

@@ -169,6 +169,13 @@ def test_what_is_there_already_is_never_written_over(project: Path, there: str) 
     assert everything(project) == before
 
 
+def test_all_that_is_in_the_way_of_a_new_deal_is_named_at_once(project: Path) -> None:
+    create(answers(), project)
+    places = "params/deals/rocket.yaml, params/priors/rocket.yaml, seeds/rocket"
+    with pytest.raises(ParameterError, match=f"{places}: are there already.*remove them"):
+        create(answers(), project)
+
+
 @pytest.mark.parametrize("step", [1, 2, 3])
 def test_a_failure_half_way_leaves_nothing_behind(
     project: Path, monkeypatch: pytest.MonkeyPatch, step: int
@@ -261,6 +268,22 @@ def test_a_customer_needs_a_name_and_a_share(at: CliRunner, customer: str) -> No
     done = at.invoke(cli, ["init", "rocket", "--customer", customer])
     assert done.exit_code == 2
     assert "NAME=SHARE" in done.output
+
+
+@pytest.mark.parametrize(
+    ("option", "given", "remedy"),
+    [
+        ("--price", "2.5bn", "not a number; write it as 2.5 for 2.5 bn"),
+        ("--stake", "49%", "not a number; write it as 0.49 for 49 per cent"),
+        ("--date", "31/03/2025", "not a date; write YYYY-MM-DD"),
+    ],
+)
+def test_an_answer_that_cannot_be_read_is_told_how_to_write_it(
+    at: CliRunner, option: str, given: str, remedy: str
+) -> None:
+    done = at.invoke(cli, ["init", "rocket", option, given])
+    assert done.exit_code == 2
+    assert f"'{given}' is {remedy}" in done.output
 
 
 @pytest.mark.parametrize("name", ["1", "1e5", "null", "true", "2025-03-31"])

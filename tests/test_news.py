@@ -286,6 +286,13 @@ def test_a_dry_run_checks_everything_and_writes_nothing(run: Run, project: Path)
     assert run("add", *words(WANG | {"subject": "Nobody"}), "--dry-run")[0] == 3
 
 
+def test_an_ending_dated_after_its_report_is_echoed_as_announced(run: Run) -> None:
+    assert "announced" not in run("add", *words(WANG), "--dry-run")[2]
+    later = run("add", *words(WANG | {"event_date": "2026-06-30"}), "--dry-run")
+    assert later[0] == 0
+    assert "departure of Alexandr Wang, announced for 2026-06-30, B" in later[2]
+
+
 @pytest.mark.parametrize("start", ["=", "+", "-", "@"])
 def test_text_that_a_spreadsheet_would_run_gets_an_apostrophe(start: str, seeds: Path) -> None:
     added = add(seeds, {**ROW, "claim": f"{start}HYPERLINK(1)", "note": f"{start}1"})
@@ -1089,7 +1096,10 @@ def test_a_row_that_contradicts_another_is_added_with_a_warning_that_names_it(ru
     code, out, _ = run("check")
     assert code == 0
     assert "rows that contradict each other: 1 pairs\n      N0002 (sighting" in out
-    assert run("supersede", "N0001", "--withdraw", "--reason", "denied")[0] == 0
+    code, _, err = run("supersede", "N0001", "--withdraw", "--reason", "denied")
+    assert code == 0
+    assert "N0003 added to" in err
+    assert ": withdraws N0001, B, " in err
     assert "rows that contradict each other: none" in run("check")[1]
 
 

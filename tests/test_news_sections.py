@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from pathlib import Path
 from xml.etree import ElementTree
 
 import example_update
@@ -595,3 +596,19 @@ def test_a_history_that_somebody_edited_is_not_charted(tmp_path, shelf, capsys, 
     path.write_text(path.read_text(encoding="utf-8").replace('"rows": 3', '"rows": 4'), "utf-8")
     assert 'id="history"' not in index.build(path.parent, shelf)
     assert "damaged: not what was written" in capsys.readouterr().err
+
+
+def test_an_index_whose_answer_is_older_says_so_beside_it_and_compares_what_it_shows(
+    tmp_path: Path,
+) -> None:
+    rows = {"base": example_results(), "other": example_results()}
+    said = "This answer is from older evidence; renew with `valuation report base`."
+    both = index.Shelf(rows, dict.fromkeys(rows, "older evidence"), renew="valuation report base")
+    page = index.build(tmp_path, both)
+    assert said in page
+    assert "Not compared above." not in page  # where all are older, the figures show all
+    one = index.Shelf(rows, {"base": "older evidence"}, renew="valuation report base")
+    page = index.build(tmp_path, one)
+    assert said in page
+    assert page.count("Not compared above.") == 1
+    assert "This answer is from" not in index.build(tmp_path, index.Shelf(rows))

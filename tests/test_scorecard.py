@@ -575,6 +575,7 @@ def test_open_questions_are_listed_by_closing_day_with_their_base_rate(run):
     assert [line.split()[0] for line in out.splitlines() if line[0] == "Q"] == ["Q1", "Q3", "Q5"]
     assert "70%" in out
     assert "no run yet" in err
+    assert "Columns: id, day of the close, the base rate, the question." in err
     assert run("questions", "--open")[1] == out
     assert max(map(len, out.splitlines())) <= 80
 

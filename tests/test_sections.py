@@ -409,6 +409,17 @@ def test_a_condition_opens_the_sentence_and_its_chance_is_reported():
     assert "23 in 100" in text_of(sections.scenario_banner(results).html)
 
 
+def test_evidence_is_said_to_repeat_only_where_some_does():
+    results = example_results()
+    said = text_of(sections.headline(results).html)
+    assert (
+        "27 of 40 dated claims bear on the answer; 8 are shown as background and the rest" in said
+    )
+    results["evidence_counts"] = {"total": 2, "typed": 1, "scored": 1, "context": 1}
+    said = text_of(sections.headline(results).html)
+    assert "1 of 2 dated claims bears on the answer; 1 is shown as background." in said
+
+
 def test_what_is_set_is_called_an_assumption_and_not_a_prediction():
     results = conditional_results()
     assert "set by assumption and not predicted" in sections.headline(results).summary

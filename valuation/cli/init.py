@@ -36,17 +36,52 @@ def _customer(
     return shares
 
 
+class _Number(click.ParamType):
+    """A number, refused in words that say how it is written."""
+
+    name = "number"
+
+    def __init__(self, example: str) -> None:
+        self.example = example
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a number; write it as {self.example}", param, ctx)
+
+
+class _Day(click.ParamType):
+    """A day, refused in the words of every other command."""
+
+    name = "day"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> dt.date:
+        try:
+            return dt.datetime.strptime(str(value), "%Y-%m-%d").date()
+        except ValueError:
+            self.fail(f"{value!r} is not a date; write YYYY-MM-DD", param, ctx)
+
+
+BILLIONS = _Number("2.5 for 2.5 bn")
+FRACTION = _Number("0.49 for 49 per cent")
+
+
 @click.command(epilog=EXIT_CODES)
 @click.argument("name")
 @click.option("--acquirer", metavar="NAME", help="Who bought.")
 @click.option("--target", metavar="NAME", help="What was bought.")
-@click.option("--price", type=float, metavar="BN", help="What was paid, in bn of the currency.")
+@click.option("--price", type=BILLIONS, metavar="BN", help="What was paid, in bn of the currency.")
 @click.option("--currency", metavar="CODE", help="Of every amount, as EUR; default: USD.")
-@click.option("--stake", type=float, metavar="FRACTION", help="For what part of it; 1 is all.")
+@click.option("--stake", type=FRACTION, metavar="FRACTION", help="For what part of it; 1 is all.")
 @click.option(
-    "--date", "closed", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="Day of the close."
+    "--date", "closed", type=_Day(), metavar="DATE", help="Day of the close (YYYY-MM-DD)."
 )
-@click.option("--revenue", type=float, metavar="BN", help="Its revenue in the year before.")
+@click.option("--revenue", type=BILLIONS, metavar="BN", help="Its revenue in the year before.")
 @click.option(
     "--person",
     "people",
@@ -102,7 +137,7 @@ def init(name: str, debug: bool, **given: Any) -> None:
         Answers(
             name=name,
             price_bn=told.pop("price"),
-            closed=closed.date() if isinstance(closed, dt.datetime) else closed,
+            closed=closed,
             **({"revenue_bn": told.pop("revenue")} if "revenue" in told else {}),
             **told,
         ),
@@ -148,16 +183,19 @@ def _asked(told: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
     ask("target", "What was bought")
     ask("currency", "Currency of every amount, a code as USD or EUR")
     money = f"{asked.get('currency', told.get('currency'))} bn"
-    ask("price", f"Price, {money}", float)
-    ask("stake", "For what fraction of it", float)
-    ask("closed", "Day of the close", click.DateTime(["%Y-%m-%d"]))
+    ask("price", f"Price, {money}", BILLIONS)
+    ask("stake", "For what fraction of it", FRACTION)
+    ask("closed", "Day of the close", _Day())
     ask("people", "Who came along, the one who matters most first; names between semicolons")
     ask("staff", "How many others came along", int)
     if "people" in asked:
         asked["people"] = [part.strip() for part in asked["people"].split(";") if part.strip()]
     if "revenue" not in told:
         guess = click.prompt(
-            f"Revenue in the year before, {money} (0: not known)", default=0.0, type=float, err=True
+            f"Revenue in the year before, {money} (0: not known)",
+            default=0.0,
+            type=BILLIONS,
+            err=True,
         )
         asked |= {"revenue": guess} if guess else {}
     if "customers" not in told:

@@ -103,7 +103,12 @@ _field_options = (
     click.option("--source-address", metavar="URL", help="Its address."),
     click.option("--source-kind", metavar="TEXT", help="Sort of source; press by default."),
     click.option("--root", metavar="ID", help="The original report; rows of one root count once."),
-    click.option("--credibility", callback=_upper, metavar="A|B|C|D", help="How far to trust it."),
+    click.option(
+        "--credibility",
+        callback=_upper,
+        metavar="A|B|C|D",
+        help="A a filing, B a major outlet, C one unnamed source, D a rumour.",
+    ),
     click.option("--value", metavar="NUMBER", help="What the kind counts or measures."),
     click.option("--sd", metavar="NUMBER", help="Its error, where the kind has one."),
     click.option("--unit", metavar="UNIT", help="The kind's unit, if there is a value."),
@@ -191,7 +196,14 @@ def add(
 
 
 def _conclude(
-    added: Addition, folder: Path, *, deal: str, dry_run: bool, as_json: bool, quiet: bool
+    added: Addition,
+    folder: Path,
+    *,
+    deal: str,
+    dry_run: bool,
+    as_json: bool,
+    quiet: bool,
+    withdraws: str = "",
 ) -> int:
     """Print what was added: ids as data, the rest as talk."""
     if as_json:
@@ -211,6 +223,10 @@ def _conclude(
         row = added.rows[0]
         about = f" of {row['subject']}" if row["subject"] else ""
         what = f"{row['kind'] or 'context'}{about}"
+        if withdraws:
+            what = f"withdraws {withdraws}"
+        elif row["kind"] and row["event_date"] > row["published"]:
+            what = f"{what}, announced for {row['event_date']}"
         talk(f"{row['id']} {verb} to {place}: {what}, {row['credibility']}, {row['published']}")
     else:
         talk(f"{len(added.rows)} rows {verb} to {place}")
@@ -646,7 +662,15 @@ def supersede(
         dry_run=dry_run,
         file="news supersede",
     )
-    return _conclude(added, folder, deal=deal, dry_run=dry_run, as_json=as_json, quiet=quiet)
+    return _conclude(
+        added,
+        folder,
+        deal=deal,
+        dry_run=dry_run,
+        as_json=as_json,
+        quiet=quiet,
+        withdraws=old if withdraw else "",
+    )
 
 
 # check, seal

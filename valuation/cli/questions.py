@@ -63,8 +63,10 @@ def questions(only_open: bool, everything: bool, deal: str, as_json: bool, debug
         return OK
     for row in shown:
         click.echo("\n".join(_told(row)))
-    source = f"as of run {run}" if run else "no run yet: `valuation report base` makes one"
-    talk(f"{len(shown)} questions; probabilities {source}.")
+    columns = f"the chance as of run {run}, the base rate" if run else "the base rate"
+    talk(f"{len(shown)} questions. Columns: id, day of the close, {columns}, the question.")
+    if not run:
+        talk("Chances: no run yet; `valuation report base` makes one.")
     return OK
 
 

@@ -230,7 +230,8 @@ def check(deal: str, as_json: bool, debug: bool) -> int:
         print_checks([(r.name, None if r.warning else r.passed, r.detail) for r in results])
     failed = [r for r in results if not r.passed]
     if failed:
-        talk(f"{len(failed)} of {len(results)} checks failed", fg="red")
+        named = "; ".join(r.name for r in failed)
+        talk(f"{len(failed)} of {len(results)} checks failed: {named}", fg="red")
         return USAGE if any(r.settings for r in failed) else REFUSED
     if not as_json:
         talk(f"All {len(results)} checks pass.", fg="green")

@@ -753,7 +753,10 @@ def need_positive(most: float, sd_least: float, sd_most: float) -> Callable[...,
         if value is None or not 0.0 < value <= most:
             return f"value must be above 0 and at most {most:g}; check the unit"
         if sd is None or not sd_least <= sd <= sd_most:
-            return f"sd must be between {sd_least:g} and {sd_most:g}; state the error of the figure"
+            return (
+                f"sd must be between {sd_least:g} and {sd_most:g}; state the error of the figure as a "
+                "fraction of it, 0.05 for 5 per cent"
+            )
         return None
 
     return check

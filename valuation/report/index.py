@@ -131,14 +131,15 @@ def _history(base: Path, first: Mapping[str, Any]) -> list[Any]:
     return [sections.history(replay, drivers=False, renew=renew, stale=stale)]
 
 
-def _row(results: Mapping[str, Any], label: str) -> dict[str, Any]:
-    """A row of the table: its date, what terms it changes, and whether it is older."""
+def _row(results: Mapping[str, Any], label: str, *, apart: bool) -> dict[str, Any]:
+    """A row of the table: its date, what terms it changes, whether it is older and ``apart`` from the figures."""
     scenario = dict(results["scenario"])
     told = [str(scenario.get("story") or "").strip()]
     told += [f"Terms: {sentence}" for sentence in scenario.get("terms") or []]
     told.append(f"As of {results['as_of']}.")
     if label:
         scenario["title"] = f"{scenario['title']} ({label})"
+    if apart:
         told.append("Not compared above.")
     return {**results, "scenario": {**scenario, "story": " ".join(filter(None, told))}}
 
@@ -156,12 +157,21 @@ def build(base: Path, held: Shelf | None = None) -> str:
     # Figures compare current reports only; where there is none, the notice above them says so.
     current = [r for name, r in scenarios.items() if name not in held.labels]
     together = comparison(current or list(scenarios.values()))
-    told = comparison([_row(r, held.labels.get(name, "")) for name, r in scenarios.items()])
+    told = comparison(
+        [
+            _row(r, held.labels.get(name, ""), apart=bool(current) and name in held.labels)
+            for name, r in scenarios.items()
+        ]
+    )
     addresses = {name: f"scenarios/{name}/{publish.PAGE}" for name in scenarios}
     titles = {
         f"{r['scenario']['title']}{_mark(held.labels.get(n, ''))}": addresses[n]
         for n, r in scenarios.items()
     }
+    if label := held.labels.get(next(iter(scenarios))):
+        # The largest number of the page must not look newer than it is.
+        said = f"This answer is from {label}; renew with `{held.renew}`."
+        first = {**first, "notes": [said, *first.get("notes", [])]}
     blocks = [sections.headline(first)]
     if held.damaged:
         names = ", ".join(name for _, name in held.damaged)

@@ -22,6 +22,10 @@ def _line(outcome: Outcome) -> str:
 EVERY = 10.0  # seconds between two lines on how far a notebook is
 
 
+def _notebooks(count: int) -> str:
+    return "1 notebook" if count == 1 else f"{count} notebooks"
+
+
 class Lines:
     """A line when something begins or ends, and now and then how far it is, for logs."""
 
@@ -70,7 +74,7 @@ class Lines:
         self.fit_seconds = time.monotonic() - self.fit_start
         self.fit_word = "sampling" if sampled else "loading"
         what = "posterior sampled" if sampled else "posterior loaded"
-        self._say(f"{what} in {self.fit_seconds:.1f} s; running {self.left} notebooks")
+        self._say(f"{what} in {self.fit_seconds:.1f} s; running {_notebooks(self.left)}")
 
     def walking(self) -> None:
         self._at_work(WALKING)

@@ -222,7 +222,10 @@ def _items(results: Results) -> list[str]:
             lines += _drivers(results, item)
     if len(items) > ITEMS:
         lines.append(f"  and {len(items) - ITEMS} more with smaller shares")
-    lines += _wrapped("Bits: surprise; 1 is a coin toss, 10 are about one in a thousand.")
+    lines += _wrapped(
+        "Bits: surprise; 1 is a coin toss, 10 are about one in a thousand. "
+        "k-hat: whether the new weights can be trusted, good below 0.7."
+    )
     return lines
 
 

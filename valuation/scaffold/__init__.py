@@ -165,10 +165,13 @@ def create(answers: Answers, root: Path) -> Made:
         root / "params" / "priors" / f"{answers.name}.yaml",
         root / "seeds" / answers.name,
     )
-    for path in (made.deal, made.priors, made.seeds):
-        if path.exists():
-            where = path.relative_to(root).as_posix()
-            raise ParameterError(f"{where}: is there already; choose another name or remove it")
+    places = [path.relative_to(root).as_posix() for path in (made.deal, made.priors, made.seeds)]
+    there = [place for place in places if (root / place).exists()]
+    if there:
+        are, them = ("is", "it") if len(there) == 1 else ("are", "them")
+        raise ParameterError(
+            f"{', '.join(there)}: {are} there already; choose another name or remove {them}"
+        )
     with _staged(root) as stage:
         for name, text in contents(answers, root).items():
             path = stage / name

@@ -205,7 +205,7 @@ def main_drivers(results: Results, count: int = 3) -> list[str]:
         digits = words.bar_digits(row, results["headline"])
         low, high = (words.quantity(row[key], row["unit"]) for key in ("low_value", "high_value"))
         said.append(
-            f"{row['label']}: mean value {words.money(bn, row['npv_low'], digits)} where it is low "
+            f"{row['label']}: mean NPV {words.money(bn, row['npv_low'], digits)} where it is low "
             f"({low}), "
             f"{words.money(bn, row['npv_high'], digits)} where it is high ({high})."
         )
@@ -218,10 +218,12 @@ def _drivers_list(results: Results) -> Html:
         name, _, rest = text.partition(": ")
         items.append(tag("li", tag("strong", name), f": {rest}"))
     counts = get(results, "evidence_counts")
+    repeats = counts["total"] - counts["scored"] - counts["context"]
     evidence = (
-        f"{counts['scored']} of {counts['total']} dated claims bear on the answer; "
-        f"{words.counted(counts['context'], 'is', 'are')} shown as background and the rest repeat a "
-        "counted one."
+        f"{counts['scored']} of {counts['total']} dated claims "
+        f"{'bears' if counts['scored'] == 1 else 'bear'} on the answer; "
+        f"{words.counted(counts['context'], 'is', 'are')} shown as background"
+        f"{' and the rest repeat a counted one or were replaced' if repeats else ''}."
     )
     items.append(tag("li", tag("strong", "Evidence"), f": {evidence}"))
     opinion = (

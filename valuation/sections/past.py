@@ -100,7 +100,7 @@ def glance(results: Results) -> Html:
         point, item = moved[-1], clear_items(replay, moved[-1])[0]
         error = float(point["mcse"].get(row["name"], 0.0))
         change = shift(float(item["change"]), row["unit"], error)
-        reading += f"; last moved clearly by {quoted(item['title'], 60)}, {change}"
+        reading += f"; last moved clearly by {quoted(item['title'], 120)}, {change}"
     line = _spark(dates, values, stepped=replay["every"] == "news", title=reading)
     all_dates = tag("a", "All dates", href="#history")
     return tag("p", join([line, f"{reading}.", all_dates], " "), class_="vl-glance")
