@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -150,9 +151,13 @@ def opened(browser: Any, lab: tuple[str, str], name: str) -> Any:
     view.wait_for_selector(".jp-Notebook .jp-Cell", timeout=120_000)
     # The kernel starts by itself; what is run before it is there would ask for one.
     view.locator(".jp-Toolbar-kernelName", has_text="Python 3").wait_for(timeout=120_000)
+    view.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for(timeout=120_000)
     view.get_by_role("menuitem", name="Run", exact=True).click()
     view.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    view.wait_for_timeout(500)
+    # Asked for before all is in place, Run All does nothing and says nothing: that is told here, not at the end.
+    view.locator(".jp-InputPrompt", has_text=re.compile(r"\[(\*|1)\]")).first.wait_for(
+        timeout=60_000
+    )
     assert view.locator(".jp-Dialog").count() == 0
     return view
 
