@@ -145,6 +145,8 @@ def browser() -> Iterator[Any]:
 
 def opened(browser: Any, lab: tuple[str, str], name: str) -> Any:
     """A notebook in JupyterLab, run to its end by Run All Cells."""
+    from playwright.sync_api import TimeoutError
+
     address, token = lab
     view = browser.new_context(viewport={"width": 1440, "height": 1000}).new_page()
     view.goto(f"{address}/lab/workspaces/{name}/tree/{name}.ipynb?token={token}")
@@ -152,12 +154,17 @@ def opened(browser: Any, lab: tuple[str, str], name: str) -> Any:
     # The kernel starts by itself; what is run before it is there would ask for one.
     view.locator(".jp-Toolbar-kernelName", has_text="Python 3").wait_for(timeout=120_000)
     view.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for(timeout=120_000)
-    view.get_by_role("menuitem", name="Run", exact=True).click()
-    view.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    # Asked for before all is in place, Run All does nothing and says nothing: that is told here, not at the end.
-    view.locator(".jp-InputPrompt", has_text=re.compile(r"\[(\*|1)\]")).first.wait_for(
-        timeout=60_000
-    )
+    begun = view.locator(".jp-InputPrompt", has_text=re.compile(r"\[(\*|1)\]")).first
+    for attempt in range(
+        3
+    ):  # asked for before all is in place, Run All does nothing and says nothing
+        view.get_by_role("menuitem", name="Run", exact=True).click()
+        view.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        try:
+            begun.wait_for(timeout=20_000)
+            break
+        except TimeoutError:
+            assert attempt < 2, f"{name} does not run"
     assert view.locator(".jp-Dialog").count() == 0
     return view
 
