@@ -962,6 +962,23 @@ NEWS = (
 )
 
 
+@pytest.mark.usefixtures("meanwhile")
+def test_an_update_told_at_another_moment_than_its_page_is_the_same_answer(project: Path) -> None:
+    """The hour of an answer and the day's words on its evidence are no part of it; a number is."""
+    notebook(project / "notebooks", parameters=NEWS, name=runs.NEWS_NOTEBOOK)
+    check = {"check": "tiny", "value": 0, "limit": 1, "passed": True, "sentence": "tiny: fine."}
+    shown = {"rate": 0.1, "diagnostics": [check]}
+    change, inputs = _update(project, shown | {"freshness": {"day": "2026-03-01", "days": 1}})
+    page, _ = publish_update(change, root=project, inputs=inputs)
+    assert page.is_file()
+    told, later = (
+        {**shown, "run": {"seed": 1, "created": f"2026-03-01T10:00:0{second}+00:00"}}
+        for second in (1, 5)
+    )
+    assert archive.without_the_hour(told) == archive.without_the_hour(later)
+    assert archive.without_the_hour(told) != archive.without_the_hour(later | {"rate": 0.2})
+
+
 @pytest.mark.parametrize("fault", ["other inputs", "another answer"])
 def test_an_update_that_is_refused_leaves_no_page(
     project: Path, meanwhile: list[Callable[[], object]], fault: str

@@ -350,7 +350,7 @@ def keep_run(
         "versions": dict(told.get("versions") or {}),
         "posterior": told.get("posterior"),
         "inputs": inputs,
-        "results_digest": _without_the_hour(results),
+        "results_digest": without_the_hour(results),
         "headline": headline_of(results),
         "parent": parent,
         "files": {n: {"sha256": publish.sha256(c), "bytes": len(c)} for n, c in content.items()},
@@ -379,7 +379,7 @@ def _id_of(manifest: Mapping[str, Any]) -> str:
     return f"{created.strftime(_STAMP)}-{name}-{_digest(rest)[:8]}"
 
 
-def _without_the_hour(results: Mapping[str, Any]) -> str:
+def without_the_hour(results: Mapping[str, Any]) -> str:
     """Digest of results but for the time at which they were computed, and what they say of that day."""
     results = {key: value for key, value in results.items() if key != "freshness"}
     told = results.get("run")

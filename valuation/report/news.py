@@ -10,7 +10,6 @@ from valuation import archive, publish
 from valuation.errors import ParameterError, RunError
 from valuation.report import index, parameters, runs
 from valuation.report.standing import standings
-from valuation.sections.sentinel import digest_of
 from valuation.study import Change
 
 GROUP = "news"
@@ -55,7 +54,7 @@ def publish_update(change: Change, *, root: Path, inputs: str) -> tuple[Path, st
             raise RunError(
                 f"{', '.join(changed)} changed while the update ran; run `valuation update` again"
             )
-        if digest_of(shown) != digest_of(results):
+        if archive.without_the_hour(shown) != archive.without_the_hour(results):
             raise RunError(
                 "the notebook came to another result than the command; run `valuation update` again"
             )
