@@ -52,7 +52,7 @@ InnerPath = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$"),
 ]
-Address = Annotated[str, StringConstraints(pattern=r"^https?://[^\s<>\"]+$")]
+Address = Annotated[str, StringConstraints(pattern=r'^https?://[^\s<>"]+$')]
 
 
 def _iso_4217(code: str) -> str:
