@@ -19,7 +19,7 @@ import xarray as xr
 from valuation import decision
 from valuation.forecast import forecast
 from valuation.ledger import Ledger
-from valuation.models import KINDS, joint
+from valuation.models import joint
 from valuation.ops import numpy_ops
 from valuation.params.scenarios import Intervention
 from valuation.study import Study, open_study
@@ -125,7 +125,7 @@ def moved(ledger: Ledger) -> Moved:
 def news(kind: str, subject: str, amount: float | None = None, **cells: Any) -> Ledger:
     """The shipped ledger with one more certain-looking row, of the day before its end."""
     known = shipped().ledger
-    unit = KINDS[kind].unit if amount is not None else None
+    unit = known.kinds[kind].unit if amount is not None else None
     line = world.ROW | {"event_date": "2026-02-20", "published": "2026-02-25", "credibility": "A"}
     line |= {"id": "N1", "root": "news", "source": known.evidence["source"].iloc[0]}
     return known.adding(
