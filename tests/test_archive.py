@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from example_results import example_results
 
-from valuation import archive, cli, publish
+from valuation import archive, cli, clock, publish
 from valuation.archive import (
     Run,
     changed_inputs,
@@ -67,7 +67,7 @@ def results_with(chance: float, as_of: str = "2026-02-20") -> dict[str, Any]:
 def at(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     """Runs are kept at this moment."""
     moment = dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC)
-    monkeypatch.setattr(archive, "_now", lambda: moment)
+    monkeypatch.setattr(clock, "now", lambda: moment)
 
 
 # What is kept.

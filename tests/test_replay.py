@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
+import subprocess
+import sys
 import textwrap
 from collections.abc import Iterator
 from dataclasses import replace
@@ -464,6 +466,27 @@ def test_the_walk_beside_a_report_makes_the_history_once_for_a_state(
     assert did[3:] == ["backtest", "replay"]
     beside.walk(replace(study, root=tmp_path, random_seed=2))
     assert did[5:] == []  # nothing was asked of the past
+
+
+def test_the_walk_ends_with_the_report_that_waits_for_it_and_else_at_its_own_end():
+    program = (
+        "import sys, time, valuation.study\n"
+        "from valuation.report import beside\n"
+        "valuation.study.open_study = lambda *a, **k: None\n"
+        "beside.walk = lambda study: time.sleep(float(sys.argv[1]))\n"
+        "beside.main(sys.argv[2:])\n"
+    )
+
+    def begun(*words):
+        return subprocess.Popen([sys.executable, "-c", program, *words], stdin=subprocess.PIPE)
+
+    with begun("600", "--attended") as left, begun("0", "--attended") as waited_for:
+        left.stdin.close()  # as when what holds it is killed
+        assert left.wait(60) == 1
+        assert waited_for.wait(60) == 0
+    with begun("0") as alone:
+        alone.stdin.close()
+        assert alone.wait(60) == 0
 
 
 def test_check_says_whether_the_history_is_as_it_was_made(history, tmp_path):

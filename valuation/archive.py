@@ -24,7 +24,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from valuation import publish
+from valuation import clock, publish
 from valuation.errors import ArtifactError, ParameterError
 
 DEFAULT_DEAL = "meta_scale"
@@ -358,17 +358,13 @@ def keep_run(
     with _writing(base):
         if (same := _same(root, about)) is not None:
             return same
-        about["created"] = _now().isoformat(timespec="microseconds")
+        about["created"] = clock.now().isoformat(timespec="microseconds")
         about["sequence"] = 1 + max((r.sequence for r in list_runs(root, deal=deal)), default=0)
         about["id"] = _id_of(about)
         folder = publish.run_folder(base, about["id"])
         text = json.dumps(about, indent=1, sort_keys=True, allow_nan=False)
         publish.write_folder(folder, {**content, publish.MANIFEST: text.encode()})
     return _read(folder)
-
-
-def _now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
 
 
 def _id_of(manifest: Mapping[str, Any]) -> str:

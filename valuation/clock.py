@@ -12,3 +12,13 @@ import datetime as dt
 def today() -> dt.date:
     """The present day where the command runs."""
     return dt.date.today()
+
+
+def now() -> dt.datetime:
+    """The present in UTC."""
+    return dt.datetime.now(dt.UTC)
+
+
+def moment() -> str:
+    """The present in UTC, ISO, to the second: when results were asked for."""
+    return now().isoformat(timespec="seconds")

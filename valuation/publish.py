@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import html
 import json
@@ -15,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from valuation import clock
 from valuation.errors import ArtifactError, ParameterError
 
 SCHEMA = 1
@@ -167,7 +167,7 @@ def publish(
         "schema": SCHEMA,
         "inputs": inputs,
         **about,
-        "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        "created": clock.moment(),
         "files": {name: {"sha256": sha256(c), "bytes": len(c)} for name, c in files.items()},
     }
     text = json.dumps(manifest, indent=1, sort_keys=True, allow_nan=False)
@@ -254,7 +254,7 @@ def write_failure(folder: Path, title: str, problems: Sequence[str]) -> Path:
         if (folder / PAGE).is_file()
         else "There is no earlier report."
     )
-    when = dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    when = clock.now().strftime("%Y-%m-%d %H:%M UTC")
     page = _FAILURE_PAGE.format(
         title=html.escape(title),
         items="\n".join(f"<li>{html.escape(problem)}</li>" for problem in problems),

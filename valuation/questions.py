@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from valuation import decision
+from valuation import decision, gate
 from valuation.errors import LedgerError, ModelError
 from valuation.models.joint import keyed_rng
 from valuation.schema import CUSTOMER, DRAW, MONTH, PERSON, TAIL, date_after, months_between
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
     from numpy.typing import NDArray
+
+    from valuation.gate import Ages
+    from valuation.ledger import Ledger
+    from valuation.params import Deal
 
 MODEL = "model"
 BASE_RATE = "base rate"  # who answers, beside people by name
@@ -130,6 +134,17 @@ def questions_of(frame: pd.DataFrame) -> tuple[Question, ...]:
 def waiting(frame: pd.DataFrame, day: dt.date) -> dict[str, float]:
     """Days from the close of each question without an outcome to ``day``, by id; negative while it is open."""
     return {q.id: float((day - q.closes).days) for q in questions_of(frame) if q.is_open}
+
+
+def freshness(ledger: Ledger, deal: Deal, limits: Ages, *, day: dt.date) -> dict[str, Any] | None:
+    """How old the evidence and the unanswered questions are on a day, as :func:`valuation.gate.freshness` tells it.
+
+    None of a deal whose ending is known: it is seen blind, from the past, on purpose.
+    """
+    if deal.ending is not None:
+        return None
+    newest = max(ledger.evidence["published"])
+    return gate.freshness(newest, waiting(ledger.questions, day), limits, day=day)
 
 
 def problem_of(question: Question) -> str:
@@ -268,7 +283,7 @@ def revenue_year(question: Question) -> int:
 
 
 def year_revenue(drivers: xr.Dataset, year: int) -> NDArray[Any]:
-    """revenue of a calendar year, bn, ``(draw,)``: the mean run rate of its twelve mid-months.
+    """Revenue of a calendar year, bn, ``(draw,)``: the mean run rate of its twelve mid-months.
 
     Raises :class:`ModelError` if the year begins before the model's months or ends after them.
     """

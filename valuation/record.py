@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from valuation import clock
 from valuation.errors import LedgerError
 from valuation.ledger.checks import Check, git_says
 from valuation.ledger.reading import at, read_record, read_rows, read_text
@@ -278,7 +279,7 @@ def freeze(
         if any(line.run == run for line in lines):
             return 0
         # Under the lock, so that rows stand in the order of their times.
-        made = (now or dt.datetime.now(dt.UTC)).astimezone(dt.UTC).strftime(MOMENT)
+        made = (now or clock.now()).astimezone(dt.UTC).strftime(MOMENT)
         above = lines[-1].digest if lines else START
         rows = []
         for question in sorted({*said, *amounts}):

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from valuation import clock
-from valuation.cli.options import EXIT_CODES, debug_option, project_root, short_path, talk
+from valuation.cli.options import EXIT_CODES, debug_option, project_root, read_day, short_path, talk
 
 # What must be known; the others have answers that can be changed later.
 NEEDED = ("acquirer", "target", "price", "closed")
@@ -61,10 +61,7 @@ class _Day(click.ParamType):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> dt.date:
-        try:
-            return dt.datetime.strptime(str(value), "%Y-%m-%d").date()
-        except ValueError:
-            self.fail(f"{value!r} is not a date; write YYYY-MM-DD", param, ctx)
+        return read_day(str(value))
 
 
 BILLIONS = _Number("2.5 for 2.5 bn")

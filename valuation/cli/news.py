@@ -16,6 +16,7 @@ from valuation.cli.options import (
     EXIT_CODES,
     OK,
     REFUSED,
+    any_day,
     day,
     deal_option,
     debug_option,
@@ -63,19 +64,6 @@ def news() -> None:
 # Options.
 
 
-def _date(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    if value is None:
-        return None
-    try:
-        return dt.date.fromisoformat(value).isoformat() if len(value) == 10 else _no_date(value)
-    except ValueError:
-        return _no_date(value)
-
-
-def _no_date(value: str) -> str:
-    raise click.BadParameter(f"{value!r} is not a date; write YYYY-MM-DD")
-
-
 def _past(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     return day(context, parameter, value) or None
 
@@ -95,7 +83,7 @@ def _upper(context: click.Context, parameter: click.Parameter, value: str | None
 _field_options = (
     click.option("--kind", metavar="KIND", help="As in `valuation evidence --kinds`; without it, context."),
     click.option("--subject", metavar="NAME", help="Who or what it is about, as in the roster."),
-    click.option("--event-date", callback=_date, metavar="DATE", help="When it happened."),
+    click.option("--event-date", callback=any_day, metavar="DATE", help="When it happened."),
     click.option("--published", callback=_past, metavar="DATE", help="When it became public."),
     click.option("--claim", metavar="TEXT", help="What is claimed, in a sentence."),
     click.option("--source", metavar="NAME", help="An id of sources.csv, or a publisher."),
@@ -384,7 +372,7 @@ def _ask(deal: str) -> dict[str, Any]:
         names = sorted(roster["entity" if "entity" in roster else "subject"])
         talk(f"Subjects of {kind.roster}.csv: {', '.join(names)}")
         row["subject"] = _answer("Subject", choices=names)
-    row["event_date"] = _answer("Event date (YYYY-MM-DD)", read=_date)
+    row["event_date"] = _answer("Event date (YYYY-MM-DD)", read=any_day)
     row["published"] = _answer("Published", read=_past, default=clock.today().isoformat())
     if row["kind"] and kinds[row["kind"]].unit:
         kind = kinds[row["kind"]]
@@ -486,8 +474,8 @@ def _plain(value: Any) -> Any:
 @click.option("--driver", metavar="MODEL", help="Only rows that bear on this model.")
 @click.option("--kind", metavar="KIND", help="Only rows of this kind; 'context' for the others.")
 @click.option("--subject", metavar="TEXT", help="Only rows about a subject with this in its name.")
-@click.option("--since", callback=_date, metavar="DATE", help="Published on this day or later.")
-@click.option("--until", callback=_date, metavar="DATE", help="Published by this day.")
+@click.option("--since", callback=any_day, metavar="DATE", help="Published on this day or later.")
+@click.option("--until", callback=any_day, metavar="DATE", help="Published by this day.")
 @click.option("--credibility", callback=_upper, metavar="GRADES", help="Only these, as in AB.")
 @with_options(deal_option, json_option, debug_option)
 def list_(

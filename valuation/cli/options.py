@@ -119,16 +119,28 @@ def names_in(folder: str, ending: str) -> Callable[..., list[str]]:
     return complete
 
 
-def day(context: click.Context, parameter: click.Parameter, value: str | None) -> str:
-    if not value:
-        return ""
+def read_day(value: str) -> dt.date:
+    """A date in the one spelling that commands take, that of the ledger; refused otherwise."""
     try:
         day = dt.datetime.strptime(value, "%Y-%m-%d").date()
     except ValueError:
-        raise click.BadParameter(f"{value!r} is not a date; write YYYY-MM-DD") from None
-    if day > clock.today():
+        day = None
+    if day is None or day.isoformat() != value:  # 2026-2-3 is read, but not so written
+        raise click.BadParameter(f"{value!r} is not a date; write YYYY-MM-DD")
+    return day
+
+
+def any_day(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    return None if value is None else read_day(value).isoformat()
+
+
+def day(context: click.Context, parameter: click.Parameter, value: str | None) -> str:
+    """A day up to the present one; empty if none is given."""
+    if not value:
+        return ""
+    if read_day(value) > clock.today():
         raise click.BadParameter(f"{value} is in the future; nothing is known as of then")
-    return day.isoformat()
+    return value
 
 
 def reason(context: click.Context, parameter: click.Parameter, value: str | None) -> str:

@@ -6,6 +6,8 @@ Both walk the ledger and share their fits, which are kept; so are the results, w
 from __future__ import annotations
 
 import argparse
+import os
+import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,15 +20,27 @@ if TYPE_CHECKING:
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Walk a deal's ledger: ``--deal NAME`` and, for another seed than the usual one, ``--seed NUMBER``."""
+    """Walk a deal's ledger: ``--deal NAME`` and, for another seed than the usual one, ``--seed NUMBER``.
+
+    With ``--attended`` it ends with its standard input: one whose report was killed works for nobody.
+    """
     from valuation.study import open_study
 
     reader = argparse.ArgumentParser(prog="python -m valuation.report.beside")
     reader.add_argument("--deal", default=archive.DEFAULT_DEAL)
     reader.add_argument("--seed", type=int)
+    reader.add_argument("--attended", action="store_true")
     asked = reader.parse_args(words)
+    if asked.attended:
+        threading.Thread(target=_until_left, daemon=True).start()
     seeded: dict[str, Any] = {} if asked.seed is None else {"random_seed": asked.seed}
     walk(open_study(asked.deal, root=find_root(), **seeded))
+
+
+def _until_left() -> None:
+    while os.read(0, 1024):
+        pass
+    os._exit(1)
 
 
 def walk(study: Study, fit: Fit | None = None) -> None:

@@ -110,22 +110,16 @@ def _ledger(root: Path, deal: str, today: dt.date) -> Iterator[Result]:
 
 
 def freshness(root: Path, *, deal: str, today: dt.date) -> dict[str, Any] | None:
-    """How old the evidence of the present is, as :func:`valuation.gate.freshness` tells it.
-
-    None of a deal whose ending is known: it is seen blind, from the past.
-    """
+    """How old the evidence of the present is, as :func:`valuation.questions.freshness` tells it."""
+    from valuation import questions
     from valuation.ledger import load_ledger
     from valuation.models import kinds_in
     from valuation.params import load_deal, load_gate
-    from valuation.questions import waiting
 
     terms = load_deal(deal, root)
-    if terms.ending is not None:
-        return None
     ledger = load_ledger(root / terms.seeds, kinds=kinds_in(terms.currency))
     limits = load_gate(root / "params" / "gate.yaml")
-    newest = max(ledger.evidence["published"])
-    return gate.freshness(newest, waiting(ledger.questions, today), limits, day=today)
+    return questions.freshness(ledger, terms, limits, day=today)
 
 
 def _fresh(root: Path, deal: str, today: dt.date) -> Iterator[Result]:

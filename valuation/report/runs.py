@@ -647,9 +647,10 @@ def run_tasks(
                 for outcome in asyncio.run(_attempt_all(batch, jobs, progress)):
                     outcomes[outcome.task.key] = outcome
         finally:
-            if beside is not None and beside.poll() is None:
-                beside.terminate()
-                beside.wait()
+            if beside is not None:
+                beside.terminate()  # nothing to one that has ended
+                with beside:  # closes its input and waits
+                    pass
             progress.end()
     for outcome in outcomes.values():
         if outcome.note:
@@ -686,7 +687,10 @@ def _walk(stale: Sequence[tuple[Task, str]]) -> subprocess.Popen[bytes] | None:
         command += ["--seed", str(mine.values["random_seed"])]
     quiet = subprocess.DEVNULL
     env = os.environ | {"VALUATION_HOME": str(mine.root)}
-    return subprocess.Popen(command, env=env, stdin=quiet, stdout=quiet, stderr=quiet)
+    # Its input is never written to: it ends when this process does, however that ends, and the walk with it.
+    return subprocess.Popen(
+        [*command, "--attended"], env=env, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet
+    )
 
 
 def run_notebook(

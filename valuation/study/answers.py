@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from valuation import decision, value
+from valuation import clock, decision, value
 from valuation.currency import BN, spelled, unit_in
 from valuation.forecast import DRIVERS
 from valuation.params import HOUSE
-from valuation.params.scenarios import over
 from valuation.schema import CI_PROB, TAIL, date_after
 from valuation.study.opinion import opinion_of
 from valuation.study.waiting import waiting
@@ -122,18 +121,13 @@ def about(study: Study) -> dict[str, Any]:
     }
 
 
-def moment() -> str:
-    """The present in UTC, ISO, to the second: when results were asked for."""
-    return dt.datetime.now(dt.UTC).replace(microsecond=0).isoformat()
-
-
 def run_of(study: Study) -> dict[str, Any]:
     """Provenance: seed, time, digests, versions, sampler and any override."""
     from valuation.posterior import versions
 
     return {
         "seed": study.random_seed,
-        "created": moment(),
+        "created": clock.moment(),
         "digests": study.digests,
         "versions": versions(),
         "sampler": str(study.posterior.attrs["sampler"]),
@@ -199,7 +193,7 @@ def _scenario(study: Study) -> dict[str, Any]:
         "prior_set": study.prior_set,
         "prior_set_label": study.book.labels[study.prior_set],
         "terms": changed_terms(study),
-        "past": over(study.scenario, study.as_of, study.root),
+        "past": list(study.reaches_back),
     }
 
 
@@ -258,7 +252,7 @@ def notes_of(study: Study) -> list[str]:
             f"A replay: evidence, rosters and comparable deals are those of {told_day(study.as_of)}; "
             "the terms of the deal and the priors are as written today."
         )
-    return [*notes, *over(study.scenario, study.as_of, study.root)]
+    return [*notes, *study.reaches_back]
 
 
 def _definitions(
@@ -604,10 +598,10 @@ def _people(study: Study, weight: np.ndarray) -> list[dict[str, Any]]:
                 here = exits.sel(person=subject).to_numpy() > month
             else:
                 hazard = np.exp(curves["log_exit_hazard"][:, names.index(person["cohort"]), :])
-                clock = np.array([max(month - context.starts[subject], 0.0)])
-                here = np.exp(-hazard @ retention.exposure(clock).T)[:, 0]
+                age = np.array([max(month - context.starts[subject], 0.0)])
+                here = np.exp(-hazard @ retention.exposure(age).T)[:, 0]
                 if subject in cut:  # jobs cut are another way out
-                    here = here * np.exp(-study.beliefs.parameters["layoff_hazard"] * clock[0])
+                    here = here * np.exp(-study.beliefs.parameters["layoff_hazard"] * age[0])
             shown[str(date)] = _chance(here, weight)
         out.append(
             {

@@ -29,6 +29,7 @@ from valuation.params import (
     load_scenario,
 )
 from valuation.params.reading import digest_of
+from valuation.params.scenarios import over
 from valuation.schema import CHAINS, DRAWS, TAIL
 
 if TYPE_CHECKING:
@@ -487,18 +488,17 @@ class Study:
         return newest
 
     def freshness(self) -> dict[str, Any] | None:
-        """How old the evidence is today, as :func:`valuation.gate.freshness` tells it.
+        """How old the evidence is today, as :func:`valuation.questions.freshness` tells it; None of a date given."""
+        from valuation.questions import freshness
 
-        None of an as-of date that was given, and of a deal whose ending is known: they speak of the past on purpose.
-        """
-        if self.as_of_given or self.base_deal.ending is not None:
+        if self.as_of_given:
             return None
-        from valuation.questions import waiting
+        return freshness(self.ledger, self.base_deal, self.limits, day=clock.today())
 
-        day = clock.today()
-        return gates.freshness(
-            self._newest, waiting(self.ledger.questions, day), self.limits, day=day
-        )
+    @cached_property
+    def reaches_back(self) -> tuple[str, ...]:
+        """What of the scenario reaches into what has been observed, as sentences."""
+        return tuple(over(self.scenario, self.as_of, self.root))
 
     def overdue(self) -> list[gates.Check]:
         """That no question waits too long for its outcome; not asked of the past, which cannot be resolved now."""
@@ -543,7 +543,7 @@ class Study:
     @cached_property
     def results(self) -> dict[str, Any]:
         """Every number a page shows, as plain values that JSON can hold; stored by content."""
-        from valuation.study.answers import moment, results_of
+        from valuation.study.answers import results_of
         from valuation.study.assumptions import assumptions
         from valuation.study.since import since_of
         from valuation.study.stored import load_or_make
@@ -564,7 +564,7 @@ class Study:
         found = load_or_make(self.cache / "results" / f"{key[:16]}.json", lambda: results_of(self))
         # Not functions of what moves a number, but of the day, of words, and of what has been published and replayed.
         return found | {
-            "run": found["run"] | {"created": moment()},
+            "run": found["run"] | {"created": clock.moment()},
             "freshness": self.freshness(),
             "assumptions": assumptions(self),
             "since": since_of(self, found),

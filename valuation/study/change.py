@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from valuation import clock
 from valuation import gate as gates
 from valuation.archive import DEFAULT_DEAL, Run, history_path
 from valuation.errors import ArtifactError, LedgerError, ParameterError
@@ -615,7 +616,6 @@ class Change:
     @cached_property
     def results(self) -> dict[str, Any]:
         """The change with drivers, history and provenance: what the news report shows; stored by content."""
-        from valuation.study.answers import moment
         from valuation.study.stored import load_or_make
 
         key = digest_of(
@@ -636,7 +636,7 @@ class Change:
         found = load_or_make(self.new.cache / "results" / f"update-{key[:16]}.json", self._full)
         # Of the day on which they are asked for, not of that on which they were first computed.
         return found | {
-            "run": found["run"] | {"created": moment()},
+            "run": found["run"] | {"created": clock.moment()},
             "freshness": self.answer["freshness"],
         }
 
@@ -676,11 +676,10 @@ class Change:
 
     def _provenance(self, verdict: gates.Verdict) -> dict[str, Any]:
         from valuation.posterior import versions
-        from valuation.study.answers import moment
 
         return {
             "seed": self.new.random_seed,
-            "created": moment(),
+            "created": clock.moment(),
             "digests": self.new.digests,
             "versions": versions(),
             "sampler": (

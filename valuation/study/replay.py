@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from valuation import archive, publish
+from valuation import archive, clock, publish
 from valuation import gate as gates
 from valuation.errors import ArtifactError, GateError, LedgerError, ModelError, ParameterError
 from valuation.params import HOUSE
@@ -219,7 +219,7 @@ def replay(
         "deal": study.base_deal.name,
         "scenario": study.scenario.scenario,
         "every": every,
-        "made": dt.datetime.now(dt.UTC).replace(microsecond=0).isoformat(),
+        "made": clock.moment(),
         "headline": study.deal.headline,
         "quantities": [
             {"name": q.name, "label": q.label, "unit": q.unit, "group": q.group}
