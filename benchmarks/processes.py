@@ -16,6 +16,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from valuation.archive import DEFAULT_DEAL
+
 PROJECT = Path(__file__).resolve().parents[1]
 
 
@@ -151,9 +153,9 @@ class Latest:
 
 
 def latest(project: Project) -> Latest:
-    """Of the project's ledger and first deal."""
+    """Of the deal that commands are about if none is named."""
     row = max(project.told("evidence"), key=lambda row: row["published"])
-    founder = project.told("deals")[0]["founder"]
+    founder = next(d["founder"] for d in project.told("deals") if d["name"] == DEFAULT_DEAL)
     return Latest(dt.date.fromisoformat(row["published"]), row["source"], founder)
 
 
