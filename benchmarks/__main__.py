@@ -122,6 +122,8 @@ def ten_items(folder: Path, repeats: int) -> Outcome:
     told = project.told("update", "--no-page")
     if told["attribution"]["method"] != "exact" or len(told["items"]) != 10:
         raise CommandFailed(f"not ten items in every order: {told['attribution']}")
+    if told["is"]["method"] != "reweighted":
+        raise CommandFailed(f"the stored draws do not reach the ten rows: {told['is']}")
     for number in range(1, repeats + 1):
         say(f"  ten rows, {number} of {repeats} ...")
         update.runs.append(project.timed("update", "--no-page", "--json"))

@@ -174,13 +174,14 @@ def news(last: Latest, number: int) -> list[str]:
 
 
 # Ten invented rows about subjects of the shipped deal, of as many drivers as rows can be about: kind, subject, value,
-# unit, error. Some move a path, some only weights.
+# unit, error. Some move a path, some only weights; together they are mild enough that the stored draws reach, since it
+# is the sharing out that is timed and not a fit.
 TEN: tuple[tuple[str, str, str, str, str], ...] = (
     ("sighting", "Alexandr Wang", "", "", ""),
     ("departure", "Shengjia Zhao", "1", "months", ""),
     ("customer_active", "Anthropic", "", "", ""),
     ("integration_report", "Meta", "-1", "grade", ""),
-    ("index_gap", "Meta", "4", "index points", "3"),
+    ("index_gap", "Meta", "5", "index points", "4"),
     ("run_rate", "Scale AI", "1.2", "USD bn per year", "0.2"),
     ("quality_report", "Scale AI", "1", "grade", ""),
     ("group_exits", "SEAL researchers", "2", "count", ""),

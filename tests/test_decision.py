@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 import xarray as xr
+from arviz_stats.base import array_stats
 from builders import deal, drivers, only
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -471,6 +472,17 @@ def test_repetition_within_chains_widens_the_error_as_theory_says():
     assert np.mean(found) == pytest.approx((1 + 0.6) / (1 - 0.6), rel=0.1)
     assert decision.inflation_of(rng.standard_normal(4000)) < 1.25
     assert decision.inflation_of(np.ones(4000)) == 1.0
+
+
+@pytest.mark.parametrize("length", [4, 5, 6, 7, 8, 9, 30, 31, 250, 1000])
+def test_repetition_is_that_of_arviz(length):
+    rng = np.random.default_rng(length)
+    for rho in (-0.9, -0.3, 0.0, 0.5, 0.9, 0.99):
+        x = _chains(rng, rho, length)
+        pull = x - x.mean()
+        size = array_stats.ess(pull.reshape(4, -1), chain_axis=0, draw_axis=1, method="mean")
+        used = 4 * 2 * (length // 2)  # of an odd number the middle draw is in neither half
+        assert decision.repetition(pull) == pytest.approx(max(1.0, used / size), rel=1e-9)
 
 
 def test_equal_weights_are_no_weights_and_parts_are_judged_apart():

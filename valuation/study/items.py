@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from valuation.currency import spelled
@@ -23,6 +24,7 @@ from valuation.params.deals import Deal
 from valuation.params.reading import Document, digest_of, validate
 
 if TYPE_CHECKING:
+    from valuation.params import Scenario
     from valuation.study.case import Study
 
 NEWS, REVISIONS, PRIORS, TERMS, SCENARIO = (
@@ -356,16 +358,66 @@ def with_rosters_of(old: Study, new: Study) -> Study:
     return replace(old, ledger=replace(old.ledger, **rosters))
 
 
-# The ends that were mixed last: ten items are mixed a thousand times between the same two.
-_ENDS: list[tuple[Study, Study, tuple[Study, pd.DataFrame, pd.DataFrame]]] = []
+@dataclass(frozen=True)
+class _Ends:
+    """What is the same for all mixtures of two states: ten items are mixed a thousand times between the same two.
 
+    Attributes
+    ----------
+    base
+        The old state on the new one's day and with its rosters.
+    rows, ids, newer
+        The rows of both that may move something, sorted by id; their ids; which are the new state's.
+    deals
+        The terms of the deal by what was put in of the new ones: as written, and under the scenario.
+    """
 
-def _ends(old: Study, new: Study) -> tuple[Study, pd.DataFrame, pd.DataFrame]:
-    """The old state on the new one's day and with its rosters, and the rows of both that may move something."""
-    if not _ENDS or _ENDS[0][0] is not old or _ENDS[0][1] is not new:
+    old: Study
+    new: Study
+    base: Study
+    rows: pd.DataFrame
+    ids: list[str]
+    newer: list[bool]
+    deals: dict[frozenset[str], tuple[Deal, Deal]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, old: Study, new: Study) -> _Ends:
         base = with_rosters_of(at_the_date_of(old, new), new)
-        _ENDS[:] = [(old, new, (base, _able(old.ledger.evidence), _able(new.ledger.evidence)))]
-    return _ENDS[0][2]
+        both = [_able(old.ledger.evidence), _able(new.ledger.evidence)]
+        order = np.argsort(np.concatenate([rows["id"] for rows in both]), kind="stable")
+        rows = pd.concat(both, ignore_index=True).iloc[order]
+        return cls(old, new, base, rows, rows["id"].tolist(), list(order >= len(both[0])))
+
+    def evidence(self, drops: Collection[str], takes: Collection[str]) -> pd.DataFrame:
+        """The old rows but ``drops``, and of the new ones ``takes``."""
+        stay = [
+            (i in takes) if newer else (i not in drops)
+            for i, newer in zip(self.ids, self.newer, strict=True)
+        ]
+        return self.rows[stay].reset_index(drop=True)
+
+    def deal(self, ids: Collection[str], scenario: Scenario) -> tuple[Deal, Deal]:
+        """The old terms with those of the new ones that are among ``ids``; as written, and under a scenario."""
+        names = frozenset(i for i in ids if i.startswith("term ") or i == "scenario")
+        if names not in self.deals:
+            terms, after = (s.base_deal.model_dump() for s in (self.old, self.new))
+            for name in after:
+                if f"term {name}" in names or name in WORDS:
+                    terms[name] = after[name]
+            what = f"deal {self.new.base_deal.name!r} with some changes"
+            currency = self.new.base_deal.currency
+            deal = validate(Deal, Document(what, terms, currency=currency))
+            self.deals[names] = deal, scenario.resolve(deal)
+        return self.deals[names]
+
+
+_ENDS: list[_Ends] = []  # the pair that was mixed last
+
+
+def _ends(old: Study, new: Study) -> _Ends:
+    if not _ENDS or _ENDS[0].old is not old or _ENDS[0].new is not new:
+        _ENDS[:] = [_Ends.of(old, new)]
+    return _ENDS[0]
 
 
 def mixed(old: Study, new: Study, items: Sequence[Item], chosen: Collection[int]) -> Study:
@@ -378,14 +430,10 @@ def mixed(old: Study, new: Study, items: Sequence[Item], chosen: Collection[int]
     """
     if items and len(chosen) == len(items):
         return new
-    base, rows, more = _ends(old, new)
+    ends = _ends(old, new)
     put = [items[i] for i in sorted(chosen)]
     takes = frozenset().union(*(item.takes for item in put))
     drops = frozenset().union(*(item.drops for item in put))
-    evidence = rows[~rows["id"].isin(drops)]
-    if takes:
-        evidence = pd.concat([evidence, more[more["id"].isin(takes)]])
-    evidence = evidence.sort_values("id").reset_index(drop=True)
     ids = {item.id for item in put}
     grades = {
         g: new.credibility[g]
@@ -393,26 +441,17 @@ def mixed(old: Study, new: Study, items: Sequence[Item], chosen: Collection[int]
         else old.credibility[g]
         for g in new.credibility
     }
-    terms, after = (s.base_deal.model_dump() for s in (old, new))
-    for name in after:
-        if f"term {name}" in ids or name in WORDS:
-            terms[name] = after[name]
-    deal = validate(
-        Deal,
-        Document(
-            f"deal {new.base_deal.name!r} with some changes", terms, currency=new.base_deal.currency
-        ),
-    )
     scenario = new.scenario if "scenario" in ids else old.scenario
+    written, deal = ends.deal(ids, scenario)
     return replace(
-        base,
-        ledger=replace(base.ledger, evidence=evidence),
+        ends.base,
+        ledger=replace(ends.base.ledger, evidence=ends.evidence(drops, takes)),
         book=_book(
             old.book, new.book, {i.removeprefix("prior ") for i in ids if i.startswith("prior ")}
         ),
         credibility=grades,
-        base_deal=deal,
-        deal=scenario.resolve(deal),
+        base_deal=written,
+        deal=deal,
         scenario=scenario,
     )
 

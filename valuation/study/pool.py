@@ -305,7 +305,11 @@ class State:
         ledger = study.ledger
         tables = (ledger.people, ledger.customers, ledger.vendors, ledger.entities)
         bare, rosters = _told("rosters", (*tables, ledger.as_of), lambda: _rosters(study))
-        deals = repr(study.deal), repr(study.base_deal)
+        deals = _told(
+            "deals",
+            (study.deal, study.base_deal),
+            lambda: (repr(study.deal), repr(study.base_deal)),
+        )
         fixed = content(deals, rosters, priors, sorted(study.credibility.items()), study.models)
         told: dict[str, list[tuple[Any, ...]]] = {name: [] for name in study.models}
         scored = ledger.scored()
@@ -487,7 +491,8 @@ class Pool:
             raise ModelError("no draw meets the scenario's conditions; relax one of them")
         weight = weight / weight.sum()
         mean = values @ weight
-        pull = weight * (values - mean[:, None])
+        pull = values - mean[:, None]
+        pull *= weight
         starts = np.arange(0, pull.shape[1], BATCH)
         scatter = np.add.reduceat(pull, starts, axis=1)
         told = parts[0].quantities
@@ -498,7 +503,7 @@ class Pool:
             weight,
             mean,
             scatter,
-            (pull**2).sum(axis=1),
+            np.einsum("qd,qd->q", pull, pull),
             pull[leads],
             tuple(s.draws for s in self.sources),
             told,
