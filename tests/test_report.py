@@ -452,7 +452,15 @@ def test_the_backtests_fits_are_made_beside_the_others_and_waited_for(
         def __init__(self, command: list[str], **options: Any) -> None:
             did.append(" ".join(command[1:]))
             assert options["env"]["VALUATION_HOME"] == str(project)
+            assert options["stdin"] == subprocess.PIPE  # which ends with this process
             self.code: int | None = None
+
+        def __enter__(self) -> Beside:
+            return self
+
+        def __exit__(self, *failure: object) -> None:
+            if self.code is None:
+                self.wait()
 
         def wait(self) -> None:
             did.append("waited")
@@ -476,7 +484,7 @@ def test_the_backtests_fits_are_made_beside_the_others_and_waited_for(
 
     monkeypatch.setattr(runs.subprocess, "Popen", Beside)
     monkeypatch.setattr(runs, "_attempt", attempt)
-    asked = "-m valuation.report.beside --deal meta_scale --seed 7"
+    asked = "-m valuation.report.beside --deal meta_scale --seed 7 --attended"
     history = project / "reports" / archive.HISTORY
     base = replace(other, name="base", folder=project / "reports" / "b", history=history)
 

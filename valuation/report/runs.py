@@ -648,9 +648,9 @@ def run_tasks(
                     outcomes[outcome.task.key] = outcome
         finally:
             if beside is not None:
-                beside.terminate()  # nothing to one that has ended
-                with beside:  # closes its input and waits
-                    pass
+                with beside:  # waited for, and its input closed
+                    if beside.poll() is None:
+                        beside.terminate()
             progress.end()
     for outcome in outcomes.values():
         if outcome.note:
