@@ -501,6 +501,7 @@ def test_another_seed_gives_other_draws_and_about_the_same_answer(home, base):
 def test_results_are_kept_by_what_they_depend_on(home, results, tmp_path, monkeypatch):
     monkeypatch.setattr(stored, "load_or_make", KEEP)
     monkeypatch.setenv("VALUATION_CACHE", str(tmp_path))
+    monkeypatch.setattr(clock, "moment", lambda: "2026-03-01T12:00:00+00:00")  # told, not kept
     other = what_if(terms={"hurdle": {"irr_per_year": 0.2}})  # less to compute than the base case
     first = opened(home, other).results
     every = list((tmp_path / "results").glob("*.json"))
