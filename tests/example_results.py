@@ -782,7 +782,7 @@ def example_scores() -> dict[str, Any]:
     late = made.replace(month=12)
     said.append(Forecast(late, "after", "meta_scale", "base", late.date(), "Q2", 0.99, 0.001))
     word = {"made": "2026-03-01", "probability": 0.71, "mcse": 0.008, "median": None}
-    keys = ("deal", "as_of", "run", "diagnostics", "questions")
+    keys = ("deal", "as_of", "run", "freshness", "diagnostics", "questions")
     return {
         "schema": 1,
         **{key: results[key] for key in keys},

@@ -156,6 +156,19 @@ def test_a_trade_that_nothing_but_a_gift_would_make_even_has_no_such_price():
     assert options.terms_of(drivers, flows, terms, day=DAY)["buy"].indifferent is None
 
 
+def test_what_goes_at_its_book_value_has_no_price_to_trade_at():
+    terms = deal(options={"sell": {"price": {"basis": "book", "times": 0.1}}})
+    drivers = builders.drivers(terms)
+    flows = value.cash_flows(drivers, terms)
+    found = options.terms_of(drivers, flows, terms, day=DAY)
+    assert found["sell"] == options.Terms(None, None)
+    assert found["buy"].price is not None
+    # It is paid all the same: without a price the option would bring less.
+    free = deal(options={"sell": {"price": {"basis": "book", "times": 0.0}}})
+    brought = paid(terms, drivers) - paid(free, drivers)
+    assert float(brought.sel(option="sell").mean()) > 0.0
+
+
 def test_until_a_later_choice_all_goes_on_as_it_is():
     terms, later = deal(), dt.date(2027, 9, 1)
     now, then = paid(terms, since=DAY), paid(terms, day=later, since=DAY)

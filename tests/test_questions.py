@@ -15,6 +15,7 @@ import pytest
 import small_world as world
 import xarray as xr
 
+from valuation import sections
 from valuation.errors import LedgerError, ModelError
 from valuation.forecast import asked, forecast
 from valuation.ledger import load_ledger
@@ -454,12 +455,13 @@ REGISTER = (
 def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
     """A study of the small world on a stand-in for its posterior."""
     home = world.project(tmp_path_factory.mktemp("asked") / "project", questions=REGISTER)
-    fits: dict[str, Any] = {}
+    fits: dict[Any, Any] = {}
 
     def fitted(study: Study, prior_set: str) -> Any:
-        if prior_set not in fits:
-            fits[prior_set] = world.stand_in(study.under(prior_set), random_seed=study.random_seed)
-        return fits[prior_set]
+        key = (prior_set, study.as_of)  # who is in the rosters depends on the day
+        if key not in fits:
+            fits[key] = world.stand_in(study.under(prior_set), random_seed=study.random_seed)
+        return fits[key]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Study, "fitted", fitted)
@@ -476,6 +478,29 @@ def test_a_study_answers_the_questions_that_are_open_on_its_date(study):
     assert 0.0 < told["Q1"]["probability"] < 1.0
     assert (told["Q3"]["probability"], told["Q3"]["why"]) == (None, "no model answers it")
     assert (told["Q1"]["driver"], told["Q3"]["driver"]) == ("people", "no model")
+
+
+def test_seen_from_a_past_day_a_question_that_closed_later_is_open_and_the_next_to_close(study):
+    then = replace(study, ledger=study.ledger.cut("2025-09-01"), as_of_given=True)
+    asked = open_questions(then)
+    assert "Q2" in {row["id"] for row in asked}  # its outcome came in October
+    results = {
+        "questions": asked,
+        "as_of": str(then.as_of),
+        "freshness": then.freshness(),
+        "run": {"created": "2026-11-22T08:00:00+00:00"},
+    }
+    told = sections.questions(results)
+    assert told.summary.endswith("The next to close is Q2, on 31 December 2025.")
+    assert ">closed<" not in told.html
+    waits = {**results, "as_of": "2026-01-15"}
+    told = sections.questions(waits)
+    assert told.summary.endswith(
+        "1 had closed by 15 January 2026, without an outcome that was public by then."
+    )
+    assert told.html.count(">closed<") == 1
+    here = sections.questions({**waits, "freshness": study.freshness()})
+    assert "1 had closed when this page was made" in here.summary
 
 
 def test_where_neither_a_model_nor_a_person_answers_the_base_rate_does_and_is_named(study):

@@ -288,6 +288,40 @@ def test_an_empty_record_says_what_it_waits_for():
     told = card([question()], [])
     assert (told["n"], told["brier"]) == (0, None)
     assert any("No question has been scored" in line for line in table(told))
+    assert "forecast before it closed and before its outcome was public" in told["statement"]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "made"), [({}, "2025-11-01"), ({"resolved": dt.date(2026, 2, 1)}, "2026-01-05")]
+)
+def test_where_every_forecast_was_late_the_card_says_so_and_why(outcome, made):
+    told = card(
+        [question(**outcome), question("Q2", None)], [said(made, 0.5), said(made, 0.5, "Q2")]
+    )
+    assert told["statement"] == (
+        "No question has been scored: every forecast of Q1 was made after the question had closed or after "
+        "its outcome was public, and counts as late."
+    )
+    assert "Late and not scored: 1 of Q1." in table(told)
+
+
+def test_a_quantity_that_was_scored_is_not_called_no_question():
+    amount = question("Q9", "measured", **AMOUNT)
+    timely = replace(measured("2025-07-01", (1.0, 3.0)), question="Q9")
+    told = card([amount], [timely])
+    assert told["statement"].startswith("No yes-or-no question has been scored: one counts once")
+    told = card([amount, question()], [timely, said("2025-11-01", 0.5)])
+    assert "No yes-or-no question has been scored: every forecast of Q1 was" in told["statement"]
+    late = replace(timely, question="Q8", made=said("2025-11-01", 0.5).made)
+    told = card([amount, replace(amount, id="Q8")], [timely, late])
+    assert "Q8" not in told["statement"]
+    assert sections.score_calibration({"record": told, "backtest": told}).summary.startswith(
+        "No yes-or-no question has been scored"
+    )
+    shown = sections.score_backtest(
+        {"backtest": told | {"dates": ["2025-07-01"]}, "as_of": "2026-01-01"}
+    )
+    assert shown.summary.count("No yes-or-no question") == 1
 
 
 def test_a_table_has_eighty_columns_and_names_what_was_left_out():
@@ -602,6 +636,39 @@ def test_the_last_run_says_how_likely_each_is(run, monkeypatch):
     _, out, err = run("questions")
     assert next(line for line in out.splitlines() if line.startswith("Q3")).split()[2] == "3%"
     assert "as of run run-a" in err
+
+
+def test_a_question_that_only_its_base_rate_answers_shows_a_dash_and_a_legend(run, monkeypatch):
+    class Kept:
+        id = "run-a"
+        results: dict[str, Any] = {"questions": []}  # noqa: RUF012
+
+    def answered(by: str) -> None:
+        row = {"id": "Q1", "probability": 0.7, "mcse": None, "by": by, "why": ""}
+        Kept.results = {"questions": [row]}
+
+    legend = "–: no model answers it; its base rate is on record."
+    monkeypatch.setattr("valuation.archive.latest_run", lambda root, deal: Kept())
+    answered("base rate")
+    _, out, err = run("questions")
+    assert out.splitlines()[0].split()[2:4] == ["–", "70%"]
+    assert legend in err
+    assert json.loads(run("questions", "--json")[1])[0]["by"] == "base rate"
+    answered("Ann Example")
+    _, out, err = run("questions")
+    assert out.splitlines()[0].split()[2:4] == ["70%", "70%"]
+    assert legend not in err
+
+
+def test_resolving_without_a_day_says_which_day_was_taken_and_how_to_set_another(run, monkeypatch):
+    monkeypatch.setattr("valuation.clock.today", lambda: TODAY)
+    words = ("resolve", "Q1", "--outcome", "no", "--source", "The Paper")
+    _, _, err = run(*words)
+    assert f"Taken as public today, {TODAY}, since no --date was given" in err
+    # As it says, another day is set by --date with --correct.
+    code, out, err = run(*words, "--date", "2025-12-05", "--correct", "Was known earlier")
+    assert (code, "public on 2025-12-05" in out) == (cli.OK, True)
+    assert "Taken as public" not in err
 
 
 def test_resolving_and_scoring_from_the_command(run, tmp_path):

@@ -843,6 +843,17 @@ def test_an_empty_record_says_what_it_waits_for():
     text = text_of(sections.score_record(results).html)
     assert "9 forecasts of 1 published run are frozen, made on 1 March 2026." in text
     assert "nothing to score" in text
+    late = {
+        "question": "Q02",
+        "run": "r",
+        "made": "2026-07-01",
+        "probability": 0.5,
+        "why": "closed",
+    }
+    results["record"] |= {"late": [late], "statement": "Every forecast was late."}
+    text = text_of(sections.score_record(results).html)
+    assert "Every forecast was late." in text
+    assert "nothing to score" not in text
     assert "late: the question had closed" in text
     results["record"]["forecasts"] = 0
     assert "Nothing is on record yet." in text_of(sections.score_record(results).html)
@@ -882,14 +893,16 @@ def test_an_option_that_leads_is_said_to_lead_and_one_that_does_not_is_not():
     led = sections.options(_worth()).summary
     assert "“Hold the stake” brings most on average: USD 5.0 bn of what is still to come" in led
     assert "USD 0.4 bn more than “Sell down to a fifth”" in led
-    assert "the best choice in 40 of 100 futures, “Sell down to a fifth” in 60 of 100." in led
+    assert "With hindsight “Hold the stake” would be the best choice in 40 of 100 futures" in led
+    assert "in 40 of 100 futures, “Sell down to a fifth” in 60 of 100." in led
     tied = sections.options(_worth(options__margin=0.05)).summary
     assert "“Hold the stake” and “Sell down to a fifth” bring as much on average" in tied
+    assert "With hindsight “Hold the stake” would be the best choice in 40 of 100" in tied
     assert "more than" not in tied.replace("no more than", "")
     sold = _worth(options__best="sell", options__runner_up="hold")
     assert sections.options(sold).summary.endswith(
-        "That rests on a price of USD 12.5 bn for the whole target: at less than USD 11.0 bn it "
-        "would be worse than doing nothing."
+        "What “Sell down to a fifth” brings rests on a price of USD 12.5 bn for the whole target: "
+        "at less than USD 11.0 bn it would be worse than doing nothing."
     )
 
 
@@ -899,6 +912,10 @@ def test_a_trade_says_from_which_price_on_it_is_better():
     assert "below USD 11.0 bn" in sections.options(bought).html
     never = _worth(options__choices__1__sells=False, options__choices__1__indifferent_usd_bn=None)
     assert "at no price" in sections.options(never).html
+    given = _worth(
+        options__choices__1__price_usd_bn=None, options__choices__1__indifferent_usd_bn=None
+    )
+    assert "At which price" not in sections.options(given).html
 
 
 def test_the_news_worth_most_is_named_with_its_date_its_chance_and_its_cost():

@@ -92,6 +92,9 @@ BASES: Mapping[str, Worth] = {
 }
 
 
+BY_THE_BOOKS = "book"  # what the accounts state, not what a buyer and a seller agree on
+
+
 # --- pay-offs -------------------------------------------------------------------------------------
 
 
@@ -218,10 +221,13 @@ def trade(
 class Terms:
     """At what worth of the whole target an option trades, on average over draws, bn then.
 
+    Both are None where nothing is traded, and where the stake goes at what the books say: nobody asks or offers that as
+    a price, and none would be better.
+
     Attributes
     ----------
     price
-        As the option has it, premium included; None where nothing is traded.
+        As the option has it, premium included.
     indifferent
         The price that would leave it as good as doing nothing: buying is better below it, selling
         above it. None where only a price below nothing would.
@@ -245,7 +251,7 @@ def terms_of(
     found: dict[str, Terms] = {}
     for name, option in deal.options.items():
         paid = trade(option, name, ahead, drivers, deal, day)
-        if option.price is None or not np.any(paid):
+        if option.price is None or option.price.basis == BY_THE_BOOKS or not np.any(paid):
             found[name] = Terms(None, None)
             continue
         rest = _payoff(option, name, ahead, drivers, deal, day) - paid

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 HAPPENED: Mapping[str, float] = {"yes": 1.0, "no": 0.0}
 SEED = 20250612
+ONLY_LATE = "only late forecasts"  # why a question that was forecast has no score
 THIRDS = (0.0, 1 / 3, 2 / 3, 1.0)  # few groups, since there are few questions
 
 
@@ -153,7 +154,7 @@ def hold(questions: Iterable[Question], forecasts: Iterable[Forecast]) -> Held:
         elif not mine:
             left_out.append((question.id, "never forecast"))
         elif not timely:
-            left_out.append((question.id, "only late forecasts"))
+            left_out.append((question.id, ONLY_LATE))
         elif any((f.probability is None) != question.is_quantity for f in timely.values()):
             left_out.append((question.id, "forecast as another kind of question"))
         elif question.is_quantity:
@@ -259,7 +260,7 @@ def card(
         "n": len(rows),
         "clusters": len({row.driver for row in rows}),
         "independent": 0.0,
-        "statement": statement(rows),
+        "statement": statement(held),
     }
     if not rows:
         return found | {
@@ -355,13 +356,11 @@ def _mean(scores: Sequence[float], clusters: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def statement(rows: Sequence[Scored]) -> str:
-    """How much, or how little, the scores can say."""
+def statement(held: Held) -> str:
+    """How much, or how little, the scores can say; where no yes or no was scored, why."""
+    rows = held.scored
     if not rows:
-        return (
-            "No question has been scored: a question counts once it is resolved as yes or no and was "
-            "forecast before that."
-        )
+        return _nothing_scored(held)
     clusters = len({row.driver for row in rows})
     noun = "question" if len(rows) == 1 else "questions"
     drivers = "1 driver" if clusters == 1 else f"{clusters} drivers"
@@ -375,6 +374,23 @@ def statement(rows: Sequence[Scored]) -> str:
     else:
         told += "Errors and intervals count drivers, not questions."
     return told
+
+
+def _nothing_scored(held: Held) -> str:
+    """Why no yes or no has been scored: what was forecast came late, or there is nothing yet."""
+    told = f"No {'yes-or-no ' if held.measured else ''}question has been scored: "
+    only_late = {name for name, why in held.left_out if why == ONLY_LATE}
+    if held.measured:
+        only_late &= {item.question for item in held.late if item.probability is not None}
+    if not only_late:
+        return told + (
+            "one counts once it is resolved as yes or no and was forecast before it closed and before its "
+            "outcome was public."
+        )
+    return told + (
+        f"every forecast of {', '.join(sorted(only_late))} was made after the question had closed or after its "
+        "outcome was public, and counts as late."
+    )
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from valuation.cli.options import (
 
 OUTCOMES = ("yes", "no", "annulled", "ambiguous")
 MEASURED = "measured"
+DASH = "–"
 SAID = ("probability", "mcse", "lower", "median", "upper", "by", "why")
 
 # questions
@@ -47,7 +48,8 @@ def questions(only_open: bool, everything: bool, deal: str, as_json: bool, debug
     """List the dated questions, with what the last published run said.
 
     Probability now and base rate are in per cent, of a quantity the median in its unit; a blank says that
-    nobody answers. What closed and has no outcome is marked: `valuation resolve` gives it one.
+    nobody answers, a dash that only a base rate stands for an answer. What closed and has no outcome is
+    marked: `valuation resolve` gives it one.
 
     \b
     Examples:
@@ -65,6 +67,8 @@ def questions(only_open: bool, everything: bool, deal: str, as_json: bool, debug
         click.echo("\n".join(_told(row)))
     columns = f"the chance as of run {run}, the base rate" if run else "the base rate"
     talk(f"{len(shown)} questions. Columns: id, day of the close, {columns}, the question.")
+    if any(_rests_on_base_rate(row) for row in shown):
+        talk(f"{DASH}: no model answers it; its base rate is on record.")
     if not run:
         talk("Chances: no run yet; `valuation report base` makes one.")
     return OK
@@ -100,6 +104,8 @@ def _told(row: Mapping[str, Any]) -> list[str]:
     if row["unit"]:
         base = "" if row["base_value"] is None else f"{row['base_value']:.3g}"
         now = "" if row["median"] is None else f"{row['median']:.3g}"
+    if _rests_on_base_rate(row):
+        now = DASH
     if row["outcome"] is not None:
         now = str(row["outcome"]) if row["value"] is None else f"{row['value']:.3g}"
     head = f"{row['id']:<5} {row['closes']}  {now:>9}  {base:>4}  "
@@ -109,6 +115,13 @@ def _told(row: Mapping[str, Any]) -> list[str]:
     return textwrap.wrap(
         text, WIDTH, initial_indent=head, subsequent_indent=" " * len(head), break_on_hyphens=False
     )
+
+
+def _rests_on_base_rate(row: Mapping[str, Any]) -> bool:
+    """Whether the run had no more to say than the base rate, which is no chance of its own."""
+    from valuation.questions import BASE_RATE
+
+    return bool(row["by"] == BASE_RATE)
 
 
 def _percent(value: float | None) -> str:
@@ -196,6 +209,11 @@ def resolve(
     before = f", no longer {told.was}" if told.was and told.was != told.outcome else ""
     came = told.outcome if value is None else f"{value:g}"
     click.echo(f"{came}, public on {told.date}{before}")
+    if not on:
+        talk(
+            f"Taken as public today, {told.date}, since no --date was given; where it was known earlier, "
+            "give --date, with --correct."
+        )
     talk("`valuation score` holds the forecasts against it.")
     return OK
 

@@ -31,14 +31,14 @@ def questions(results: Results) -> Section:
     if not rows:
         said = "No question is open."
         return section("questions", title, paragraph(said), summary=said)
-    made = str(get(results, "run")["created"])[:10]
-    told = [_count(rows, made), *filter(None, (_apart(rows), _spoken(rows)))]
+    day, past = _seen_on(results)
+    told = [_count(rows, day, past), *filter(None, (_apart(rows), _spoken(rows)))]
     parts: list[str] = [paragraph(told[0])]
     if told[1:]:
         parts.append(paragraph(" ".join(told[1:])))
-    parts.append(_table("By closing date", rows[:NEXT], made))
+    parts.append(_table("By closing date", rows[:NEXT], day))
     if len(rows) > NEXT:
-        rest = _table("Those that close later", rows[NEXT:], made)
+        rest = _table("Those that close later", rows[NEXT:], day)
         parts.append(details(f"{len(rows) - NEXT} more, up to {_until(rows)}", rest))
     parts.append(
         paragraph(
@@ -54,7 +54,14 @@ def _until(rows: Sequence[Results]) -> str:
     return words.long_date(rows[-1]["closes"])
 
 
-def _count(rows: Sequence[Results], made: str) -> str:
+def _seen_on(results: Results) -> tuple[str, bool]:
+    """The day from which the questions are seen, and whether that is a day of the past and not the page's own."""
+    if get(results, "freshness") is None:
+        return str(get(results, "as_of")), True
+    return str(get(results, "run")["created"])[:10], False
+
+
+def _count(rows: Sequence[Results], day: str, past: bool) -> str:
     model = sum(1 for row in rows if row["by"] == MODEL)
     people = sum(1 for row in rows if _is_of_a_person(row))
     rated = sum(1 for row in rows if row["by"] == BASE_RATE)
@@ -67,13 +74,15 @@ def _count(rows: Sequence[Results], made: str) -> str:
     if nobody:
         answered.append(f"nobody answers {nobody}")
     told = f"{words.counted(len(rows), 'question is', 'questions are')} open: {words.listed(answered)}."
-    ahead = [row for row in rows if row["closes"] >= made]
+    ahead = [row for row in rows if row["closes"] >= day]
     if ahead:
         told += f" The next to close is {ahead[0]['id']}, on {words.long_date(ahead[0]['closes'])}."
-    if past := len(rows) - len(ahead):
+    if closed := len(rows) - len(ahead):
+        told += f" {words.counted(closed, 'had', 'had')} closed "
         told += (
-            f" {words.counted(past, 'had', 'had')} closed when this page was made, without an outcome "
-            "that it knows."
+            f"by {words.long_date(day)}, without an outcome that was public by then."
+            if past
+            else "when this page was made, without an outcome that it knows."
         )
     return told
 
@@ -148,12 +157,12 @@ def _who(row: Results) -> str:
     return "nobody" if why == "no model answers it" else f"nobody: {why}"
 
 
-def _table(caption: str, rows: Sequence[Results], made: str) -> str:
+def _table(caption: str, rows: Sequence[Results], day: str) -> str:
     lines = [
         (
             _with_small(
                 tag("time", words.long_date(row["closes"])),
-                "closed" if row["closes"] < made else "",
+                "closed" if row["closes"] < day else "",
             ),
             _with_small(
                 join([row["question"], tag("span", row["id"], class_="vl-id")], " "),

@@ -52,6 +52,8 @@ def score_record(results: Results) -> Section:
         f"{words.counted(scored, 'question that they speak of has', 'questions that they speak of have')} "
         "been resolved and scored."
         if scored
+        else record["statement"]
+        if record["late"]
         else "No question that they speak of has been resolved since, so there is nothing to score."
     )
     parts: list[str] = [paragraph(said)]
@@ -76,7 +78,7 @@ def score_backtest(results: Results) -> Section:
         "of today, and these questions and their base rates were chosen with the outcomes in view: this is not "
         "free of hindsight."
     )
-    summary = f"{_verdict(card)} {card['statement']}"
+    summary = " ".join(filter(None, (_verdict(card), card["statement"])))
     return section(
         "backtest", title, paragraph(summary), paragraph(how), *_scores(card),
         *_not_scored(card), summary=summary,
@@ -88,11 +90,12 @@ def _day(results: Results) -> str:
 
 
 def _verdict(card: Results) -> str:
-    """Better or worse than base rates, in one sentence; that chance may have done it is said beside it."""
+    """Better or worse than base rates, in one sentence, empty without a score; that chance may have done it is said
+    beside it."""
     base = card["base"]
     told = None if base is None else base["skill"]["brier"]
     if card["brier"] is None:
-        return "No yes-or-no question was scored."
+        return ""
     ours = words.fixed(card["brier"]["mean"], 2)
     if told is None or told["skill"] is None:
         return f"The mean Brier score is {ours}; there is no base rate to hold it against."
@@ -307,7 +310,7 @@ def score_calibration(results: Results) -> Section:
     ]
     title = "Were the chances right"
     if not drawn:
-        said = "No question has been scored, so nothing can be said of calibration."
+        said = "No yes-or-no question has been scored, so nothing can be said of calibration."
         return section("calibration", title, paragraph(said), summary=said)
     parts: list[str] = []
     summary = ""

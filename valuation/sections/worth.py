@@ -168,7 +168,8 @@ def _options_reading(found: Results, by_name: Mapping[str, Results], results: Re
         )
     often = max(by_name.values(), key=lambda row: row["chance_best"])
     said += (
-        f" With hindsight it would be the best choice in {_futures(best['chance_best'])} futures"
+        f" With hindsight {_named(best['title'])} would be the best choice in "
+        f"{_futures(best['chance_best'])} futures"
     )
     if often is not best:
         said += f", “{often['title']}” in {_futures(often['chance_best'])}"
@@ -176,8 +177,8 @@ def _options_reading(found: Results, by_name: Mapping[str, Results], results: Re
     price, tips = (words.amount(best, name) for name in ("price_bn", "indifferent_bn"))
     if price is not None and tips is not None:
         said += (
-            f" That rests on a price of {words.money(bn, price)} for the whole target: "
-            f"{'at less' if best['sells'] else 'at more'} than "
+            f" What {_named(best['title'])} brings rests on a price of {words.money(bn, price)} for the whole "
+            f"target: {'at less' if best['sells'] else 'at more'} than "
             f"{words.money(bn, tips)} it would be worse than doing nothing."
         )
     return said

@@ -53,6 +53,7 @@ def score_results(study: Study, *, fit: Fit = fit_at) -> dict[str, Any]:
         "deal": results["deal"],
         "as_of": results["as_of"],
         "run": results["run"],
+        "freshness": study.freshness(),
         # Scores of a past that was changed are refused like any number that fails its checks.
         "diagnostics": [
             *results["diagnostics"],
