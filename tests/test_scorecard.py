@@ -288,7 +288,7 @@ def test_an_empty_record_says_what_it_waits_for():
     told = card([question()], [])
     assert (told["n"], told["brier"]) == (0, None)
     assert any("No question has been scored" in line for line in table(told))
-    assert "forecast before it closed and before its outcome was public" in told["statement"]
+    assert "forecast no later than on the days when it closed and its outcome" in told["statement"]
 
 
 @pytest.mark.parametrize(

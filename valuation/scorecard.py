@@ -384,8 +384,8 @@ def _nothing_scored(held: Held) -> str:
         only_late &= {item.question for item in held.late if item.probability is not None}
     if not only_late:
         return told + (
-            "one counts once it is resolved as yes or no and was forecast before it closed and before its "
-            "outcome was public."
+            "one counts once it is resolved as yes or no and was forecast no later than on the days when it "
+            "closed and its outcome was public."
         )
     return told + (
         f"every forecast of {', '.join(sorted(only_late))} was made after the question had closed or after its "
