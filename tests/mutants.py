@@ -535,8 +535,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "rank < question.number + 0.5", "rank <= question.number", "questions",
     ),
     _bug(
-        "accounts of the closing day are not looked at", "questions.py",
-        '_path(drivers, "impairment")[:, : last + 1]', '_path(drivers, "impairment")[:, :last]', "questions",
+        "accounts of the closing day are not looked at", "forecast.py",
+        "times <= month + MOMENT", "times <= month - MOMENT", "questions",
     ),
     _bug(
         "the page discounts the stake as all else", "study/live.py",

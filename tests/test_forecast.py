@@ -12,9 +12,18 @@ import pytest
 import small_world as world
 import xarray as xr
 
+from valuation import decision, value
 from valuation.currency import BN, BN_PER_YEAR, unit_in
 from valuation.errors import ModelError, ParameterError
-from valuation.forecast import DRIVERS, apply_sets, conditioned, forecast, holds, months_known
+from valuation.forecast import (
+    DRIVERS,
+    apply_sets,
+    conditioned,
+    forecast,
+    happened,
+    holds,
+    months_known,
+)
 from valuation.models import joint, retention, worth
 from valuation.models.joint import Evidence
 from valuation.ops import numpy_ops
@@ -270,8 +279,37 @@ def test_write_downs_follow_the_year_end_tests(drivers, draws, evidence):
             assert upper is None
             due = (ends > seen + 1e-6) & (np.arange(len(ends)) < last)
             chance += weight * (1.0 - spared[:, due].prod(axis=1))
-        month = int(np.floor(ends[last - 1]))
-        assert within_error(drivers["impairment"].to_numpy()[:, month], chance), last
+        mark = int(np.ceil(ends[last - 1]))  # the first that comes after the accounts
+        assert within_error(drivers["impairment"].to_numpy()[:, mark], chance), last
+        day = dt.date(2024 + last, 12, 31)
+        assert within_error(happened(drivers, "impairment", day), chance), last
+        before = happened(drivers, "impairment", day.replace(year=day.year - 1))
+        assert (happened(drivers, "impairment", day, before=True) == before).all()
+        assert (happened(drivers, "impairment", day - dt.timedelta(days=1)) == before).all()
+
+
+@pytest.mark.parametrize("by", ["2026-12-20", "2026-12-31", "2027-01-05", "2027-11-30"])
+def test_not_written_down_and_written_down_by_a_day_are_all_there_is(by, drivers, evidence):
+    terms = evidence.context.deal
+    new = terms.impairment.model_copy(update={"by": dt.date.fromisoformat(by)})
+    terms = terms.model_copy(update={"impairment": new})
+    spared = value.PAYS_OFF["no_impairment"](drivers, drivers, terms)
+    event = decision.driver_events(drivers, terms)["written_down"]
+    assert event.attrs["label"] == f"Stake written down by {by}"
+    assert (spared.astype(float) + event == 1.0).all()
+    assert 0 < spared.sum() < spared.size
+    year_end = dt.date(2025 if by < "2026-12-31" else 2026, 12, 31)
+    assert (event == happened(drivers, "impairment", year_end)).all()
+
+
+def test_an_event_that_is_set_happens_when_its_path_first_shows_it(evidence, draws):
+    only = {"driver": "impairment", "operation": "set", "value": 1.0, "start": "2027-01-05"}
+    told = forecast(evidence, few(draws), random_seed=SEED, sets=what_if(only).sets)
+    free = forecast(evidence, few(draws), random_seed=SEED)
+    plain = happened(free, "impairment", dt.date(2026, 12, 31))
+    assert (happened(told, "impairment", dt.date(2027, 1, 11)) == plain).all()
+    assert happened(told, "impairment", dt.date(2027, 1, 13)).all()
+    assert not plain.all()
 
 
 def test_revenue_is_the_sum_of_its_parts(drivers):

@@ -180,6 +180,9 @@ def test_what_is_beyond_its_limits_on_a_day_warns() -> None:
     old, late = told["warnings"]
     assert "the newest evidence is 401 days old, at most 400 allowed" in old
     assert "Q1 (181 days)" in late
+    assert "add news with `valuation news add` or" in old
+    told = freshness(NEWEST, {}, AGES, day=NEWEST + dt.timedelta(days=401), option=" --deal demo")
+    assert "add news with `valuation news add --deal demo` or" in told["warnings"][0]
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,9 @@ def test_an_old_row_with_another_grade_and_nothing_else_is_regraded(base, old):
 def test_an_old_row_replaced_by_nothing_is_withdrawn(base, old):
     new = state(base, (*KNOWN, row("N1", supersedes="E20")))
     assert found(old, new) == {"N1": ("revisions", "withdrawn")}
+    (item,) = items_of(old, new)
+    claims = old.ledger.evidence.set_index("id")["claim"]
+    assert item.title == f"Withdrawn: {claims[item.row['supersedes']]}"
     assert silent_rows(old, new) == 0
 
 

@@ -466,6 +466,20 @@ def test_a_withdrawn_row_is_replaced_by_context(seeds: Path) -> None:
     assert set(load_ledger(seeds, kinds=KINDS).scored()["id"]) == before - {"E06"}
 
 
+def test_evidence_is_as_old_as_its_newest_row_that_stands(seeds: Path) -> None:
+    before = load_ledger(seeds, kinds=KINDS).newest
+    late = TODAY
+    days = {"event_date": late.isoformat(), "published": late.isoformat()}
+    add(seeds, {**ROW, **days, "kind": "sighting", "subject": "Cat Star"})
+    assert load_ledger(seeds, kinds=KINDS).newest == late
+    replace(seeds, "N0001", changes={"event_date": before.isoformat()}, reason="it was earlier")
+    replace(seeds, "N0002", withdraw=True, reason="the outlet took it back")
+    ledger = load_ledger(seeds, kinds=KINDS)
+    assert (ledger.newest, ledger.as_of) == (before, late)
+    add(seeds, {**ROW, **days, "claim": "Read, and bears on nothing."})
+    assert load_ledger(seeds, kinds=KINDS).newest == late
+
+
 def test_a_new_grade_is_a_new_row(run: Run, project: Path) -> None:
     code, out, _ = run("supersede", "B034", "--credibility", "d", "--reason", "the firm denies it")
     assert (code, out) == (0, "N0001\n")

@@ -602,7 +602,7 @@ def test_an_index_whose_answer_is_older_says_so_beside_it_and_compares_what_it_s
     tmp_path: Path,
 ) -> None:
     rows = {"base": example_results(), "other": example_results()}
-    said = "This answer is from older evidence; renew with `valuation report base`."
+    said = "This answer is from older evidence; renew with <code>valuation report base</code>."
     both = index.Shelf(rows, dict.fromkeys(rows, "older evidence"), renew="valuation report base")
     page = index.build(tmp_path, both)
     assert said in page

@@ -360,13 +360,14 @@ def test_purchases_are_those_of_any_twelve_months(certain):
 
 
 def test_accounts_of_the_closing_day_count_and_later_ones_do_not(certain):
-    path = certain["impairment"].copy()
-    path[:] = 0.0
-    path[:, 18:] = 1.0  # accounts of the end of 2026
-    told = certain.assign(impairment=path)
-    question = ask("impairment", "Maker", closes=dt.date(2026, 12, 31))
+    times = certain["event_month"].copy()
+    day = dt.date(2026, 12, 31)
+    times.loc[{"event": "impairment"}] = months_between(dt.date(2025, 6, 12), day)
+    told = certain.assign(event_month=times)
+    question = ask("impairment", "Maker", closes=day)
     assert share(told, question) == 1.0
-    assert share(told, replace(question, closes=dt.date(2026, 11, 30))) == 0.0
+    for earlier in (dt.date(2026, 12, 30), dt.date(2026, 12, 13), dt.date(2026, 11, 30)):
+        assert share(told, replace(question, closes=earlier)) == 0.0
 
 
 def test_the_gap_is_looked_at_from_the_opening_on_and_the_rank_on_the_closing_day(certain):

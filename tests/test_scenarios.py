@@ -362,6 +362,33 @@ def test_a_set_that_begins_before_the_close_is_refused_with_file_line_and_remedy
         load_scenario("bear", tmp_path).resolve(load_deal("meta_scale", ROOT), tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("conditions", "sets", "place"),
+    [
+        ([{"event": "founder_exit", "not_before": "2040-01-01"}], [], "conditions[0].not_before"),
+        ([{"event": "impairment", "before": "2035-06-13"}], [], "conditions[0].before"),
+        ([{"driver": "revenue", "at": "2036-01-01", "above": 1.0}], [], "conditions[0].at"),
+        (
+            [],
+            [{"driver": "revenue", "operation": "set", "value": 5.0, "start": "2036-06-12"}],
+            "sets[0].start",
+        ),
+    ],
+)
+def test_what_lies_after_the_end_of_the_forecast_is_refused_and_the_last_day_is_not(
+    conditions, sets, place
+):
+    late = scenario(conditions=conditions, sets=sets)
+    deal = load_deal("meta_scale", ROOT)
+    with pytest.raises(ParameterError, match=re.escape(place)) as caught:
+        late.resolve(deal)
+    assert "is after 2035-06-12, where the forecast ends; give an earlier day" in str(caught.value)
+    longer = deal.model_copy(update={"horizon_years": 20})
+    assert late.resolve(longer).horizon_years == 20
+    last = scenario(conditions=[{"event": "founder_exit", "before": "2035-06-12"}], sets=[])
+    assert last.resolve(deal).horizon_years == 10
+
+
 def test_a_condition_on_a_day_before_the_close_is_refused():
     part = {"event": "founder_exit", "before": "2025-01-01"}
     with pytest.raises(

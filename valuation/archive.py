@@ -158,6 +158,11 @@ def _damage(place: Path, what: str) -> str:
 # Where runs are.
 
 
+def for_deal(deal: str) -> str:
+    """What a command that is proposed must be told, if it is about another deal than the default."""
+    return "" if deal == DEFAULT_DEAL else f" --deal {deal}"
+
+
 def deal_base(root: Path, deal: str = DEFAULT_DEAL) -> Path:
     """Folder of everything that was reported for a deal."""
     base = root / "reports"

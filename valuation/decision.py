@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from valuation import forecast
 from valuation import value as worth
 from valuation.currency import BN, unit_in
 from valuation.errors import ParameterError, ValuationError
@@ -37,7 +38,6 @@ from valuation.schema import (
     FRACTION,
     MONTH,
     date_after,
-    months_between,
 )
 
 if TYPE_CHECKING:
@@ -433,7 +433,6 @@ def driver_events(drivers: xr.Dataset, deal: Deal) -> xr.Dataset:
     A probability is a mean over draws. An event whose driver the forecast lacks is left out.
     """
     horizon = 12 * deal.horizon_years
-    written = round(months_between(deal.closed, deal.impairment.by))
     contract = round(12 * deal.services.contract_years)
     counted = round(deal.talent.value_months)
     told = {
@@ -444,7 +443,6 @@ def driver_events(drivers: xr.Dataset, deal: Deal) -> xr.Dataset:
         "near_frontier": ("capability_gap", horizon, lambda x: x <= deal.frontier.near_points,
                           f"Within {deal.frontier.near_points:g} points of the frontier"),
         "action_opened": ("regulatory_action", horizon, lambda x: x > 0.5, "Formal action opened"),
-        "written_down": ("impairment", written, lambda x: x > 0.5, "Stake written down"),
     }  # fmt: skip
     made = {}
     for name, (driver, month, holds, label) in told.items():
@@ -454,6 +452,12 @@ def driver_events(drivers: xr.Dataset, deal: Deal) -> xr.Dataset:
         happened = holds(drivers[driver].sel({MONTH: last}, drop=True)).astype(float)
         day = date_after(deal.closed, last)
         made[name] = happened.assign_attrs(units="probability", label=f"{label} on {day}")
+    if "impairment" in drivers:
+        down = forecast.happened(drivers, "impairment", deal.impairment.by).astype(float)
+        label = f"Stake written down by {deal.impairment.by}"
+        made["written_down"] = xr.DataArray(
+            down, dims=DRAW, attrs={"units": "probability", "label": label}
+        )
     return xr.Dataset(made).reset_coords(drop=True)
 
 

@@ -41,6 +41,7 @@ from valuation.ops import numpy_ops
 from valuation.schema import (
     CUSTOMER,
     DRAW,
+    EVENT,
     FRACTION,
     INDEX_POINTS,
     INDICATOR,
@@ -51,6 +52,8 @@ from valuation.schema import (
     date_after,
     months_between,
 )
+
+MOMENT = 1e-6  # months: three seconds, within which two times are one
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -112,8 +115,9 @@ def forecast(
     -------
     Dataset
         Monthly paths ``(draw, month)`` with coordinate ``date``, ``rivals_anyway`` among them; event times
-        ``person_exit`` ``(draw, person)``, ``customer_end`` and ``customer_return`` ``(draw, customer)`` in months
-        since the close (``inf``: not within reach); the worth parameters ``(draw)``; and ``weight`` ``(draw)``, equal,
+        ``person_exit`` ``(draw, person)``, ``customer_end`` and ``customer_return`` ``(draw, customer)`` and
+        ``event_month`` ``(draw, event)``, of a regulatory action and of a write-down, in months since the close
+        (``inf``: not within reach); the worth parameters ``(draw)``; and ``weight`` ``(draw)``, equal,
         and summing to 1.
 
     Raises
@@ -194,9 +198,15 @@ def forecast(
         ),
     )
     opened = _first_event(evidence, near, "regulatory_action", random_seed=random_seed)
-    overruled("regulatory_action", _since("opened", months, opened))
     written = _impairment(evidence, parameters, near, stake, random_seed=random_seed)
-    overruled("impairment", _since("written", months, written))
+    came: dict[str, NDArray] = {}
+    for name, what, times in (
+        ("regulatory_action", "opened", opened),
+        ("impairment", "written", written),
+    ):
+        path = _since(what, months, times)
+        shown = overruled(name, path)
+        came[name] = times if shown is path else _first_shown(months, shown)
 
     _refuse_infinite(paths)
     told = {
@@ -223,6 +233,11 @@ def forecast(
             buying.returns,
             {"units": MONTHS, "label": "Return of a customer"},
         ),
+        "event_month": (
+            (DRAW, EVENT),
+            np.stack(list(came.values()), axis=1),
+            {"units": MONTHS, "label": "First time of an event"},
+        ),
     }
     return _dataset(
         context,
@@ -231,6 +246,7 @@ def forecast(
         told,
         dates,
         people=list(here.exits),
+        events=list(came),
         attrs={"random_seed": random_seed, "founder": founder, "closed": str(context.deal.closed)},
     )
 
@@ -253,6 +269,7 @@ def _dataset(
     dates: Sequence[dt.date],
     *,
     people: Sequence[str],
+    events: Sequence[str],
     attrs: Mapping[str, Any],
 ) -> xr.Dataset:
     """Paths, what else is ``told`` of draws, and the worth parameters, each with its unit and label."""
@@ -277,6 +294,7 @@ def _dataset(
             MONTH: ("month", context.months, {"units": MONTHS}),
             "date": (MONTH, np.array(dates, dtype="datetime64[ns]")),
             PERSON: people,
+            EVENT: list(events),
             CUSTOMER: context.subjects("customers"),
         },
         attrs=attrs,
@@ -351,6 +369,12 @@ def _before(months: NDArray, times: NDArray) -> NDArray:
 def _once(what: str, make: Callable[[], NDArray], *inputs: Any) -> NDArray:
     """What ``make`` gives, remembered by the content of all that it reads: a row about one subject leaves it alone."""
     return joint.MEMORY.recall(content(what, *inputs), make)
+
+
+def _first_shown(months: NDArray, path: NDArray) -> NDArray:
+    """The first month mark at which an indicator stands, shape ``(draw,)``; ``inf`` where it never does."""
+    stands = path > 0.5
+    return np.where(stands.any(axis=1), months[stands.argmax(axis=1)], np.inf)
 
 
 def _since(what: str, months: NDArray, times: NDArray) -> NDArray:
@@ -816,7 +840,7 @@ def _first_event(evidence: Evidence, near: Near, term: str, *, random_seed: int)
 def _impairment(
     evidence: Evidence, parameters: Draws, near: Near, stake: NDArray, *, random_seed: int
 ) -> NDArray:
-    """Month of the first write-down, tested at year ends after the last accounts on record."""
+    """Months since the close to the first write-down, tested at year ends after the last accounts on record."""
     context = evidence.context
     rng = keyed_rng(random_seed, "impairment")
     draws = len(stake)
@@ -830,10 +854,10 @@ def _impairment(
     for j, (_, upper, seen, _) in enumerate(states):
         mine = chosen == j
         if upper is not None:
-            when[mine] = np.floor(upper)
+            when[mine] = upper
             continue
         hit = (uniform > spared) & (ends > seen + 1e-6)
-        first = np.where(hit.any(axis=1), np.floor(ends[np.argmax(hit, axis=1)]), np.inf)
+        first = np.where(hit.any(axis=1), ends[np.argmax(hit, axis=1)], np.inf)
         when[mine] = first[mine]
     return when
 
@@ -875,14 +899,30 @@ def _month_begun(drivers: xr.Dataset, date: dt.date) -> int:
     return int(np.searchsorted(drivers["date"].to_numpy(), np.datetime64(date), side="right")) - 1
 
 
+def happened(
+    drivers: xr.Dataset, event: str, day: dt.date, *, before: bool = False
+) -> NDArray[np.bool_]:
+    """Whether a regulatory action or a write-down came by a day, or ``before`` it, shape ``(draw,)``.
+
+    A monthly path shows an event from the month mark after it on: it cannot tell the accounts of 31 December from
+    those of the day before. Drivers that come without ``event_month`` are read by their marks.
+    """
+    if "event_month" not in drivers:
+        shown = drivers[event].transpose(DRAW, MONTH).to_numpy() > 0.5
+        return np.asarray(shown[:, : _month_begun(drivers, day) + 1].any(axis=1))
+    times = drivers["event_month"].sel({EVENT: event}).to_numpy()
+    closed = drivers["date"].to_numpy()[0].astype("datetime64[D]").item()
+    month = months_between(closed, day)
+    return np.asarray(times < month - MOMENT if before else times <= month + MOMENT)
+
+
 def _happens_before(drivers: xr.Dataset, condition: Any, limit: dt.date) -> NDArray:
-    """Whether an event comes before a date; one kept by month, whether it shows in the month begun."""
+    """Whether an event comes before a date."""
     event, subject = condition.event, condition.subject
     if event == "founder_exit":
         event, subject = "person_exit", drivers.attrs["founder"]
     if event in ("regulatory_action", "impairment"):
-        path = drivers[event].to_numpy() > 0.5
-        return path[:, : _month_begun(drivers, limit) + 1].any(axis=1)
+        return happened(drivers, event, limit, before=True)
     dim = PERSON if event == "person_exit" else CUSTOMER
     known = [str(s) for s in drivers[dim].to_numpy()]
     if subject not in known:

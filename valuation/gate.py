@@ -153,7 +153,7 @@ class Ages(Protocol):
 
 
 def freshness(
-    newest: dt.date, waiting: Mapping[str, float], limits: Ages, *, day: dt.date
+    newest: dt.date, waiting: Mapping[str, float], limits: Ages, *, day: dt.date, option: str = ""
 ) -> dict[str, Any]:
     """How old an answer of the present is on a day, with what warns of it; told, never refused.
 
@@ -165,6 +165,8 @@ def freshness(
         Day on which the newest evidence was published.
     waiting
         Days since each question without an outcome closed, by its id, up to ``day``.
+    option
+        What a command that is proposed must be told besides, as which deal is meant.
 
     Returns
     -------
@@ -173,7 +175,7 @@ def freshness(
     """
     days = (day - newest).days
     found = (
-        evidence_age(days, limits.evidence_age_days_max),
+        evidence_age(days, limits.evidence_age_days_max, option=option),
         overdue(waiting, limits.overdue_days_max),
     )
     return {
@@ -184,7 +186,7 @@ def freshness(
     }
 
 
-def evidence_age(days: float, limit: float) -> Check:
+def evidence_age(days: float, limit: float, *, option: str = "") -> Check:
     """Days from the newest evidence to the day that is spoken for, 0 to ``limit``.
 
     Of an as-of date that was given it refuses; on the day on which a report of the present is made it warns
@@ -195,7 +197,7 @@ def evidence_age(days: float, limit: float) -> Check:
     sentence = f"{name}: the newest evidence is {_text(days)} days old"
     sentence += f", at most {_text(limit)} allowed"
     if not passed:
-        sentence += "; add news with `valuation news add` or choose an earlier as-of date"
+        sentence += f"; add news with `valuation news add{option}` or choose an earlier as-of date"
     return Check(name, finite(days), finite(limit), passed, f"{sentence}.")
 
 

@@ -22,6 +22,7 @@ import numpy as np
 
 from valuation import decision, gate
 from valuation.errors import LedgerError, ModelError
+from valuation.forecast import happened
 from valuation.models.joint import keyed_rng
 from valuation.schema import CUSTOMER, DRAW, MONTH, PERSON, TAIL, date_after, months_between
 
@@ -136,15 +137,17 @@ def waiting(frame: pd.DataFrame, day: dt.date) -> dict[str, float]:
     return {q.id: float((day - q.closes).days) for q in questions_of(frame) if q.is_open}
 
 
-def freshness(ledger: Ledger, deal: Deal, limits: Ages, *, day: dt.date) -> dict[str, Any] | None:
+def freshness(
+    ledger: Ledger, deal: Deal, limits: Ages, *, day: dt.date, option: str = ""
+) -> dict[str, Any] | None:
     """How old the evidence and the unanswered questions are on a day, as :func:`valuation.gate.freshness` tells it.
 
     None of a deal whose ending is known: it is seen blind, from the past, on purpose.
     """
     if deal.ending is not None:
         return None
-    newest = max(ledger.evidence["published"])
-    return gate.freshness(newest, waiting(ledger.questions, day), limits, day=day)
+    late = waiting(ledger.questions, day)
+    return gate.freshness(ledger.newest, late, limits, day=day, option=option)
 
 
 def problem_of(question: Question) -> str:
@@ -374,8 +377,8 @@ def _milestone(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
 
 def _impairment(drivers: xr.Dataset, question: Question) -> NDArray[Any]:
     """In accounts of a day up to its closing; accounts are tested at year ends."""
-    last = int(_within(drivers, question))
-    return np.asarray((_path(drivers, "impairment")[:, : last + 1] > 0.5).any(axis=1))
+    _within(drivers, question)
+    return happened(drivers, "impairment", question.closes)
 
 
 def _regulatory_action(drivers: xr.Dataset, question: Question) -> NDArray[Any]:

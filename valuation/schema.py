@@ -21,6 +21,7 @@ SCENARIO = "scenario"
 DEFINITION = "definition"
 PERSON = "person"
 CUSTOMER = "customer"
+EVENT = "event"
 ROW = "row"
 
 # Sampling. Fixed here because PyMC's defaults follow the machine's core count.

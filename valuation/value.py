@@ -32,6 +32,7 @@ import xarray as xr
 from valuation import money
 from valuation.currency import BN, spelled, unit_in
 from valuation.errors import ParameterError, ValuationError
+from valuation.forecast import happened
 from valuation.models.memory import Memory, content
 from valuation.schema import (
     COMPONENT,
@@ -684,17 +685,15 @@ def _irr_reached(drivers: xr.Dataset, flows: xr.DataArray, deal: Deal) -> xr.Dat
 
 
 def _not_impaired(drivers: xr.Dataset, flows: xr.DataArray, deal: Deal) -> xr.DataArray:
-    """Not written down in any month up to ``deal.impairment.by``."""
-    written = _driver(drivers, "impairment")
-    months = written.sizes[MONTH]
+    """Not written down in accounts of a day up to ``deal.impairment.by``."""
+    months = _driver(drivers, "impairment").sizes[MONTH]
     if not deal.closed <= deal.impairment.by <= date_after(deal.closed, months - 1):
         raise ParameterError(
             f"impairment.by is {deal.impairment.by}; it must lie between the close,"
             f" {deal.closed}, and the end of the horizon, {date_after(deal.closed, months - 1)}"
         )
-    due = sum(date_after(deal.closed, m) <= deal.impairment.by for m in range(months))
-    spared = (written.isel({MONTH: slice(due)}) < 0.5).all(MONTH)
-    return xr.DataArray(spared, coords={DRAW: drivers[DRAW].variable})
+    spared = ~happened(drivers, "impairment", deal.impairment.by)
+    return xr.DataArray(spared, dims=DRAW, coords={DRAW: drivers[DRAW].variable})
 
 
 PAYS_OFF: dict[str, TestFunction] = {

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from valuation import clock
+from valuation.archive import for_deal
 from valuation.cli.options import (
     EXIT_CODES,
     OK,
@@ -20,7 +21,6 @@ from valuation.cli.options import (
     day,
     deal_option,
     debug_option,
-    for_deal,
     json_option,
     kinds_of,
     ledger_of,

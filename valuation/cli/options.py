@@ -203,11 +203,6 @@ jobs_option = click.option(
 force_option = click.option("--force", is_flag=True, help="Run even if nothing has changed.")
 
 
-def for_deal(deal: str) -> str:
-    """What a command that is proposed must be told, if it is about another deal than the default."""
-    return "" if deal == DEFAULT_DEAL else f" --deal {deal}"
-
-
 def seeded(seed: int | None) -> dict[str, Any]:
     """The seed as an argument of a study, which has one of its own where none is given."""
     return {} if seed is None else {"random_seed": seed}

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from valuation import clock
+from valuation.archive import for_deal
 from valuation.cli.options import (
     EXIT_CODES,
     day,
     deal_option,
     debug_option,
-    for_deal,
     json_option,
     print_json,
     project_root,

@@ -173,6 +173,25 @@ class Ledger:
             hidden=hidden,
         )
 
+    @property
+    def newest(self) -> dt.date:
+        """Day on which the newest row was published that stands.
+
+        A row that was withdrawn has told nothing, and neither has its withdrawal: with both the answer is as old as
+        without them.
+        """
+        rows = self.evidence
+        places = dict(zip(rows["id"], rows["supersedes"], strict=True))
+        typed = set(rows["id"][rows["kind"].notna()])
+        gone: set[str] = set()
+        for place in rows["id"][rows["kind"].isna() & rows["supersedes"].isin(typed)]:
+            while place in places and place not in gone:
+                gone.add(place)
+                place = places[place]
+        stand = rows["published"][~rows["id"].isin(gone)]
+        newest: dt.date = max(stand if len(stand) else rows["published"])
+        return newest
+
     def scored(self) -> pd.DataFrame:
         """Rows that enter a likelihood, sorted by id.
 

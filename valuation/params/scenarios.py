@@ -41,6 +41,7 @@ from valuation.params.reading import (
     suggestion,
     validate,
 )
+from valuation.schema import date_after
 
 # Monthly drivers that a scenario may name: unit, and words that fit "... is above 0.5".
 DRIVERS: dict[str, tuple[str, str]] = {
@@ -341,7 +342,20 @@ class Scenario(Record):
         where = Document(
             f"scenario {self.scenario!r} on deal {deal.name!r}", merged, currency=deal.currency
         )
-        return validate(Deal, where)
+        changed: Deal = validate(Deal, where)
+        end = date_after(changed.closed, 12 * changed.horizon_years)
+        if late := [
+            placed(
+                self,
+                path,
+                f"{day} is after {end}, where the forecast ends; give an earlier day or a longer horizon_years",
+                root,
+            )
+            for path, day in self.dates()
+            if day > end
+        ]:
+            raise ParameterError(late)
+        return changed
 
     def dates(self) -> Iterator[tuple[KeyPath, dt.date]]:
         """The day that each condition speaks of and each set begins on, with its place."""

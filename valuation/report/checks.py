@@ -119,7 +119,8 @@ def freshness(root: Path, *, deal: str, today: dt.date) -> dict[str, Any] | None
     terms = load_deal(deal, root)
     ledger = load_ledger(root / terms.seeds, kinds=kinds_in(terms.currency))
     limits = load_gate(root / "params" / "gate.yaml")
-    return questions.freshness(ledger, terms, limits, day=today)
+    option = archive.for_deal(deal)
+    return questions.freshness(ledger, terms, limits, day=today, option=option)
 
 
 def _fresh(root: Path, deal: str, today: dt.date) -> Iterator[Result]:
@@ -353,7 +354,9 @@ def _current(found: list[standing.Standing], deal: str) -> Result:
     current = sum(s.state == standing.CURRENT for s in found)
     if not old:
         return Result(name, True, f"{current} made from the present inputs")
-    remedy = "make report" if deal == runs.DEFAULT_DEAL else f"valuation report --deal {deal}"
+    remedy = (
+        "make report" if deal == runs.DEFAULT_DEAL else f"valuation report{archive.for_deal(deal)}"
+    )
     names = listed(f"{s.group}/{s.name}" for s in old)
     words = f"{len(old)} made before the last change of inputs: {names}; renew with `{remedy}`"
     return Result(name, False, words)
@@ -379,7 +382,7 @@ def _history(root: Path, deal: str) -> Result:
     history, problem = examined(path, deal)
     if problem:
         where = path.relative_to(root).as_posix()
-        word = "" if deal == runs.DEFAULT_DEAL else f" --deal {deal}"
+        word = archive.for_deal(deal)
         return Result(
             name,
             False,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from valuation import archive, publish
+from valuation.archive import for_deal
 from valuation.errors import ArtifactError
 from valuation.report import runs
 from valuation.report import standing as standing_of
@@ -125,7 +126,7 @@ def _history(base: Path, first: Mapping[str, Any]) -> list[Any]:
     replay = read_history_in(base / archive.HISTORY, deal)
     if replay is None:
         return []
-    other = "" if deal == runs.DEFAULT_DEAL else f" --deal {deal}"
+    other = for_deal(deal)
     renew = f"valuation replay --every {replay['every']}{other}"
     stale = older(replay, first)
     return [sections.history(replay, drivers=False, renew=renew, stale=stale)]

@@ -657,7 +657,7 @@ def run_tasks(
             print(outcome.note, file=sys.stderr)
     if beside is not None and beside.poll():
         deal = str(tasks[0].values.get("deal", DEFAULT_DEAL))
-        other = "" if deal == DEFAULT_DEAL else f" --deal {deal}"
+        other = archive.for_deal(deal)
         print(
             f"no history was made; `valuation replay{other}` makes it, or says why it cannot be",
             file=sys.stderr,

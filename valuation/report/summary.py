@@ -129,6 +129,7 @@ def update_summary(results: Results) -> str:
         *_wrapped(f"Compared with {results['was']['label']}."),
         "",
         *_quantities(results),
+        "  Each figure is rounded by itself.",
     ]
     if not change.nothing_changed(results):
         lines += ["", *_buckets(results)]

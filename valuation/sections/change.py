@@ -324,6 +324,8 @@ def notes_of(results: Results) -> list[str]:
         told.append(
             f"{words.counted(silent, 'new row is', 'new rows are')} background: shown, never counted."
         )
+    if any(item["what"] == "added" for item in results["items"]):
+        told.append(words.EXPECTED)
     made = get(results, "attribution")
     if made.get("rough"):
         told.append(

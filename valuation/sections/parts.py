@@ -161,12 +161,20 @@ def folded(shown: Section | None) -> Section | None:
 
 def bullets(items: Iterable[str], kind: str = "") -> Html:
     """A list of texts."""
-    return tag("ul", *(tag("li", item) for item in items), class_=kind)
+    return tag("ul", *(tag("li", prose(item)) for item in items), class_=kind)
 
 
 def paragraph(text: str, kind: str = "") -> Html:
     """A paragraph of generated prose."""
-    return tag("p", text, class_=kind)
+    return tag("p", prose(text), class_=kind)
+
+
+def prose(text: str) -> Html:
+    """Text for a page: what stands between backticks, as a command does, is set as code. Markup stays as it is."""
+    return text if isinstance(text, Html) else Html(_COMMAND.sub(r"<code>\1</code>", esc(text)))
+
+
+_COMMAND = re.compile(r"`([^`\n]+)`")
 
 
 @dataclass(frozen=True)

@@ -189,7 +189,7 @@ def _history_figure(replay: Results) -> tuple[Html, str, str]:
         error = float(point["mcse"].get(row["name"], 0.0))
         reading += (
             f" The largest step by one item, {shift(float(item['change']), unit, error)}, came by "
-            f"{words.long_date(point['as_of'])}: {quoted(item['title'], 90)}."
+            f"{words.long_date(point['as_of'])}: {quoted(item['title'], 90)}. {words.EXPECTED}"
         )
     drawing = figure(
         "figure-history",

@@ -11,6 +11,8 @@ from typing import Any
 from valuation.currency import BN, currency_of, neutral, unit_in, without
 
 MINUS = "−"
+# Why an item may move the answer against its tone.
+EXPECTED = "An item counts by how it differs from what was expected: good news that falls short lowers the answer."
 
 # The calibrated words of the Intergovernmental Panel on Climate Change, upper bound first.
 LIKELY: Sequence[tuple[float, str]] = (

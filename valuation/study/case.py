@@ -13,7 +13,7 @@ import numpy as np
 
 from valuation import clock
 from valuation import gate as gates
-from valuation.archive import DEFAULT_DEAL
+from valuation.archive import DEFAULT_DEAL, for_deal
 from valuation.currency import BN, unit_in
 from valuation.errors import LedgerError, ModelError
 from valuation.ledger import Ledger, load_ledger
@@ -465,11 +465,15 @@ class Study:
         The age of the evidence refuses an as-of date that was given. Without one the answer speaks for the day of its
         newest row, and :meth:`freshness` tells how long ago that was.
         """
-        age = (self.as_of - self._newest).days
+        age = (self.as_of - self.ledger.newest).days
         limit = self.limits.evidence_age_days_max
         return [
             *self.lint,
-            *([gates.evidence_age(age, limit)] if self.as_of_given else []),
+            *(
+                [gates.evidence_age(age, limit, option=for_deal(self.base_deal.name))]
+                if self.as_of_given
+                else []
+            ),
             *self.overdue(),
         ]
 
@@ -481,19 +485,16 @@ class Study:
         folder, kinds = self.root / self.base_deal.seeds, kinds_in(self.base_deal.currency)
         return gates.ledger_lint(check_ledger(folder, kinds=kinds, today=clock.today()))
 
-    @property
-    def _newest(self) -> dt.date:
-        """Day on which the newest evidence was published."""
-        newest: dt.date = max(self.ledger.evidence["published"])
-        return newest
-
     def freshness(self) -> dict[str, Any] | None:
         """How old the evidence is today, as :func:`valuation.questions.freshness` tells it; None of a date given."""
         from valuation.questions import freshness
 
         if self.as_of_given:
             return None
-        return freshness(self.ledger, self.base_deal, self.limits, day=clock.today())
+        return freshness(
+            self.ledger, self.base_deal, self.limits, day=clock.today(),
+            option=for_deal(self.base_deal.name),
+        )  # fmt: skip
 
     @cached_property
     def reaches_back(self) -> tuple[str, ...]:

@@ -233,6 +233,8 @@ def _new_row(
     title = row["claim"]
     if row["kind"] is None:
         what = "withdrawn"
+        if known:  # its own claim says why, and not what
+            title = f"Withdrawn: {known[0]['claim']}"
     elif older is not None:
         rest = [c for c in SAME if c not in ("credibility", "root")]
         if all(row[c] == older[c] for c in rest) and row["credibility"] != older["credibility"]:
