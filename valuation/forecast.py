@@ -206,7 +206,10 @@ def forecast(
     ):
         path = _since(what, months, times)
         shown = overruled(name, path)
-        came[name] = times if shown is path else _first_shown(months, shown)
+        came[name] = times
+        if shown is not path:  # what a set left alone keeps its day
+            own, now = (_first_shown(months, which) for which in (path, shown))
+            came[name] = np.where(own == now, times, now)
 
     _refuse_infinite(paths)
     told = {
