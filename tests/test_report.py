@@ -707,7 +707,7 @@ def test_the_index_leaves_out_a_damaged_report_and_names_a_refused_one(reports: 
     publish.write_failure(reports / "models" / "churn", "churn", ["R-hat"])
     page = index.build(reports)
     assert "scenarios/leaves" not in page
-    assert "changed or cut short: leaves; renew with `valuation report`." in page
+    assert "changed or cut short: leaves; renew with <code>valuation report</code>." in page
     assert 'href="models/churn/FAILED.html"' in page
 
 
@@ -718,7 +718,7 @@ def test_the_index_does_not_link_a_report_of_a_model_that_was_cut_short(reports:
     (folder / "index.html").write_bytes(b"<p>wh")
     page = index.build(reports, index.shelf(reports, deal="other", as_of="2025-09-01"))
     assert 'href="models/churn/index.html"' not in page
-    renew = "`valuation report --deal other --as-of 2025-09-01`"
+    renew = "<code>valuation report --deal other --as-of 2025-09-01</code>"
     assert f"changed or cut short: churn; renew with {renew}." in page
 
 
