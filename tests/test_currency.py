@@ -19,7 +19,8 @@ from valuation.errors import LedgerError, ParameterError
 from valuation.ledger import load_ledger
 from valuation.models import KINDS, kinds_in
 from valuation.params import load_deal, load_priors, load_scenario
-from valuation.params.deals import MONEY
+from valuation.params.deals import MONEY, Deal
+from valuation.params.reading import Document, validate
 from valuation.report.summary import summary
 from valuation.study import open_study, stored
 from valuation.study.moves import explored, levers
@@ -112,6 +113,40 @@ def test_every_name_of_money_is_spelled_and_read_back(code: str) -> None:
     for kind in kinds_in(code).values():
         assert currency.currency_of(kind.unit) in (None, code)
         assert currency.without(kind.unit) == KINDS[kind.name].unit
+
+
+@pytest.mark.parametrize(
+    ("code", "size"), [("USD", 1), ("EUR", 1), ("JPY", 100), ("KRW", 1000), ("IDR", 10_000)]
+)
+def test_what_money_may_be_at_most_goes_with_the_size_of_its_unit(
+    home: Path, code: str, size: float
+) -> None:
+    assert currency.scale(code) == size
+    figure = kinds_in(code)["revenue"].check
+    assert figure(1000.0 * size, 0.05) is None
+    assert f"at most {1000 * size}; check the unit" in str(figure(1001.0 * size, 0.05))
+    # An index or a rank has no currency.
+    assert kinds_in(code)["lab_rank"].check == KINDS["lab_rank"].check
+    given = load_deal("test_deal", home).model_dump()
+    given |= {"currency": code, "outlay": {"equity_bn": 1000.0 * size, "other_bn": 0.0}}
+    deal = validate(Deal, Document("deal", given, currency=code))
+    assert deal.outlay.total_bn == 1000 * size
+    given["outlay"]["equity_bn"] = 6800.0 * size
+    said = rf"outlay.equity_{code.lower()}_bn: .* is not between 0 and {1000 * size} \({code} bn\); check"
+    with pytest.raises(ParameterError, match=said):
+        validate(Deal, Document("deal", given, currency=code))
+
+
+def test_a_scenario_may_change_a_term_to_what_its_deal_may_have() -> None:
+    terms = {"scenario": "s", "title": "S", "story": "S."}
+    read = load_scenario(terms | {"terms": {"outlay": {"equity_jpy_bn": 6800.0}}})
+    assert read.terms["outlay"] == {"equity_jpy_bn": 6800.0}
+    with pytest.raises(ParameterError, match=r"between 0 and 1000 \(USD bn\)"):
+        load_scenario(terms | {"terms": {"outlay": {"equity_usd_bn": 6800.0}}})
+
+
+def test_every_size_of_a_unit_is_of_a_currency() -> None:
+    assert set(currency.MAGNITUDES) < currency.CODES
 
 
 @pytest.mark.parametrize("text", ["index points", "x revenue", "per month", "0 or 1", ""])

@@ -18,7 +18,7 @@ from valuation.cli import cli
 from valuation.cli import init as command
 from valuation.errors import ParameterError
 from valuation.ledger import check_ledger, load_ledger
-from valuation.models import KINDS
+from valuation.models import KINDS, kinds_in
 from valuation.params import load_deal, load_priors
 from valuation.report.checks import check_project
 from valuation.scaffold import Answers, create
@@ -134,6 +134,14 @@ def test_a_name_that_could_lead_elsewhere_is_refused(name: str) -> None:
         ({"price_bn": 2500.0}, "is in USD bn"),
         ({"price_bn": float("nan")}, "is in USD bn"),
         ({"price_bn": 2500.0, "currency": "GBP"}, "is in GBP bn"),
+        (
+            {"price_bn": 2.5e5, "currency": "JPY"},
+            "price 250000: is in JPY bn, from 0.001 to 100000; check",
+        ),
+        (
+            {"revenue_bn": 2.5e5, "currency": "JPY"},
+            "revenue 250000: is in JPY bn a year, from 0.0001 to 100000",
+        ),
         ({"currency": "Euro"}, "currency 'Euro': is none of ISO 4217; write its three capitals"),
         ({"stake": 49.0}, "0.49 is 49 per cent"),
         ({"closed": dt.date.today() + dt.timedelta(days=1)}, "lies ahead"),
@@ -261,6 +269,27 @@ def test_a_deal_may_be_set_up_in_another_currency_and_then_names_no_other(
     assert "for JPY 250 bn." in claims.iloc[0]
     found = check_project(project, deal="rocket", today=dt.date.today())
     assert not [r for r in found if not r.passed and not r.name.startswith("notebooks")]
+
+
+@pytest.mark.parametrize(
+    ("code", "price", "revenue"), [("JPY", 6800, 1500), ("KRW", 900_000, 300_000)]
+)
+def test_a_price_and_a_revenue_of_a_small_unit_are_no_slips(
+    project: Path, code: str, price: float, revenue: float
+) -> None:
+    made = create(answers(currency=code, price_bn=price, revenue_bn=revenue), project)
+    deal = load_deal("rocket", project)
+    assert deal.outlay.total_bn == price
+    text = (made.seeds / "evidence.csv").read_text(encoding="utf-8").splitlines()
+    row = dict.fromkeys(text[0].split(","), "") | {
+        "id": "A003", "event_date": "2025-03-31", "published": "2025-03-31", "claim": "Revenue.",
+        "source": "announcement", "root": "r", "credibility": "A", "kind": "revenue",
+        "subject": "Rocket", "value": str(revenue), "sd": "0.05", "unit": f"{code} bn",
+    }  # fmt: skip
+    (made.seeds / "evidence.csv").write_text("\n".join([*text, ",".join(row.values()), ""]))
+    problems = check_ledger(made.seeds, kinds=kinds_in(code), today=dt.date.today())
+    assert not [p for p in map(str, problems) if "value" in p or "revenue" in p]
+    assert "A003" in set(load_ledger(made.seeds, kinds=kinds_in(code)).evidence["id"])
 
 
 @pytest.mark.parametrize("customer", ["Bank", "Bank=", "=0.2", "Bank=2", "Bank=much"])

@@ -276,6 +276,18 @@ BAD: dict[str, tuple[dict[str, str | bytes | None], str, str, str]] = {
         "'NaN' is not a finite number",
         "leave it blank",
     ),
+    "a value in full-width digits": (
+        swap("evidence", "Target Co,0.87,", "Target Co,\uff11.\uff15,"),
+        "evidence.csv:7",
+        "'\uff11.\uff15' is not a finite number",
+        "use digits 0 to 9",
+    ),
+    "a count in full-width digits": (
+        swap("people", "legacy,2025-06-12,100,", "legacy,2025-06-12,\uff12,"),
+        "people.csv:4",
+        "is not a whole number",
+        "digits 0 to 9",
+    ),
     "a value with a thousands mark": (
         swap("evidence", "Old staff,8,", "Old staff,1_000,"),
         "evidence.csv:5",

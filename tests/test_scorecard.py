@@ -61,12 +61,12 @@ def said(
     [
         ("2025-06-01", False),
         ("2025-10-08", False),
-        ("2025-10-09", False),
+        ("2025-10-09", True),
         ("2025-10-10", True),
         ("2026-02-01", True),
     ],
 )
-def test_a_forecast_made_after_the_day_of_the_outcome_is_late(day, late):
+def test_a_forecast_made_on_the_day_of_the_outcome_or_after_is_late(day, late):
     why = too_late(said(day, 0.5), question())
     assert bool(why) == late
     assert ("the outcome was public on 2025-10-09" in why) == late
@@ -118,7 +118,7 @@ def test_the_last_timely_forecast_is_scored_and_the_mean_over_time():
 
 
 def test_a_question_resolved_on_the_day_it_opened_is_scored():
-    (row,) = hold([question(resolved=OPENS)], [said("2025-07-01", 0.6)]).scored
+    (row,) = hold([question(resolved=OPENS)], [said("2025-06-30", 0.6)]).scored
     assert row.standing == pytest.approx(0.16)
 
 
@@ -288,7 +288,7 @@ def test_an_empty_record_says_what_it_waits_for():
     told = card([question()], [])
     assert (told["n"], told["brier"]) == (0, None)
     assert any("No question has been scored" in line for line in table(told))
-    assert "forecast no later than on the days when it closed and its outcome" in told["statement"]
+    assert "forecast before the day on which its outcome was public" in told["statement"]
 
 
 @pytest.mark.parametrize(
@@ -299,7 +299,7 @@ def test_where_every_forecast_was_late_the_card_says_so_and_why(outcome, made):
         [question(**outcome), question("Q2", None)], [said(made, 0.5), said(made, 0.5, "Q2")]
     )
     assert told["statement"] == (
-        "No question has been scored: every forecast of Q1 was made after the question had closed or after "
+        "No question has been scored: every forecast of Q1 was made after the question had closed or when "
         "its outcome was public, and counts as late."
     )
     assert "Late and not scored: 1 of Q1." in table(told)
@@ -402,6 +402,52 @@ def test_an_evidence_row_as_the_source_is_the_row_that_resolves(seeds):
     written(seeds, source="E03")
     row = load_ledger(seeds, kinds=KINDS).questions.set_index("id").loc["Q1"]
     assert (row["resolution_row"], row["outcome_source"]) == ("E03", "E03")
+
+
+def test_an_outcome_was_public_when_its_row_was_published_and_what_was_said_since_is_not_scored(
+    seeds,
+):
+    published = dt.date(2025, 12, 2)
+    assert written(seeds, source="E03").date == published < TODAY
+    asked = register(seeds)["Q1"]
+    found = hold([asked], [said(str(TODAY), 0.0)])
+    assert (found.scored, [late.question for late in found.late]) == ((), ["Q1"])
+    # Somebody else may have said so before.
+    earlier = published - dt.timedelta(days=1)
+    assert written(seeds, source="E03", date=earlier, correct="Seen").date == earlier
+
+
+def test_a_day_after_the_row_that_reports_the_outcome_is_refused_with_what_to_do(seeds):
+    before = (seeds / FILE).read_bytes()
+    with pytest.raises(
+        ParameterError, match=r"E03 was published on 2025-12-02, .* leave the date out"
+    ):
+        written(seeds, source="E03", date=TODAY)
+    assert (seeds / FILE).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome", "row", "given", "day"),
+    [
+        (
+            "Q1",
+            "yes",
+            "E32",
+            None,
+            "2025-11-30",
+        ),  # she was there at the close, whatever came before
+        ("Q1", "no", "E32", None, "2025-10-13"),  # she had gone: that was known at once
+        ("Q7", "no", "E32", "2025-12-31", "2025-12-31"),  # nothing had come by then
+    ],
+)
+def test_what_only_the_close_settles_is_public_then_though_its_row_was_before(
+    tmp_path, name, outcome, row, given, day
+):
+    asked = "    Q7,Is it cut?,2025-06-12,2025-12-31,press,Any.,,,,impairment,Maker,,,,\n"
+    seeds = world.write_seeds(tmp_path / "seeds", questions=REGISTER + asked)
+    date = given and dt.date.fromisoformat(given)
+    told = written(seeds, name, outcome=outcome, source=row, date=date)
+    assert str(told.date) == day
 
 
 def test_a_resolution_after_the_newest_row_of_evidence_is_seen_at_once(seeds):
@@ -669,6 +715,8 @@ def test_resolving_without_a_day_says_which_day_was_taken_and_how_to_set_another
     code, out, err = run(*words, "--date", "2025-12-05", "--correct", "Was known earlier")
     assert (code, "public on 2025-12-05" in out) == (cli.OK, True)
     assert "Taken as public" not in err
+    _, _, err = run("resolve", "Q3", "--outcome", "no", "--source", "E03")
+    assert "Taken as public on 2025-12-02, by E03" in err
 
 
 def test_resolving_and_scoring_from_the_command(run, tmp_path):

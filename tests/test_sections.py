@@ -810,7 +810,10 @@ def test_a_backtest_says_its_verdict_its_hindsight_and_how_few_outcomes_there_ar
     assert "4 questions on 3 drivers: at most 3 independent outcomes." in text
     assert "this is not free of hindsight" in text
     assert "scored better than base rates, by no more than chance may do" in text
-    assert "1 forecast of Q2 came after the outcome was public: late, and not scored." in text
+    assert (
+        "1 forecast of Q2 came when the outcome was public, or after the close: late, and not"
+        in text
+    )
     # The worst stands first, and a quantity has its own unit.
     assert text.index("Was Q2 so?") < text.index("Was Q1 so?")
     assert "USD 0.9 bn" in text

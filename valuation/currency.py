@@ -171,12 +171,29 @@ CODES = frozenset(
     ]
 )
 
+# About how many units a US dollar was in 2025, where it was 30 or more: 100 for up to 400, then 1000 up to 4000, and so
+# on. It widens the bounds that catch a slip of unit and is no exchange rate: nothing is converted by it.
+_SMALL = {
+    100: """AFN ALL AMD BDT BTN CVE DJF DOP DZD EGP ETB GMD GYD HTG HUF INR ISK JMD JPY KES KGS LKR LRD MKD MRU MUR
+        MZN NIO NPR PHP PKR RSD RUB SRD THB TRY TWD UAH UYU VUV XPF""",
+    1000: """AOA ARS BIF CDF CLP COP CRC IQD KMF KRW KZT MMK MNT MWK NGN RWF SDG SOS TZS UGX XAF XOF""",
+    10_000: "GNF IDR KHR LAK MGA PYG SYP UZS VND",
+    100_000: "IRR LBP",
+}
+MAGNITUDES = {code: size for size, codes in _SMALL.items() for code in codes.split()}
+WIDEST = max(MAGNITUDES.values())
+
 BN = "bn"  # billions of the deal's currency, and the beginning of every other unit of its money
 BN_PER_YEAR = "bn per year"
 
 _STATED = re.compile(r"(?P<what>[a-z]\w*)_(?P<code>[a-z]{3})_bn(?P<rest>_per_year)?")
 _PLAIN = re.compile(r"\b(?P<what>[a-z]\w*?)_bn(?P<rest>_per_year)?\b")
 _UNIT = re.compile(r"(?P<code>[A-Z]{3}) (?P<rest>bn|m|k|tn)\b.*")
+
+
+def scale(currency: str) -> float:
+    """What bounds on amounts are multiplied by: 1 where a unit is about a dollar's size, 100 of a yen."""
+    return float(MAGNITUDES.get(currency, 1))
 
 
 def unit_in(unit: str, currency: str) -> str:

@@ -64,15 +64,17 @@ def resolve(
     source
         Who reported it, or the id of the evidence row that does.
     date
-        The day on which the outcome was public: forecasts from then on are late. Default: today.
+        The day on which the outcome was public: forecasts made on it or later are late. Default: the day on which
+        the evidence row that ``source`` names was published (or the close, where only that settles it), else today.
     correct
         Why an outcome that was written before is replaced; the old one stays in the note.
 
     Raises
     ------
     ParameterError
-        For an unknown question or outcome, a blank source, a date before it opened or in the future, or what
-        cannot be so: a state known before its day, an amount below 0, a part of a person.
+        For an unknown question or outcome, a blank source, a date before it opened, in the future or after the
+        evidence row that is named was public, or what cannot be so: a state known before its day, an amount
+        below 0, a part of a person.
     LedgerError
         If it is resolved and no reason to correct that is given, or the ledger cannot be read or written.
     """
@@ -88,7 +90,9 @@ def resolve(
     with writing(folder):
         tables = sound(folder, kinds)
         old = _found(tables["questions"], question)
-        day = today if date is None else date
+        rows = {row["id"]: row for row in tables["evidence"]}
+        reported = rows[source]["published"] if source in rows else None
+        day = _public(old, outcome, reported, today) if date is None else date
         if day > today:
             raise ParameterError(f"{day} is in the future; a question resolves when it is known")
         if day < old["opens"]:
@@ -110,6 +114,11 @@ def resolve(
             )
         if problem := _impossible(old, outcome, value, day):
             raise ParameterError(f"{question} {problem}")
+        if reported is not None and day > max(reported, _settled(old, outcome) or reported):
+            raise ParameterError(
+                f"{source} was published on {reported}, so that the outcome was public before {day}; leave the date "
+                "out, or name the source that first reported it"
+            )
         was = old["outcome"] or ""
         notes = [old["note"] or "", _safe(note.strip())]
         if was:
@@ -120,13 +129,34 @@ def resolve(
         cells = {
             "outcome": _CELLS.get(outcome, outcome),
             "resolved": day.isoformat(),
-            "resolution_row": source if source in {r["id"] for r in tables["evidence"]} else "",
+            "resolution_row": source if source in rows else "",
             "outcome_source": _safe(source),
             "value": "" if value is None else f"{value:.10g}",
             "note": "; ".join(part.removesuffix(".") for part in notes if part),
         }
         put(folder, {FILE: _rewritten(folder, question, cells)})
     return Resolution(question, str(old["question"]), outcome, day, was)
+
+
+def _public(asked: Record, outcome: str, reported: dt.date | None, today: dt.date) -> dt.date:
+    """The day on which an outcome was public, by the row that reports it; today if none does."""
+    if reported is None:
+        return today
+    if _at_close(asked, outcome):
+        return min(max(reported, asked["closes"]), today)
+    return reported
+
+
+def _settled(asked: Record, outcome: str) -> dt.date | None:
+    """The close, where it may be what settles the question, whatever was reported before; else None."""
+    nothing_came = outcome == "no" and asked["event"] not in ON_THE_DAY
+    return asked["closes"] if nothing_came or _at_close(asked, outcome) else None
+
+
+def _at_close(asked: Record, outcome: str) -> bool:
+    """Whether an outcome cannot be known before the close: that a state lasts, a count of that day."""
+    lasts = outcome == "yes" and asked["event"] in ON_THE_DAY
+    return lasts or (outcome == MEASURED and asked["event"] in TAKEN_AT_CLOSE)
 
 
 def _impossible(asked: Record, outcome: str, value: float | None, day: dt.date) -> str:

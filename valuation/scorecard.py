@@ -1,7 +1,7 @@
 """What the record is worth: forecasts held against outcomes and base rates, question by question.
 
-A pure function of forecasts and questions. A forecast made on a later day than the outcome was public, or after the
-question closed, is late: it is listed and not scored. A question's last timely forecast is scored, and the
+A pure function of forecasts and questions. A forecast made on the day on which the outcome was public or later, or
+after the question closed, is late: it is listed and not scored. A question's last timely forecast is scored, and the
 mean over the time that each of its forecasts stood. Quantities are scored apart, each in its own unit. Questions
 about one driver are taken to have one outcome between them, so that errors and skill do not mistake many questions for
 much evidence.
@@ -128,7 +128,7 @@ class Held:
 def too_late(forecast: Forecast, question: Question) -> str:
     """Why a forecast of a resolved question does not count, in words; empty if it does."""
     day = forecast.made.date()
-    if question.resolved is not None and day > question.resolved:
+    if question.resolved is not None and day >= question.resolved:
         return f"the outcome was public on {question.resolved}"
     return f"the question closed on {question.closes}" if day > question.closes else ""
 
@@ -384,11 +384,11 @@ def _nothing_scored(held: Held) -> str:
         only_late &= {item.question for item in held.late if item.probability is not None}
     if not only_late:
         return told + (
-            "one counts once it is resolved as yes or no and was forecast no later than on the days when it "
-            "closed and its outcome was public."
+            "one counts once it is resolved as yes or no and was forecast before the day on which its outcome "
+            "was public, and no later than on the day when it closed."
         )
     return told + (
-        f"every forecast of {', '.join(sorted(only_late))} was made after the question had closed or after its "
+        f"every forecast of {', '.join(sorted(only_late))} was made after the question had closed or when its "
         "outcome was public, and counts as late."
     )
 

@@ -149,7 +149,11 @@ def _percent(value: float | None) -> str:
     "--source", required=True, metavar="TEXT", help="Who reported it, or the id of an evidence row."
 )
 @click.option(
-    "--date", "on", callback=day, metavar="DATE", help="When it was public; today by default."
+    "--date",
+    "on",
+    callback=day,
+    metavar="DATE",
+    help="When it was public; by default when the row named was published, else today.",
 )
 @click.option("--note", default="", metavar="TEXT", help="What else to know.")
 @click.option("--correct", default="", metavar="REASON", help="Replace an outcome, and say why.")
@@ -168,8 +172,8 @@ def resolve(
 ) -> int:
     """Write the outcome of QUESTION into the register.
 
-    Forecasts made after that day are late and are not scored. An annulled or ambiguous question is not
-    scored at all. A question about a quantity takes --value in place of yes or no.
+    Forecasts made on the day it was public, or later, are late and are not scored. An annulled or ambiguous
+    question is not scored at all. A question about a quantity takes --value in place of yes or no.
 
     \b
     Examples:
@@ -210,8 +214,11 @@ def resolve(
     came = told.outcome if value is None else f"{value:g}"
     click.echo(f"{came}, public on {told.date}{before}")
     if not on:
+        when = (
+            f"today, {told.date}" if told.date == clock.today() else f"on {told.date}, by {source}"
+        )
         talk(
-            f"Taken as public today, {told.date}, since no --date was given; where it was known earlier, "
+            f"Taken as public {when}, since no --date was given; where it was known earlier, "
             "give --date, with --correct."
         )
     talk("`valuation score` holds the forecasts against it.")

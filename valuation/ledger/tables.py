@@ -18,8 +18,8 @@ Record = dict[str, Any]
 # Each reader takes the text of a cell that is not blank and returns its value, or raises ValueError
 # with "what; remedy".
 
-_NUMBER = re.compile(r"-?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_NUMBER = re.compile(r"-?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 FORMULA = ("=", "+", "@", "-")
 
@@ -53,7 +53,7 @@ def read_date(cell: str) -> dt.date:
 def read_number(cell: str) -> float:
     if not _NUMBER.fullmatch(cell):
         raise ValueError(
-            f"{cell!r} is not a finite number; use digits and a point, no thousands mark, "
+            f"{cell!r} is not a finite number; use digits 0 to 9 and a point, no thousands mark, "
             "or leave it blank"
         )
     number = float(cell)
@@ -77,8 +77,8 @@ def read_fraction(cell: str) -> float:
 
 
 def read_whole(cell: str) -> int:
-    if not re.fullmatch(r"\d{1,9}", cell):
-        raise ValueError(f"{cell!r} is not a whole number; write digits only")
+    if not re.fullmatch(r"[0-9]{1,9}", cell):
+        raise ValueError(f"{cell!r} is not a whole number; write digits 0 to 9 only")
     return int(cell)
 
 

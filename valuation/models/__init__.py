@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import cache
 from types import MappingProxyType
 
-from valuation.currency import unit_in
+from valuation.currency import currency_of, scale, unit_in
 from valuation.errors import ModelError
 from valuation.models import (
     adoption,
@@ -22,7 +22,7 @@ from valuation.models import (
     revenue,
     worth,
 )
-from valuation.models.base import SubModel
+from valuation.models.base import NeedPositive, SubModel
 from valuation.schema import Kind
 
 MODELS: dict[str, SubModel] = {
@@ -45,9 +45,14 @@ KINDS: dict[str, Kind] = {kind.name: kind for model in MODELS.values() for kind 
 @cache
 def kinds_in(currency: str) -> Mapping[str, Kind]:
     """The kinds as rows of a deal in this currency state them: amounts of money in it and in no other."""
-    return MappingProxyType(
-        {name: replace(kind, unit=unit_in(kind.unit, currency)) for name, kind in KINDS.items()}
-    )
+    return MappingProxyType({name: _stated_in(kind, currency) for name, kind in KINDS.items()})
+
+
+def _stated_in(kind: Kind, currency: str) -> Kind:
+    unit, check = unit_in(kind.unit, currency), kind.check
+    if currency_of(unit) and isinstance(check, NeedPositive):
+        check = check.times(scale(currency))
+    return replace(kind, unit=unit, check=check)
 
 
 def closure(names: tuple[str, ...] | None) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
@@ -748,15 +748,24 @@ def need_count(value: float | None, sd: float | None) -> str | None:
     return None if sd is None else "a count takes no sd; leave it blank"
 
 
-def need_positive(most: float, sd_least: float, sd_most: float) -> Callable[..., str | None]:
-    def check(value: float | None, sd: float | None) -> str | None:
-        if value is None or not 0.0 < value <= most:
-            return f"value must be above 0 and at most {most:g}; check the unit"
-        if sd is None or not sd_least <= sd <= sd_most:
+@dataclass(frozen=True)
+class NeedPositive:
+    """The check of a figure above 0 and at most ``most``, its error a fraction of it."""
+
+    most: float
+    sd_least: float
+    sd_most: float
+
+    def __call__(self, value: float | None, sd: float | None) -> str | None:
+        if value is None or not 0.0 < value <= self.most:
+            return f"value must be above 0 and at most {self.most:.10g}; check the unit"
+        if sd is None or not self.sd_least <= sd <= self.sd_most:
             return (
-                f"sd must be between {sd_least:g} and {sd_most:g}; state the error of the figure as a "
+                f"sd must be between {self.sd_least:g} and {self.sd_most:g}; state the error of the figure as a "
                 "fraction of it, 0.05 for 5 per cent"
             )
         return None
 
-    return check
+    def times(self, scale: float) -> NeedPositive:
+        """The same for figures whose unit is smaller by so much."""
+        return replace(self, most=self.most * scale)

@@ -24,11 +24,11 @@ from valuation.models.base import (
     Context,
     Curves,
     Independent,
+    NeedPositive,
     Parameters,
     SubModel,
     Term,
     need_indicator,
-    need_positive,
 )
 from valuation.ops import Array, Ops, numpy_ops
 from valuation.schema import Kind
@@ -48,7 +48,7 @@ def _need_rank(value: float | None, sd: float | None) -> str | None:
     return _RANK(value, sd)
 
 
-_RANK = need_positive(100.0, 0.05, 3.0)
+_RANK = NeedPositive(100.0, 0.05, 3.0)
 LAB_RANK = Kind(
     name="lab_rank",
     model="capability",

@@ -36,12 +36,12 @@ from valuation.models.base import (
     Independent,
     LifeCourse,
     LifeProcess,
+    NeedPositive,
     Observation,
     Parameters,
     SubModel,
     Term,
     need_indicator,
-    need_positive,
 )
 from valuation.ops import Array, Ops, numpy_ops
 from valuation.schema import DAYS_PER_MONTH, Kind
@@ -50,7 +50,7 @@ GROWTH_FADE_MONTHS = 36.0
 MULTIPLE_FADE_MONTHS = 24.0
 _SAME_DAY = 1e-6  # months: what rounding may put between two spellings of one day
 
-_FIGURE = need_positive(1000.0, 0.01, 2.0)
+_FIGURE = NeedPositive(1000.0, 0.01, 2.0)
 REVENUE = Kind(
     name="revenue",
     model="revenue",

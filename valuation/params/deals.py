@@ -16,6 +16,7 @@ from valuation.currency import CODES, neutral, spelled
 from valuation.errors import ParameterError
 from valuation.params.places import find_root, named_file
 from valuation.params.reading import (
+    Amount,
     Bn,
     Date,
     Document,
@@ -164,7 +165,8 @@ class Price(Record):
 
     basis: Basis
     times: Annotated[
-        float, Within(0, 10_000, "bn of the deal's currency, or how many times the basis")
+        float,
+        Amount(0, 10_000, "bn of the deal's currency, or how many times the basis", money=False),
     ]
     premium: Annotated[
         float, Within(-1, 5, "a fraction on top: 0.3 is a premium of 30%, -0.2 a discount of 20%")
@@ -224,7 +226,9 @@ class Datum(Record):
     about: Name
     day: Date
     subject: Annotated[str, StringConstraints(max_length=400)] = ""
-    threshold: Annotated[float, Within(-1000, 10_000, "as in questions.csv")] | None = None
+    threshold: (
+        Annotated[float, Amount(-1000, 10_000, "as in questions.csv", money=False)] | None
+    ) = None
     sd: Annotated[float, Within(0, 50, "an error", open_low=True)] | None = None
 
 

@@ -31,7 +31,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, core_schema
 
-from valuation.currency import spelled
+from valuation.currency import WIDEST, scale, spelled
 from valuation.errors import ParameterError
 
 MAX_BYTES = 1_000_000
@@ -302,7 +302,8 @@ def validate[RecordType: BaseModel](record: type[RecordType], document: Document
             document.at((), f"needs keys and values, but {found}; start with a 'key: value' line")
         )
     try:
-        return record.model_validate(document.data)
+        # Bounds on money are those of the deal's currency.
+        return record.model_validate(document.data, context={"currency": document.currency})
     except ValidationError as error:
         raise ParameterError(explain(error, document)) from None
 
@@ -427,6 +428,40 @@ class Within:
         return {**handler(schema), low: self.low, high: self.high, "description": self.hint}
 
 
+@dataclass(frozen=True)
+class Amount(Within):
+    """Bounds for a currency whose unit is about a dollar, wider where the deal's is smaller.
+
+    ``money`` is whether it always is an amount of money. The exported schema, which knows no deal, has the widest.
+    """
+
+    money: bool = True
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        number = core_schema.float_schema(strict=True, allow_inf_nan=False)
+        return core_schema.with_info_after_validator_function(self._check_in, number)
+
+    def _check_in(self, value: float, info: core_schema.ValidationInfo) -> float:
+        currency = (info.context or {}).get("currency", "")
+        low, high = (bound * scale(currency) for bound in (self.low, self.high))
+        if low <= value <= high:
+            return value
+        said = f"{value:.15g} is not between {low:.10g} and {high:.10g}"
+        if not self.money:
+            raise problem(f"{said}; {self.hint}")
+        if value < low:
+            remedy = "check the sign"
+        elif value >= 1e6 * scale(currency) and low <= value / 1e9 <= high:
+            remedy = f"write {value / 1e9:.10g} for {value / 1e9:.10g} billion"
+        else:
+            remedy = "check the unit, and the deal's currency"
+        raise problem(f"{said} ({f'{currency} bn'.strip()}); {remedy}")
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        found = super().__get_pydantic_json_schema__(schema, handler)
+        return {**found, "minimum": self.low * WIDEST, "maximum": self.high * WIDEST}
+
+
 def problem(message: str) -> PydanticCustomError:
     """An error that a field's validator raises; ``message`` reads ``what; remedy``."""
     return PydanticCustomError("problem", "{message}", {"message": message})
@@ -462,8 +497,9 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 # A list of the file is a tuple in a record, which strict mode would otherwise refuse.
 Listed = Strict(False)
 
-Bn = Annotated[float, Within(0, 1000, "billions of the deal's currency: 14.3 is 14.3 billion")]
-LargeBn = Annotated[float, Within(0, 10_000, "billions of the deal's currency: 201 is 201 billion")]
+_BILLIONS = "billions of the deal's currency: 14.3 is 14.3 billion"
+Bn = Annotated[float, Amount(0, 1000, _BILLIONS)]
+LargeBn = Annotated[float, Amount(0, 10_000, _BILLIONS)]
 Rate = Annotated[
     float, Within(-0.5, 1, "a fraction: 0.10 is ten per cent", open_low=True, open_high=True)
 ]

@@ -87,7 +87,7 @@ FIXED_TERMS = (
     "prior_set", "currency", "author", "scenarios", "prior_range", "ending",
 )  # fmt: skip
 
-Value = Annotated[float, Within(-1e6, 1e6, "in the driver's unit")]
+Value = Annotated[float, Within(-1e12, 1e12, "in the driver's unit")]
 EventName = Literal[
     "founder_exit",
     "regulatory_action",
@@ -407,9 +407,12 @@ def _term_faults(
                 yield here, f"needs keys and values, not {value!r}; known terms: {names}"
             continue
         kind: Any = Annotated[inner, *field.metadata] if field.metadata else inner
-        plain = without_currency(Document("", value), None).data
+        inside = without_currency(Document("", value), None)
+        plain, bounds = inside.data, {"currency": code if name in MONEY else inside.currency}
         try:
-            TypeAdapter(kind).validate_python(plain, strict=None if field.metadata else True)
+            TypeAdapter(kind).validate_python(
+                plain, strict=None if field.metadata else True, context=bounds
+            )
         except ValidationError as error:
             for path, sentence in error_faults(error, plain):
                 stated = (spelled(k, code) if isinstance(k, str) else k for k in path)

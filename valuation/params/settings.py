@@ -63,8 +63,8 @@ class Credibility(Record):
 class Range(Record):
     """Limits of a driver, in its own unit."""
 
-    low: Annotated[float, Within(-1e6, 1e6, "in the driver's unit")]
-    high: Annotated[float, Within(-1e6, 1e6, "in the driver's unit")]
+    low: Annotated[float, Within(-1e12, 1e12, "in the driver's unit")]
+    high: Annotated[float, Within(-1e12, 1e12, "in the driver's unit")]
 
     @model_validator(mode="after")
     def _ordered(self) -> Range:

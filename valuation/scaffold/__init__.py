@@ -22,7 +22,7 @@ from pathlib import Path
 from string import Template
 
 from valuation import clock
-from valuation.currency import CODES
+from valuation.currency import CODES, scale
 from valuation.errors import ParameterError, ValuationError
 from valuation.ledger import load_ledger
 from valuation.ledger.sealing import seal
@@ -45,7 +45,7 @@ MOVERS = """\
 """  # read where somebody besides the first is named
 POOLED = "Other customers"
 EXIT_YEARS, TESTS = 7, 3  # as in the template: years until the stake is looked at; annual tests
-WHOLE_MOST_BN = 10_000.0  # as in a deal file
+MOST_BN, WHOLE_MOST_BN = 1000.0, 10_000.0  # as in a deal file, of a currency like the dollar
 FIRST_YEAR = 1900  # of a close: an earlier year is a slip of the pen
 MULTIPLE_GUESSED = 8.0  # value over revenue where no revenue is given
 CLASSES = ("base_rates", "reference_deals")  # facts about other deals, shared by all deals
@@ -113,14 +113,16 @@ class Answers:
             yield "people: somebody is named twice; name each once"
         if self.currency not in CODES:
             yield f"currency {self.currency[:40]!r}: is none of ISO 4217; write its three capitals, as USD, EUR or JPY"
-        if not 0.001 <= self.price_bn <= 1000:
-            yield f"price {self.price_bn:g}: is in {self.currency} bn, from 0.001 to 1000; check the unit"
+        size = scale(self.currency)
+        most, whole_most = MOST_BN * size, WHOLE_MOST_BN * size
+        if not 0.001 <= self.price_bn <= most:
+            yield f"price {self.price_bn:.10g}: is in {self.currency} bn, from 0.001 to {most:.10g}; check the unit"
         if not 0 < self.stake <= 1:
             yield f"stake {self.stake:g}: is a fraction above 0 and at most 1; 0.49 is 49 per cent"
-        elif self.price_bn / self.stake > WHOLE_MOST_BN:
+        elif self.price_bn / self.stake > whole_most:
             yield (
                 f"stake {self.stake:g}: at a price of {self.currency} {self.price_bn:g} bn the whole would be worth "
-                f"{self.price_bn / self.stake:.3g} bn, above {WHOLE_MOST_BN:g}; check both"
+                f"{self.price_bn / self.stake:.10g} bn, above {whole_most:.10g}; check both"
             )
         if not 2 <= self.staff <= 1_000_000:
             yield f"staff {self.staff}: how many came along besides those named, at least 2"
@@ -132,8 +134,11 @@ class Answers:
             yield f"customers: each has a share above 0 and at most 1, and none is called {POOLED!r}"
         elif sum(self.customers.values()) > 1 + 1e-9:
             yield f"customers: their shares add up to {sum(self.customers.values()):g}, above 1"
-        if self.revenue_bn is not None and not 0.0001 <= self.revenue_bn <= 1000:
-            yield f"revenue {self.revenue_bn:g}: is in {self.currency} bn a year, from 0.0001 to 1000"
+        if self.revenue_bn is not None and not 0.0001 <= self.revenue_bn <= most:
+            yield (
+                f"revenue {self.revenue_bn:.10g}: is in {self.currency} bn a year, from 0.0001 to {most:.10g}; "
+                "check the unit"
+            )
 
     @property
     def revenue(self) -> float:

@@ -247,7 +247,8 @@ def _not_scored(card: Results) -> list[str]:
         names = sorted({str(item["question"]) for item in card["late"]})
         count = words.counted(len(card["late"]), "forecast", "forecasts")
         told.append(
-            f"{count} of {words.listed(names)} came after the outcome was public: late, and not scored."
+            f"{count} of {words.listed(names)} came when the outcome was public, or after the close: late, "
+            "and not scored."
         )
     if card["left_out"]:
         why: dict[str, list[str]] = {}
