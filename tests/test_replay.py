@@ -317,7 +317,7 @@ def test_the_largest_change_comes_first_and_at_most_three_are_named(study, monke
 def test_a_row_that_is_taken_back_undoes_what_it_did(history):
     name = history["headline"]
     (taken,) = at(history, "2026-01-31")["moved"]
-    assert taken["title"] == "That the data were poor is taken back."
+    assert taken["title"] == "Withdrawn: The data are poor."
     (poor,) = [s for s in at(history, "2025-08-31")["moved"] if s["item"] == "E20"]
     assert taken["change"] * poor["change"] <= 0.0
     assert math.isclose(
@@ -470,9 +470,10 @@ def test_the_walk_beside_a_report_makes_the_history_once_for_a_state(
 
 def test_the_walk_ends_with_the_report_that_waits_for_it_and_else_at_its_own_end():
     program = (
-        "import sys, time, valuation.study\n"
+        "import sys, time, types\n"
         "from valuation.report import beside\n"
-        "valuation.study.open_study = lambda *a, **k: None\n"
+        "study = types.SimpleNamespace(open_study=lambda *a, **k: None)\n"
+        "sys.modules['valuation.study'] = study\n"
         "beside.walk = lambda study: time.sleep(float(sys.argv[1]))\n"
         "beside.main(sys.argv[2:])\n"
     )
