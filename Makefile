@@ -11,6 +11,8 @@ PYTEST ?=
 export PYTHON
 # Kernels and commands, of which tests start many, read what is compiled already.
 unexport PYTHONDONTWRITEBYTECODE
+# Two tests at a time are two threads; what a matrix product would add waits for them and costs a tenth more.
+test test-slow: export OPENBLAS_NUM_THREADS = 1
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
