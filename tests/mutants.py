@@ -520,7 +520,7 @@ MUTANTS: tuple[Mutant, ...] = (
     # --- questions, the page's draws, what was said and kept
     _bug(
         "what happens on the closing day comes too late", "questions.py",
-        "months_between(closed, day) + ROUNDING", "months_between(closed, day) - ROUNDING", "questions",
+        "months_between(closed, day) + MOMENT", "months_between(closed, day) - MOMENT", "questions",
     ),
     _bug(
         "revenue is asked of the year that is not over", "questions.py",

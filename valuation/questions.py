@@ -22,7 +22,7 @@ import numpy as np
 
 from valuation import decision, gate
 from valuation.errors import LedgerError, ModelError
-from valuation.forecast import happened
+from valuation.forecast import MOMENT, happened
 from valuation.models.joint import keyed_rng
 from valuation.schema import CUSTOMER, DRAW, MONTH, PERSON, TAIL, date_after, months_between
 
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 MODEL = "model"
 BASE_RATE = "base rate"  # who answers, beside people by name
-ROUNDING = 1e-6  # months: three seconds
 SEVERAL = ";"  # between subjects of which any one suffices
 SOME_OF = re.compile(r"(\d+) of (.+)")  # a part of a group
 # Of the values that answer a quantity.
@@ -180,7 +179,7 @@ Event = Callable[["xr.Dataset", Question], "NDArray[Any]"]
 def _end_of(drivers: xr.Dataset, day: dt.date) -> float:
     """Months from the close to a day, with what is dated that very day before it."""
     closed = dt.date.fromisoformat(str(drivers.attrs["closed"]))
-    return months_between(closed, day) + ROUNDING
+    return months_between(closed, day) + MOMENT
 
 
 def _within(drivers: xr.Dataset, question: Question) -> float:
