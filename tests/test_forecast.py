@@ -288,6 +288,24 @@ def test_write_downs_follow_the_year_end_tests(drivers, draws, evidence):
         assert (happened(drivers, "impairment", day - dt.timedelta(days=1)) == before).all()
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_stake_worth_nothing_is_written_down_as_soon_as_accounts_recognize_it(evidence, draws):
+    """No year end after the stake is set to nothing spares it with more than the chance that accounts keep still."""
+    nothing = {"driver": "stake_value", "operation": "set", "value": 0.0, "start": "2027-01-05"}
+    flow = [
+        {"driver": name, "operation": "set", "value": 0.0, "start": "2026-06-30"}
+        for name in ("adoption_share", "revenue_retained", "revenue_new")
+    ]
+    told = forecast(evidence, draws, random_seed=SEED, sets=what_if(nothing, *flow).sets)
+    spared = happened(told, "impairment", dt.date(2027, 1, 5))
+    by_next, by_third = (
+        happened(told, "impairment", dt.date(year, 12, 31))[~spared] for year in (2027, 2029)
+    )
+    keeps_still = 1.0 - draws["impairment_recognition"][~spared]
+    assert within_error(by_next, 1.0 - keeps_still)
+    assert within_error(by_third, 1.0 - keeps_still**3)
+
+
 @pytest.mark.parametrize("by", ["2026-12-20", "2026-12-31", "2027-01-05", "2027-11-30"])
 def test_not_written_down_and_written_down_by_a_day_are_all_there_is(by, drivers, evidence):
     terms = evidence.context.deal

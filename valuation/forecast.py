@@ -849,7 +849,8 @@ def _impairment(
     draws = len(stake)
     states, chosen = _chosen(_weights(near, "impairment", REVENUE), 0, rng.random(draws))
     ends = revenue.year_ends(context)
-    spared = np.exp(revenue.log_spared(context, parameters, stake, numpy_ops()))
+    with np.errstate(divide="ignore"):  # a stake that is set to nothing is as far below as can be
+        spared = np.exp(revenue.log_spared(context, parameters, stake, numpy_ops()))
     uniform = rng.random(
         (len(ends), draws)
     ).T  # a longer horizon leaves the first years' dice alone

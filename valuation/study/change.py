@@ -4,9 +4,9 @@ Both states are valued on one pool of stored draws. The change between what was 
 
     passing time + rosters + the items' Shapley shares + code + Monte Carlo noise
 
-where the items are put in, in every order, between the old state on the new day and the new state. Nothing is
-sampled unless the weights of the stored draws cannot be trusted; then the new state is fitted, and both fits serve
-both states.
+where the items are put in, in every order, between the two states on the later of their days and with the rosters of
+both: told backwards, a change is the same with its sign turned. Nothing is sampled unless the weights of the stored
+draws cannot be trusted; then the new state is fitted, and both fits serve both states.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from valuation.study.items import (
     TERMS,
     Item,
     at_the_date_of,
+    by_day,
     completed,
     items_of,
     mixed,
@@ -264,20 +265,32 @@ class Change:
         return self._at(self.new)
 
     @cached_property
-    def later(self) -> Position:
-        """The old state on the new state's day."""
-        if self.old.as_of == self.new.as_of and self.old.random_seed == self.new.random_seed:
-            return self.was
-        return self._at(at_the_date_of(self.old, self.new))
+    def _later_states(self) -> tuple[Study, Study]:
+        first, last = by_day(self.old, self.new)
+        if first.as_of == last.as_of and first.random_seed == last.random_seed:
+            return self.old, self.new
+        moved = at_the_date_of(first, last)
+        return (moved, last) if first is self.old else (last, moved)
 
     @cached_property
-    def base(self) -> Position:
-        """The old state on the new day and with the new rosters: what the items are added to."""
-        return self._at(self._base_state) if self.rosters else self.later
+    def _end_states(self) -> tuple[Study, Study]:
+        if not self.rosters:
+            return self._later_states
+        first, last = by_day(self.old, self.new)
+        old, new = (with_rosters_of(state, first, last) for state in self._later_states)
+        return old, new
 
     @cached_property
-    def _base_state(self) -> Study:
-        return with_rosters_of(at_the_date_of(self.old, self.new), self.new)
+    def later(self) -> tuple[Position, Position]:
+        """Both states on the later of their days."""
+        old, new = (self._at(state) for state in self._later_states)
+        return old, new
+
+    @cached_property
+    def ends(self) -> tuple[Position, Position]:
+        """Both states on the later of their days and with the same rosters: what the items lie between."""
+        old, new = (self._at(state) for state in self._end_states)
+        return old, new
 
     @cached_property
     def items(self) -> tuple[Item, ...]:
@@ -289,10 +302,8 @@ class Change:
         return roster_changes(self.old, self.new)
 
     def _coalition(self, chosen: frozenset[int]) -> Position:
-        if len(chosen) == len(self.items):
-            return self.now
-        if not chosen:
-            return self.base
+        if len(chosen) in (0, len(self.items)):
+            return self.ends[bool(chosen)]
         try:
             state = mixed(self.old, self.new, self.items, chosen)
             self.pool.stands(state)
@@ -356,7 +367,7 @@ class Change:
         arrival = np.diff(np.array(path), axis=0)
         alone = tuple(at(frozenset({i})).weights for i in range(count))
         everyone = [p.weights for p in seen.values()]
-        worst = min(everyone, key=lambda w: w.effective_draws) if everyone else self.base.weights
+        worst = min(everyone, key=lambda w: w.effective_draws) if everyone else self.ends[0].weights
         return Shares(share, pull, sampling, arrival, alone, worst, coefficients)
 
     # --- answers ----------------------------------------------------------------------------------
@@ -491,21 +502,23 @@ class Change:
         """Change and error of every bucket; changes sum to ``now - was``."""
         shares, nothing = self.shares, np.zeros(len(was))
         found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        # From the old state to where the items begin, and from where they end to the new one.
+        legs = {
+            TIME: ((self.was, self.later[0]), (self.later[1], self.now)),
+            REVISIONS: ((self.later[0], self.ends[0]), (self.ends[1], self.later[1])),
+        }
         for bucket in BUCKETS:
             mine = [i for i, item in enumerate(self.items) if item.bucket == bucket]
             pull = shares.scatter[mine].sum(axis=0) if mine else np.zeros_like(self.was.scatter)
             change = shares.value[mine].sum(axis=0) if mine else nothing
-            if bucket == REVISIONS:
-                change = change + self.base.values - self.later.values
-                pull = pull + self.base.scatter - self.later.scatter
-            if bucket == TIME:
-                change = self.later.values - self.was.values
-                pull = self.later.scatter - self.was.scatter
+            for before, after in legs.get(bucket, ()):
+                change = change + after.values - before.values
+                pull = pull + after.scatter - before.scatter
             found[bucket] = (change, error_of(pull))
         # What was published, computed again here; other code or other draws make the difference.
         again = (self.was.values - was) + (now - self.now.values)
         # What differs between the states without being an item, if ever anything does, is not kept quiet.
-        again = again + (self.now.values - self.base.values) - shares.value.sum(axis=0)
+        again = again + (self.ends[1].values - self.ends[0].values) - shares.value.sum(axis=0)
         beyond = self._same_draws | (np.abs(again) > 2.0 * self._redrawn)
         by_code = self._other_code & beyond
         for bucket, mine in ((CODE, by_code), (NOISE, ~by_code)):
@@ -596,7 +609,7 @@ class Change:
             return None
         alone = mixed(self.old, self.new, self.items, frozenset({place}))
         try:
-            chance = self.pool.row_probability(self._base_state, alone, item.id)
+            chance = self.pool.row_probability(self._end_states[0], alone, item.id)
         except LedgerError:  # it cannot stand without another item
             return None
         return None if math.isnan(chance) else chance
@@ -831,8 +844,12 @@ def _behind(
     else:
         old = state_of(run, cache=new.cache)
         fits, owners = _keys_of(run, new.root, new.cache)
-    whole = tuple((key, None if state is None else completed(state, new)) for key, state in fits)
-    return completed(old, new), whole, owners
+    return completed(old, new), _completed(fits, new), owners
+
+
+def _completed(fits: Fits, other: Study) -> Fits:
+    """Fits whose states have the priors that only the other one has."""
+    return tuple((key, None if s is None else completed(s, other)) for key, s in fits)
 
 
 def compare_runs(
@@ -852,11 +869,11 @@ def compare_runs(
     old, new = (state_of(run, cache=cache) for run in (one, two))
     (before, owners), (after, others) = (_keys_of(run, base, cache) for run in (one, two))
     return Change(
-        old,
-        new,
+        completed(old, new),
+        completed(new, old),
         one,
         published_by(one),
-        (*before, *after),
+        (*_completed(before, new), *_completed(after, old)),
         two,
         published_by(two),
         told,

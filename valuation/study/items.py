@@ -3,6 +3,10 @@
 A state is a :class:`valuation.study.Study`. ``items_of`` lists what the new one has and the old one has not: rows,
 priors, grades, terms, the scenario. ``mixed`` builds the state in between that has some of the items, which is what
 attribution values. Context rows move nothing and are no items.
+
+States in between live on the later of the two days, whichever way the change is told: whoever a row of either state
+is about was known by then. Seen from a later day back to an earlier one, the same items are taken back, in the
+reverse of the order in which they came.
 """
 
 from __future__ import annotations
@@ -31,6 +35,7 @@ NEWS, REVISIONS, PRIORS, TERMS, SCENARIO = (
     "news", "revisions", "prior_edits", "deal_terms", "scenario",
 )  # fmt: skip
 ROSTERS = ("people", "customers", "vendors", "entities")
+PARTIES = ("acquirer", "target")  # roles whose names the deal file gives
 # Terms of a deal that no number which an update splits depends on.
 WORDS = frozenset(
     {"name", "title", "author", "acquirer", "target", "seeds", "priors"}
@@ -60,7 +65,7 @@ class Item:
     row
         Cells of the ledger row, if it is one.
     takes, drops
-        Rows of the new state that come with it, and rows of the old one that go.
+        Rows of the state of the later day that come with it, and rows of the other that go.
     """
 
     id: str
@@ -80,14 +85,23 @@ class Item:
 
 
 def items_of(old: Study, new: Study) -> tuple[Item, ...]:
-    """Everything that may move the answer from ``old`` to ``new``, in order of arrival."""
-    found = [*_rows(old, new), *_priors(old, new), *_grades(old, new), *_terms(old, new)]
+    """Everything that may move the answer from ``old`` to ``new``, in order of arrival; of the way back, reversed."""
+    first, last = by_day(old, new)
+    rows = _rows(first, last)
+    if last is not new:
+        rows = [_taken_back(item, new) for item in rows]
+    found = [*rows, *_priors(old, new), *_grades(old, new), *_terms(old, new)]
     if old.scenario.digest() != new.scenario.digest():
         title = f"Scenario: {new.scenario.title} instead of {old.scenario.title}"
         if old.scenario.scenario == new.scenario.scenario:
             title = f"Scenario {new.scenario.title!r} edited"
         found.append(Item("scenario", SCENARIO, "scenario", title, "scenario"))
-    return tuple(sorted(found, key=lambda item: item.order))
+    return tuple(sorted(found, key=lambda item: item.order, reverse=last is not new))
+
+
+def by_day(old: Study, new: Study) -> tuple[Study, Study]:
+    """The two states, that of the later day last; of one day, the new one."""
+    return (new, old) if new.as_of < old.as_of else (old, new)
 
 
 def silent_rows(old: Study, new: Study) -> int:
@@ -135,7 +149,6 @@ def _rows(old: Study, new: Study) -> list[Item]:
     before = {r["id"]: r for r in _records(_able(old.ledger.evidence))}
     after = {r["id"]: r for r in _records(_able(new.ledger.evidence))}
     seen, stays = (set(s.ledger.evidence["id"]) for s in (old, new))
-    hidden = new.as_of < old.as_of
     replacing = new.ledger.evidence[new.ledger.evidence["supersedes"].notna()]
     replaces = dict(zip(replacing["id"], replacing["supersedes"], strict=True))
     # Rows of one root count once; a root that stands alone says nothing about its row.
@@ -162,18 +175,42 @@ def _rows(old: Study, new: Study) -> list[Item]:
     for key, row in before.items():
         if key in after or key in idle:
             continue
-        late = hidden and row["published"] > new.as_of
-        what = "unpublished" if late else "edited" if key in stays else "removed"
+        what = "edited" if key in stays else "removed"
         title = f"{_GONE[what]}: {row['claim']}"
         found.append(
-            Item(key, NEWS if late else REVISIONS, what, title,
+            Item(key, REVISIONS, what, title,
                  f"less {_content(row, shared)}", row, frozenset(), frozenset({key}))
         )  # fmt: skip
     return found
 
 
+def _taken_back(item: Item, new: Study) -> Item:
+    """A row's item between the new state, of the earlier day, and the old one, told of the way back to the new one."""
+    assert item.row is not None
+    evidence = new.ledger.evidence
+    here = {r["id"]: r for r in _records(evidence[evidence["id"] == item.id])}
+    row = here.get(item.id, item.row)
+    late = row["published"] > new.as_of
+    bucket, what, claim = item.bucket, item.what, row["claim"]
+    if item.what == "cancelled":
+        words, bucket = ADDED if here else UNKNOWN if late else DROPPED
+        title = f"{words}: {claim}"
+    elif item.what == "edited":
+        typed = row["kind"] is not None
+        title = f"{'Edited' if typed else _GONE['edited']}: {claim}"
+    elif here:
+        bucket, what, title = NEWS, "added", claim
+    elif late:
+        what, title = "unpublished", f"Not public by then: {item.title}"
+    else:
+        bucket, what, title = REVISIONS, "removed", f"{_GONE['removed']}: {claim}"
+    content = f"less {item.content}"
+    return replace(item, bucket=bucket, what=what, title=title, content=content, row=row)
+
+
 ADDED = ("Added and withdrawn, no net effect", NEWS)
 DROPPED = ("Gone together with its withdrawal, no net effect", REVISIONS)
+UNKNOWN = ("Not public by then, nor its withdrawal, no net effect", NEWS)
 
 
 def _cancelling(
@@ -213,7 +250,7 @@ def _no_effect(rows: Sequence[Mapping[str, Any]], told: tuple[str, str]) -> Item
 
 
 # How the title of a row begins that has gone: its claim alone would read as if it had come.
-_GONE = {"unpublished": "Not public by then", "edited": "No longer scored", "removed": "Removed"}
+_GONE = {"edited": "No longer scored", "removed": "Removed"}
 
 
 def _new_row(
@@ -338,26 +375,48 @@ def completed(old: Study, new: Study) -> Study:
     return replace(old, book=replace(old.book, _priors=sets))
 
 
-def with_rosters_of(old: Study, new: Study) -> Study:
-    """The state with the new state's people, customers, vendors and entities.
+def with_rosters_of(study: Study, first: Study, last: Study) -> Study:
+    """The state with the people, customers, vendors and entities that all states between two others have.
+
+    They are those of the last state, and whoever else a scored row of the first one is about.
 
     Raises
     ------
     LedgerError
-        If a row of the old state is about a subject that the new rosters do not have.
+        If a row of the first state is about a party of the deal that has another name in the last one.
     """
-    rows = old.ledger.evidence[old.ledger.evidence["kind"].notna()]
-    subjects = {name: set(getattr(new.ledger, name)[SUBJECT[name]]) for name in ROSTERS}
-    for key, kind, subject in zip(rows["id"], rows["kind"], rows["subject"], strict=True):
-        roster = old.ledger.kinds[kind].roster
-        if subject not in subjects[roster]:
-            raise LedgerError(
-                f"row {key} of the earlier state is about {subject!r}, who is not in the present {roster}.csv, so "
-                "nothing between the two states can be valued; restore that subject, or publish a new report and "
-                "compare with that"
-            )
-    rosters: dict[str, Any] = {name: getattr(new.ledger, name) for name in ROSTERS}
-    return replace(old, ledger=replace(old.ledger, **rosters))
+    rosters = {name: getattr(last.ledger, name) for name in ROSTERS}
+    for name, more in _strangers(first, last).items():
+        rosters[name] = pd.concat([rosters[name], more], ignore_index=True)
+    if all(rosters[name] is getattr(study.ledger, name) for name in ROSTERS):
+        return study
+    return replace(study, ledger=replace(study.ledger, **rosters))
+
+
+def _strangers(first: Study, last: Study) -> dict[str, pd.DataFrame]:
+    """Rows of the first state's rosters that its evidence needs and the last state has not."""
+    evidence = first.ledger.evidence[first.ledger.evidence["kind"].notna()]
+    needed: dict[str, set[str]] = {name: set() for name in ROSTERS}
+    for kind, subject in zip(evidence["kind"], evidence["subject"], strict=True):
+        needed[first.ledger.kinds[kind].roster].add(subject)
+    found, problems = {}, []
+    for name in ROSTERS:
+        mine, theirs = (getattr(s.ledger, name) for s in (first, last))
+        missing = needed[name] - set(theirs[SUBJECT[name]])
+        if not missing:
+            continue
+        found[name] = mine[mine[SUBJECT[name]].isin(missing)]
+        if "role" in mine:  # the deal file gives those names, and has one of each
+            problems += [
+                f"evidence of the state of {first.as_of} is about {who!r}, the deal's {role}, who has another name in "
+                f"the {name}.csv of the other state, so nothing between the two can be valued; write one name in "
+                "both, or publish a new report and compare with that"
+                for who, role in zip(found[name][SUBJECT[name]], found[name]["role"], strict=True)
+                if role in PARTIES
+            ]
+    if problems:
+        raise LedgerError(problems)
+    return found
 
 
 @dataclass(frozen=True)
@@ -366,32 +425,36 @@ class _Ends:
 
     Attributes
     ----------
-    base
-        The old state on the new one's day and with its rosters.
+    first, last
+        The states, that of the later day last.
+    base, top
+        Both on the last one's day and with the rosters of all states in between.
     rows, ids, newer
-        The rows of both that may move something, sorted by id; their ids; which are the new state's.
+        The rows of both that may move something, sorted by id; their ids; which are the last state's.
     deals
-        The terms of the deal by what was put in of the new ones: as written, and under the scenario.
+        The terms of the deal by what was put in of the last ones: as written, and under the scenario.
     """
 
-    old: Study
-    new: Study
+    first: Study
+    last: Study
     base: Study
+    top: Study
     rows: pd.DataFrame
     ids: list[str]
     newer: list[bool]
     deals: dict[frozenset[str], tuple[Deal, Deal]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, old: Study, new: Study) -> _Ends:
-        base = with_rosters_of(at_the_date_of(old, new), new)
-        both = [_able(old.ledger.evidence), _able(new.ledger.evidence)]
+    def of(cls, first: Study, last: Study) -> _Ends:
+        base = with_rosters_of(at_the_date_of(first, last), first, last)
+        top = with_rosters_of(last, first, last)
+        both = [_able(first.ledger.evidence), _able(last.ledger.evidence)]
         order = np.argsort(np.concatenate([rows["id"] for rows in both]), kind="stable")
         rows = pd.concat(both, ignore_index=True).iloc[order]
-        return cls(old, new, base, rows, rows["id"].tolist(), list(order >= len(both[0])))
+        return cls(first, last, base, top, rows, rows["id"].tolist(), list(order >= len(both[0])))
 
     def evidence(self, drops: Collection[str], takes: Collection[str]) -> pd.DataFrame:
-        """The old rows but ``drops``, and of the new ones ``takes``."""
+        """The first state's rows but ``drops``, and of the last one's ``takes``."""
         stay = [
             (i in takes) if newer else (i not in drops)
             for i, newer in zip(self.ids, self.newer, strict=True)
@@ -399,15 +462,15 @@ class _Ends:
         return self.rows[stay].reset_index(drop=True)
 
     def deal(self, ids: Collection[str], scenario: Scenario) -> tuple[Deal, Deal]:
-        """The old terms with those of the new ones that are among ``ids``; as written, and under a scenario."""
+        """The first terms with those of the last that are among ``ids``; as written, and under a scenario."""
         names = frozenset(i for i in ids if i.startswith("term ") or i == "scenario")
         if names not in self.deals:
-            terms, after = (s.base_deal.model_dump() for s in (self.old, self.new))
+            terms, after = (s.base_deal.model_dump() for s in (self.first, self.last))
             for name in after:
                 if f"term {name}" in names or name in WORDS:
                     terms[name] = after[name]
-            what = f"deal {self.new.base_deal.name!r} with some changes"
-            currency = self.new.base_deal.currency
+            what = f"deal {self.last.base_deal.name!r} with some changes"
+            currency = self.last.base_deal.currency
             deal = validate(Deal, Document(what, terms, currency=currency))
             self.deals[names] = deal, scenario.resolve(deal)
         return self.deals[names]
@@ -417,40 +480,45 @@ _ENDS: list[_Ends] = []  # the pair that was mixed last
 
 
 def _ends(old: Study, new: Study) -> _Ends:
-    if not _ENDS or _ENDS[0].old is not old or _ENDS[0].new is not new:
-        _ENDS[:] = [_Ends.of(old, new)]
+    first, last = by_day(old, new)
+    if not _ENDS or _ENDS[0].first is not first or _ENDS[0].last is not last:
+        _ENDS[:] = [_Ends.of(first, last)]
     return _ENDS[0]
 
 
 def mixed(old: Study, new: Study, items: Sequence[Item], chosen: Collection[int]) -> Study:
-    """The old state, on the new one's day and with its rosters, after the chosen items.
+    """The old state after the chosen items, on the later day of the two and with the rosters of both ends.
+
+    With none and all of them these are the ends that the items lie between.
 
     Raises
     ------
     LedgerError, ParameterError
         If the items cannot stand together; names them.
     """
-    if items and len(chosen) == len(items):
-        return new
     ends = _ends(old, new)
-    put = [items[i] for i in sorted(chosen)]
+    first, last = ends.first, ends.last
+    # On the way back, what is not taken back yet is there.
+    here = set(chosen) if last is new else set(range(len(items))) - set(chosen)
+    if items and len(here) == len(items):
+        return ends.top
+    put = [items[i] for i in sorted(here)]
     takes = frozenset().union(*(item.takes for item in put))
     drops = frozenset().union(*(item.drops for item in put))
     ids = {item.id for item in put}
     grades = {
-        g: new.credibility[g]
-        if f"grade {g}" in ids or g not in old.credibility
-        else old.credibility[g]
-        for g in new.credibility
+        g: last.credibility[g]
+        if f"grade {g}" in ids or g not in first.credibility
+        else first.credibility[g]
+        for g in last.credibility
     }
-    scenario = new.scenario if "scenario" in ids else old.scenario
+    scenario = last.scenario if "scenario" in ids else first.scenario
     written, deal = ends.deal(ids, scenario)
+    names = {i.removeprefix("prior ") for i in ids if i.startswith("prior ")}
     return replace(
         ends.base,
         ledger=replace(ends.base.ledger, evidence=ends.evidence(drops, takes)),
-        book=_book(
-            old.book, new.book, {i.removeprefix("prior ") for i in ids if i.startswith("prior ")}
-        ),
+        book=_book(first.book, last.book, names),
         credibility=grades,
         base_deal=written,
         deal=deal,
