@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import gc
 import io
 import json
+import os
 import random
 import shutil
 import signal
@@ -28,7 +30,9 @@ from valuation.ledger import TABLES, check_ledger, load_ledger, reading, writing
 from valuation.ledger.chain import CHAIN_FILE, NOTE
 from valuation.ledger.keeping import add_rows, supersede
 from valuation.ledger.sealing import seal
+from valuation.ledger.tables import column
 from valuation.models import KINDS
+from valuation.process import brief
 from valuation.report.checks import check_project
 
 TODAY = dt.date(2026, 3, 1)
@@ -1160,6 +1164,20 @@ def test_a_customer_that_comes_back_contradicts_nothing(seeds: Path) -> None:
     assert ledger.contradictions() == ()
 
 
+def test_rows_of_a_source_whose_id_cannot_be_read_are_told_and_nothing_breaks(seeds: Path) -> None:
+    path = seeds / "sources.csv"
+    header, first, *rest = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    used = first.split(",")[0]
+    path.write_text(
+        "".join([header, first.replace(used, "no id", 1), *rest]), encoding="utf-8", newline=""
+    )
+    with pytest.raises(LedgerError) as caught:
+        load_ledger(seeds, kinds=KINDS)
+    told = "\n".join(caught.value.problems)
+    assert "sources.csv:2: source: 'no id' is not an identifier" in told
+    assert f"source {used!r} is not in sources.csv" in told
+
+
 # Speed.
 
 
@@ -1170,6 +1188,43 @@ def test_reading_a_column_at_a_time_gives_what_reading_a_row_at_a_time_gives() -
         assert problems == []
         fast = reading._read_records(table, header, rows)
         assert fast == reading._read_records_singly(table, header, rows)
+
+
+def test_records_kept_by_column_are_the_records_that_were_kept() -> None:
+    rows = reading.read_table(TABLES["vendors"], PROJECT / "seeds")[0]
+    plain = [rows[place] for place in range(len(rows))]
+    assert list(rows) == plain
+    assert list(rows[1:]) == plain[1:]
+    assert list(rows.at([2, 0])) == [plain[2], plain[0]]
+    assert list(rows + plain[:1]) == [*plain, plain[0]]
+    assert column(rows, "subject") == column(plain, "subject") == [r["subject"] for r in plain]
+    plain[0]["subject"] = "somebody else"
+    assert rows[0]["subject"] != "somebody else", "a record is one's own"
+
+
+def test_a_brief_command_leaves_the_collector_as_it_was() -> None:
+    for running in (True, False):
+        (gc.enable if running else gc.disable)()
+        try:
+            with brief():
+                assert not gc.isenabled()
+            assert gc.isenabled() is running
+        finally:
+            gc.enable()
+
+
+@pytest.mark.parametrize("threads", ["", "2"])
+def test_a_brief_command_asks_for_one_thread_unless_it_is_told_otherwise(threads: str) -> None:
+    code = (
+        "import os\nfrom valuation.process import brief\n"
+        "with brief(): print(os.environ['OPENBLAS_NUM_THREADS'])\n"
+    )
+    plain = {k: v for k, v in os.environ.items() if k != "OPENBLAS_NUM_THREADS"}
+    asked = {"OPENBLAS_NUM_THREADS": threads} if threads else {}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=plain | asked, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == (threads or "1")
 
 
 def test_keeping_the_ledger_loads_no_sampler_and_no_plots() -> None:

@@ -33,6 +33,7 @@ from valuation.cli.options import (
     talk,
     with_options,
 )
+from valuation.process import brief
 
 if TYPE_CHECKING:
     from valuation.ledger import Ledger
@@ -59,6 +60,7 @@ def news() -> None:
       valuation news supersede N0001 --withdraw --reason "the outlet took it back"
       valuation update                      what it changes
     """
+    click.get_current_context().with_resource(brief())
 
 
 # Options.

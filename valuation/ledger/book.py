@@ -22,7 +22,10 @@ from valuation.ledger.tables import (
     SUBJECT,
     TABLES,
     Record,
+    Records,
     Table,
+    by_column,
+    column,
     read_date,
     read_flag,
     read_fraction,
@@ -36,16 +39,16 @@ from valuation.schema import Kinds
 def _frame(name: str, records: Sequence[Record], *, lines: bool = False) -> pd.DataFrame:
     """Records as a frame: numbers as float, texts and dates as objects, blanks NaN or None."""
     columns: dict[str, pd.Series] = {}
-    for column in TABLES[name].columns:
-        values = [r[column.name] for r in records]
-        if column.read in (read_flag, read_whole) and column.required:
-            columns[column.name] = pd.Series(values, dtype="int64")
-        elif column.read in (read_number, read_not_negative, read_fraction, read_flag, read_whole):
-            columns[column.name] = pd.Series(values, dtype="float64")
+    for kept in TABLES[name].columns:
+        values = column(records, kept.name)
+        if kept.read in (read_flag, read_whole) and kept.required:
+            columns[kept.name] = pd.Series(values, dtype="int64")
+        elif kept.read in (read_number, read_not_negative, read_fraction, read_flag, read_whole):
+            columns[kept.name] = pd.Series(values, dtype="float64")
         else:
-            columns[column.name] = pd.Series(values, dtype=object)
+            columns[kept.name] = pd.Series(values, dtype=object)
     if lines:
-        columns["line"] = pd.Series([r["line"] for r in records], dtype="int64")
+        columns["line"] = pd.Series(column(records, "line"), dtype="int64")
     return pd.DataFrame(columns)
 
 
@@ -384,7 +387,9 @@ def _day(as_of: dt.date | str) -> dt.date:
 
 
 def _evidence_frame(records: Sequence[Record]) -> pd.DataFrame:
-    return _frame("evidence", sorted(records, key=lambda r: r["id"]), lines=True)
+    rows = records if isinstance(records, Records) else by_column(TABLES["evidence"], records)
+    ids = rows.columns["id"]
+    return _frame("evidence", rows.at(sorted(range(len(rows)), key=ids.__getitem__)), lines=True)
 
 
 def _cut_questions(questions: pd.DataFrame, day: dt.date, visible: set[str]) -> pd.DataFrame:

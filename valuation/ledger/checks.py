@@ -14,7 +14,7 @@ from valuation.ledger.book import assemble
 from valuation.ledger.chain import AUTOMATIC, CHAIN_FILE, NOTE, check_chain, contents, read_chain
 from valuation.ledger.reading import Row, at, read_rows, read_text
 from valuation.ledger.rules import read_folder
-from valuation.ledger.tables import TABLES
+from valuation.ledger.tables import TABLES, column
 from valuation.schema import Kinds
 
 
@@ -50,12 +50,14 @@ def check_ledger(folder: str | Path, *, kinds: Kinds, today: dt.date) -> list[Ch
     future = [
         at(
             f"{name}.csv",
-            r["line"],
-            f"published {r['published']}, after today {today}; correct the date or wait",
+            line,
+            f"published {published}, after today {today}; correct the date or wait",
         )
         for name in ("evidence", "financials", "base_rates")
-        for r in tables[name]
-        if r["published"] and r["published"] > today
+        for line, published in zip(
+            column(tables[name], "line"), column(tables[name], "published"), strict=True
+        )
+        if published and published > today
     ]
     checks.append(
         Check("no row from the future", not future, "\n".join(future) or f"none after {today}")

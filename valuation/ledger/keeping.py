@@ -19,7 +19,7 @@ from valuation.ledger.book import Ledger, assemble, spell
 from valuation.ledger.chain import AUTOMATIC, CHAIN_FILE, Seal, last_sealed, new_seals
 from valuation.ledger.reading import at, read_record
 from valuation.ledger.rules import check_evidence, read_folder, subjects_of
-from valuation.ledger.tables import FORMULA, TABLES, Record
+from valuation.ledger.tables import FORMULA, TABLES, Record, Records, column
 from valuation.ledger.writing import Style, commit, seal_lines, style_of, writing
 from valuation.schema import Kinds
 
@@ -28,7 +28,7 @@ SOURCE_FIELDS = ("source_title", "source_address", "source_kind")
 FIELDS = (*TABLES["evidence"].header, *SOURCE_FIELDS)
 
 Validate = Callable[[Ledger, Collection[str]], Mapping[str, str]]
-Tables = dict[str, list[Record]]
+Tables = dict[str, Records]
 
 
 @dataclass(frozen=True)
@@ -131,10 +131,11 @@ def supersede(
     folder = Path(folder)
     with writing(folder):
         tables = sound(folder, kinds)
-        old = next((r for r in tables["evidence"] if r["id"] == row_id), None)
-        if old is None:
+        ids, older = (column(tables["evidence"], name) for name in ("id", "supersedes"))
+        if row_id not in ids:
             raise LedgerError(f"no evidence row {row_id!r}; `valuation news list` shows the ids")
-        newer = [r["id"] for r in tables["evidence"] if r["supersedes"] == row_id]
+        old = tables["evidence"][ids.index(row_id)]
+        newer = [i for i, target in zip(ids, older, strict=True) if target == row_id]
         if newer:
             raise LedgerError(
                 at(
@@ -196,19 +197,18 @@ class _Plan:
         self.sources: list[dict[str, str]] = []
         self.problems: list[str] = []
         self.remarks: list[str] = []
-        self._taken = {r["id"] for r in tables["evidence"]}
+        self._taken = set(column(tables["evidence"], "id"))
         self._fresh = ""
 
     def take(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Read rows given by a caller; what is wrong with them is kept in ``problems``."""
         for number, given in enumerate(rows, start=1):
             self._take_one(given, int(given.get("line", number)))
-        old = self.tables["evidence"]
-        known = self.tables["sources"] + [dict(s) for s in self.sources]
+        known = [*column(self.tables["sources"], "source"), *(s["source"] for s in self.sources)]
         self.problems += check_evidence(
             self.records,
-            known=old + self.records,
-            sources={s["source"] for s in known},
+            known=self.tables["evidence"] + self.records,
+            sources=set(known),
             rosters=subjects_of(self.tables),
             kinds=self.kinds,
             file=self.file,
@@ -292,16 +292,20 @@ class _Plan:
 
     def refuse_duplicates(self, why: str) -> None:
         """Refuse rows that repeat a report that is in the ledger, or note ``why`` they are added."""
-        everything = [*self.tables["evidence"], *self.records]
-        replaced = {r["supersedes"] for r in everything if r["supersedes"]}
+        everything = self.tables["evidence"] + self.records
+        ids, older, root, claim = (
+            column(everything, name) for name in ("id", "supersedes", "root", "claim")
+        )
+        replaced = set(older) - {None}
         by_report: dict[tuple[Any, ...], list[str]] = {}
         by_claim: dict[tuple[Any, ...], list[str]] = {}
         roots = {r["root"] for r in self.records}
         claims = {r["claim"] for r in self.records}
         lines = {r["id"]: r["line"] for r in self.records}
-        for r in everything:
-            if (r["root"] not in roots and r["claim"] not in claims) or r["id"] in replaced:
+        for place, row_id in enumerate(ids):
+            if (root[place] not in roots and claim[place] not in claims) or row_id in replaced:
                 continue
+            r = everything[place]
             if r["kind"] is not None:
                 by_report.setdefault(_report(r), []).append(r["id"])
             by_claim.setdefault(_claim(r), []).append(r["id"])
@@ -391,7 +395,7 @@ def _finish(folder: Path, plan: _Plan, validate: Validate | None, dry_run: bool)
 
 def _seals_below(folder: Path, plan: _Plan, style: Style) -> list[Seal]:
     """Seals of the planned rows, the first after the last sealed row of the file."""
-    above = last_sealed(folder, [r["id"] for r in plan.tables["evidence"]])
+    above = last_sealed(folder, column(plan.tables["evidence"], "id"))
     header = list(style.header)
     rows = [(0, [cells[name] for name in header]) for cells in plan.cells]
     if above is None:
@@ -404,16 +408,14 @@ def _seals_below(folder: Path, plan: _Plan, style: Style) -> list[Seal]:
 def _weigh(plan: _Plan, validate: Validate | None) -> tuple[list[str], list[str]]:
     """Ask the layers above, if a likelihood is touched; remarks about what is scored, and contradictions."""
     targets = {r["supersedes"] for r in plan.records} - {None}
-    touched = [
-        r
-        for r in (*plan.tables["evidence"], *plan.records)
-        if r["id"] in targets and r["kind"] is not None
-    ]
+    everything = plan.tables["evidence"] + plan.records
+    places = [i for i, row_id in enumerate(column(everything, "id")) if row_id in targets]
+    touched = [r for r in everything.at(places) if r["kind"] is not None]
     if not touched and all(r["kind"] is None for r in plan.records):
         return [], []
     new_sources = [{name: cell or None for name, cell in s.items()} for s in plan.sources]
-    tables = {**plan.tables, "sources": plan.tables["sources"] + new_sources}
-    after = _bearing(tables, plan.tables["evidence"] + plan.records, plan.kinds)
+    tables = {**plan.tables, "sources": [*plan.tables["sources"], *new_sources]}
+    after = _bearing(tables, everything, plan.kinds)
     doubts: Mapping[str, str] = {}
     if validate is not None:
         kinds = {r["kind"] for r in (*touched, *plan.records)} - {None}
@@ -461,11 +463,14 @@ def _alike(after: Ledger, plan: _Plan) -> list[str]:
     return told
 
 
-def _bearing(tables: Tables, rows: Sequence[Record], kinds: Kinds) -> Ledger:
+def _bearing(tables: Mapping[str, Sequence[Record]], rows: Records, kinds: Kinds) -> Ledger:
     """The ledger without plain context: what is scored is the same, in a fraction of the time."""
-    latest = max(r["published"] for r in rows)
-    kept = [r for r in rows if r["kind"] is not None or r["supersedes"] is not None]
-    return assemble({**tables, "evidence": kept}, kinds=kinds, as_of=latest)
+    bears = zip(column(rows, "kind"), column(rows, "supersedes"), strict=True)
+    kept = [
+        place for place, (kind, older) in enumerate(bears) if kind is not None or older is not None
+    ]
+    latest = max(column(rows, "published"))
+    return assemble({**tables, "evidence": rows.at(kept)}, kinds=kinds, as_of=latest)
 
 
 def _ask(plan: _Plan, validate: Callable[[], Mapping[str, str]]) -> Mapping[str, str]:

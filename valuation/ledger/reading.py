@@ -10,11 +10,20 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-from valuation.ledger.tables import FORMULA, Cell, Column, Record, Table, read_identifier
+from valuation.ledger.tables import (
+    FORMULA,
+    Cell,
+    Column,
+    Record,
+    Records,
+    Table,
+    by_column,
+    column,
+    read_identifier,
+)
 from valuation.ledger.tables import read_text as read_text_cell
 
 MOST_BYTES = 200_000_000  # about a million rows of evidence
@@ -120,11 +129,11 @@ def read_record(
 ) -> tuple[Record, list[str]]:
     record: Record = {}
     problems: list[str] = []
-    for column in table.columns:
+    for kept in table.columns:
         try:
-            record[column.name] = _read_cell(column, cells[column.name])
+            record[kept.name] = _read_cell(kept, cells[kept.name])
         except ValueError as error:
-            record[column.name] = None
+            record[kept.name] = None
             problems.append(at(file, line, str(error)))
     record["line"] = line
     return record, problems
@@ -174,11 +183,11 @@ def read_rows(table: Table, text: str) -> tuple[list[str], list[Row], list[str]]
     return [*header, *absent], rows, problems
 
 
-def read_table(table: Table, folder: Path) -> tuple[list[Record], list[str]]:
+def read_table(table: Table, folder: Path) -> tuple[Records, list[str]]:
     """Every record of a file with its line, and every problem found in it."""
     text, problems = read_text(folder / table.file)
     if not text:
-        return [], problems
+        return by_column(table, ()), problems
     header, rows, wrong = read_rows(table, text)
     problems += wrong
     records, wrong = _read_records(table, header, rows)
@@ -188,25 +197,23 @@ def read_table(table: Table, folder: Path) -> tuple[list[Record], list[str]]:
 
 def _read_records(
     table: Table, header: Sequence[str], rows: Sequence[Row]
-) -> tuple[list[Record], list[str]]:
+) -> tuple[Records, list[str]]:
     """The rows as records, a column at a time: most cells repeat one that was read already."""
     if not rows:
-        return [], []
+        return by_column(table, ()), []
     cells = dict(zip(header, zip(*(cells for _, cells in rows), strict=True), strict=True))
-    columns: list[Sequence[Any]] = []
+    columns: dict[str, list[Any]] = {}
     try:
-        for column in table.columns:
-            texts = cells[column.name]
-            if not _plainly_right(column, texts):
-                known = _read_cells(column, set(texts))
-                columns.append([known[cell] for cell in texts])
+        for kept in table.columns:
+            texts = cells[kept.name]
+            if not _plainly_right(kept, texts):
+                known = _read_cells(kept, set(texts))
+                columns[kept.name] = [known[cell] for cell in texts]
             else:
-                columns.append(texts)
+                columns[kept.name] = list(texts)
     except ValueError:
         return _read_records_singly(table, header, rows)
-    names = [*table.header, "line"]
-    columns.append([line for line, _ in rows])
-    return list(map(dict, map(zip, repeat(names), zip(*columns, strict=True)))), []
+    return Records({**columns, "line": [line for line, _ in rows]}), []
 
 
 # With what no cell of a column that is kept as text may begin, and what it may not hold; a closer look says more.
@@ -247,7 +254,7 @@ def _read_cells(column: Column, cells: set[str]) -> dict[str, Cell]:
 
 def _read_records_singly(
     table: Table, header: Sequence[str], rows: Sequence[Row]
-) -> tuple[list[Record], list[str]]:
+) -> tuple[Records, list[str]]:
     """As :func:`_read_records`, a row at a time: some cell is wrong, and every one is to be named."""
     records: list[Record] = []
     problems: list[str] = []
@@ -255,12 +262,12 @@ def _read_records_singly(
         record, wrong = read_record(table, dict(zip(header, cells, strict=True)), line, table.file)
         records.append(record)
         problems += wrong
-    return records, problems
+    return by_column(table, records), problems
 
 
 def _duplicates(table: Table, records: Sequence[Record]) -> list[str]:
     problems: list[str] = []
-    keys = map(operator.itemgetter(*table.key), records)
+    keys = zip(*(column(records, name) for name in table.key), strict=True)
     if len(set(keys)) == len(records):
         return problems
     first: dict[tuple[Cell, ...], int] = {}

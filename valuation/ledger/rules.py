@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import difflib
-import gc
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from operator import itemgetter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from valuation.currency import currency_of, named_in, without
 from valuation.ledger.reading import at, read_table
-from valuation.ledger.tables import CLOCK, MEASURED, SUBJECT, TABLES, Record
+from valuation.ledger.tables import CLOCK, MEASURED, SUBJECT, TABLES, Record, Records, column
+from valuation.process import collector_at_rest
 from valuation.schema import Kinds, months_between
 
 # An ending is announced by a notice or a contract that runs out; a later day is a slip of the pen.
 YEARS_AHEAD = 3
 SHARE_TOLERANCE = 1e-6  # on weights and shares that must sum to 1
 
-Tables = Mapping[str, list[Record]]
+Tables = Mapping[str, Sequence[Record]]
 
 
 def _check_people(records: Sequence[Record]) -> list[str]:
@@ -147,7 +145,9 @@ def _check_questions(records: Sequence[Record], evidence: set[str] | None) -> li
 
 
 def _check_sources(name: str, records: Sequence[Record], known: set[str], file: str) -> list[str]:
-    problems = []
+    problems: list[str] = []
+    if known.issuperset(column(records, "source")):
+        return problems
     for r in records:
         source = r["source"]
         if source is not None and source not in known:
@@ -266,12 +266,15 @@ def _check_typed(
 
 def _check_supersedes(records: Sequence[Record], known: Sequence[Record], file: str) -> list[str]:
     """Problems of the ``supersedes`` column of ``records``, which are among the ``known`` rows."""
-    by_id = {r["id"]: r for r in known if r["id"] is not None}
-    problems = []
-    for r in records:
+    targets = column(records, "supersedes")
+    replacing = [place for place, target in enumerate(targets) if target is not None]
+    problems: list[str] = []
+    if not replacing:
+        return problems
+    by_id = {i: place for place, i in enumerate(column(known, "id")) if i is not None}
+    older_of = column(known, "supersedes")
+    for r in map(records.__getitem__, replacing):
         target = r["supersedes"]
-        if target is None:
-            continue
         if target == r["id"]:
             problems.append(at(file, r["line"], "the row supersedes itself; name the older row"))
         elif target not in by_id:
@@ -279,7 +282,7 @@ def _check_supersedes(records: Sequence[Record], known: Sequence[Record], file: 
                 at(file, r["line"], f"supersedes {target!r}, which is no row; correct the id")
             )
         else:
-            older = by_id[target]
+            older = known[by_id[target]]
             if r["published"] and older["published"] and older["published"] > r["published"]:
                 problems.append(
                     at(
@@ -291,7 +294,7 @@ def _check_supersedes(records: Sequence[Record], known: Sequence[Record], file: 
             seen, step = {r["id"]}, target
             while step in by_id and step not in seen:
                 seen.add(step)
-                step = by_id[step]["supersedes"]
+                step = older_of[by_id[step]]
             if step is not None and step == r["id"]:
                 problems.append(
                     at(
@@ -315,10 +318,11 @@ def check_evidence(
     problems = []
     if sources is not None:
         problems += _check_sources("evidence", records, sources, file)
-    typed, plain = itemgetter(*_TYPED), (None,) * len(_TYPED)
-    for record in records:
-        if typed(record) == plain:
+    typed, plain = [column(records, name) for name in _TYPED], (None,) * len(_TYPED)
+    for place, cells in enumerate(zip(*typed, strict=True)):
+        if cells == plain:
             continue  # plain context, as are most rows of a large ledger
+        record = records[place]
         problems += [
             at(file, record["line"], what) for what in _check_typed(record, kinds, rosters)
         ]
@@ -344,9 +348,9 @@ def _check_tables(tables: Tables, kinds: Kinds) -> list[str]:
     problems += _check_periods(tables["financials"])
     for name in ("financials", "questions"):
         problems += _check_currency(f"{name}.csv", tables[name], kinds)
-    ids = {r["id"] for r in tables["evidence"]} if tables["evidence"] else None
+    ids = set(column(tables["evidence"], "id")) if tables["evidence"] else None
     problems += _check_questions(tables["questions"], ids)
-    sources = {r["source"] for r in tables["sources"]} if tables["sources"] else None
+    sources = set(column(tables["sources"], "source")) - {None} if tables["sources"] else None
     if sources is not None:
         for name in ("financials", "base_rates", "reference_deals"):
             problems += _check_sources(name, tables[name], sources, f"{name}.csv")
@@ -364,25 +368,13 @@ def _check_tables(tables: Tables, kinds: Kinds) -> list[str]:
 _MAY_BE_EMPTY = ("financials", "base_rates", "reference_deals", "questions")
 
 
-def read_folder(folder: Path, kinds: Kinds) -> tuple[dict[str, list[Record]], list[str]]:
+def read_folder(folder: Path, kinds: Kinds) -> tuple[dict[str, Records], list[str]]:
     """Every file's records by table, and every problem within and across the files."""
-    with _collector_at_rest():
+    with collector_at_rest():  # records hold no cycles
         return _read_folder(folder, kinds)
 
 
-@contextmanager
-def _collector_at_rest() -> Iterator[None]:
-    """No garbage collection meanwhile: records hold no cycles, and walking a million takes longer than reading."""
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()
-
-
-def _read_folder(folder: Path, kinds: Kinds) -> tuple[dict[str, list[Record]], list[str]]:
+def _read_folder(folder: Path, kinds: Kinds) -> tuple[dict[str, Records], list[str]]:
     # Sources last: a row that is added while this reads comes after its source.
     read = {name: read_table(TABLES[name], folder) for name in reversed(TABLES)}
     tables, problems = {}, []

@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 GRADES = ("A", "B", "C", "D")
 
@@ -146,6 +146,49 @@ class Table:
     @property
     def header(self) -> list[str]:
         return [column.name for column in self.columns]
+
+
+@dataclass(frozen=True)
+class Records(Sequence[Record]):
+    """The rows of a table, kept by column: of a long ledger most is asked of a column, little of a row.
+
+    A record is made when it is asked for; to change it changes nothing here.
+    """
+
+    columns: Mapping[str, list[Any]]
+
+    def __len__(self) -> int:
+        return len(self.columns["line"])
+
+    @overload
+    def __getitem__(self, place: int) -> Record: ...
+    @overload
+    def __getitem__(self, place: slice) -> Records: ...
+    def __getitem__(self, place: int | slice) -> Record | Records:
+        found = {name: cells[place] for name, cells in self.columns.items()}
+        return Records(found) if isinstance(place, slice) else found
+
+    def __iter__(self) -> Iterator[Record]:
+        rows = zip(*self.columns.values(), strict=True)
+        return (dict(zip(self.columns, cells, strict=True)) for cells in rows)
+
+    def __add__(self, more: Sequence[Record]) -> Records:
+        return Records({n: [*cells, *column(more, n)] for n, cells in self.columns.items()})
+
+    def at(self, places: Sequence[int]) -> Records:
+        """The rows at these places, in this order."""
+        return Records({n: [cells[i] for i in places] for n, cells in self.columns.items()})
+
+
+def column(records: Sequence[Record], name: str) -> list[Any]:
+    """What every record holds under that name."""
+    return records.columns[name] if isinstance(records, Records) else [r[name] for r in records]
+
+
+def by_column(table: Table, records: Iterable[Record]) -> Records:
+    """Records of a table, with their lines, kept by column."""
+    rows = list(records)
+    return Records({name: [r[name] for r in rows] for name in (*table.header, "line")})
 
 
 LATER = "later"
