@@ -602,6 +602,25 @@ def test_another_prior_set_of_the_deal_is_an_item(milder):
     assert abs(found["is"] - math.exp(1.0 + 0.045)) < 3.0 * found["mcse_is"]
 
 
+def test_a_set_of_priors_that_one_state_alone_has_splits_the_change_as_if_both_had_it(base, milder):
+    old = with_deal(milder, prior_set="sceptic")
+    kept = replace(milder, ledger=world.ledger_of((*KNOWN, GOOD)))
+    house = {name: milder.book.get(name) for name in milder.book.sets() if name != "sceptic"}
+    gone = replace(kept, book=replace(milder.book, _priors=house))
+    for turned in (False, True):
+        plain, bare = (
+            Change(*((new, old) if turned else (old, new)), None, {}, ((keep(old), old),),
+                   memory=MEMORY).answer
+            for new in (kept, gone)
+        )  # fmt: skip
+        add_up(bare)
+        for ours, theirs in zip(bare["items"], plain["items"], strict=True):
+            assert ours["item"] == theirs["item"]
+            for view in ("shapley", "arrival"):
+                assert ours[view] == pytest.approx(theirs[view], abs=1e-12), (turned, ours["item"])
+        assert abs(bucket(bare, "prior_edits")["npv"]) > 1e-6
+
+
 def test_a_grade_lands_in_prior_edits(old):
     answer = moved(old, replace(old, credibility=world.DOUBTED | {"C": 0.0})).answer
     add_up(answer)

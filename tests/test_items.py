@@ -431,6 +431,36 @@ def test_a_party_of_the_deal_under_two_names_is_a_clear_error(old):
         with_rosters_of(old, old, new)
 
 
+def starting(study: Study, who: str, day: dt.date) -> Study:
+    people = study.ledger.people
+    entry = people["entry"].where(people["subject"] != who, day)
+    return replace(study, ledger=replace(study.ledger, people=people.assign(entry=entry)))
+
+
+def test_a_start_that_was_corrected_together_with_an_exit_is_no_obstacle(base):
+    gone = row("E06", "departure", world.STAR, **EARLY)
+    later = row("N1", "departure", world.STAR, supersedes="E06", root="root-E06")
+    old, new = state(base, (CLOSE, SEEN, gone)), state(base, (CLOSE, SEEN, gone, later))
+    new = starting(new, world.STAR, dt.date(2025, 12, 1))
+    for ends in ((old, new), (new, old)):
+        items = items_of(*ends)
+        for chosen in (set(), {0}):
+            there = mixed(*ends, items, chosen)
+            assert len(evidence_of(there).ids) == 2
+            # The first one's: by the last one's they had left before they came.
+            assert there.ledger.people.equals(old.ledger.people)
+
+
+def test_rows_that_contradict_the_other_rosters_each_way_are_a_clear_error(base):
+    first = starting(state(base, (CLOSE, row("E06", "departure", world.STAR, **EARLY))),
+                     world.LEGACY, dt.date(2025, 12, 1))  # fmt: skip
+    last = starting(state(base, (CLOSE, row("E07", "departure", world.LEGACY, **EARLY))),
+                    world.STAR, dt.date(2025, 12, 1))  # fmt: skip
+    with pytest.raises(LedgerError, match="contradict the rosters of the other") as caught:
+        with_rosters_of(first, first, last)
+    assert len(caught.value.problems) == 3  # what it means, and a row of each
+
+
 # --- states in between ----------------------------------------------------------------------------
 
 NOTHING = Item("nothing", "news", "added", "Keeps the others from being all.", "nothing")

@@ -378,19 +378,54 @@ def completed(old: Study, new: Study) -> Study:
 def with_rosters_of(study: Study, first: Study, last: Study) -> Study:
     """The state with the people, customers, vendors and entities that all states between two others have.
 
-    They are those of the last state, and whoever else a scored row of the first one is about.
+    They are those of the last state, and whoever else a scored row of the first one is about. If rows of the first
+    state contradict what the last one says of somebody (a start was corrected together with an exit), they are those
+    of the first, and whoever else a row of the last is about.
 
     Raises
     ------
     LedgerError
-        If a row of the first state is about a party of the deal that has another name in the last one.
+        If a row of the first state is about a party of the deal that has another name in the last one, or each
+        state's rows contradict the other's rosters.
     """
-    rosters = {name: getattr(last.ledger, name) for name in ROSTERS}
-    for name, more in _strangers(first, last).items():
-        rosters[name] = pd.concat([rosters[name], more], ignore_index=True)
+    rosters = _joined(first, last)
+    try:
+        _bind(replace(first, ledger=replace(first.ledger, as_of=last.as_of)), rosters)
+    except LedgerError as error:
+        rosters = _joined(last, first)
+        try:
+            _bind(last, rosters)
+        except LedgerError as other:
+            raise LedgerError(
+                [
+                    "the rows of each of the two states contradict the rosters of the other, so nothing between them "
+                    "can be valued; publish a new report and compare with that",
+                    *error.problems,
+                    *other.problems,
+                ]
+            ) from None
+    return _with(study, rosters)
+
+
+def _with(study: Study, rosters: Mapping[str, pd.DataFrame]) -> Study:
     if all(rosters[name] is getattr(study.ledger, name) for name in ROSTERS):
         return study
     return replace(study, ledger=replace(study.ledger, **rosters))
+
+
+def _bind(study: Study, rosters: Mapping[str, pd.DataFrame]) -> None:
+    """Raise what the models say of a state's rows beside these rosters; its own have been heard."""
+    there = _with(study, rosters)
+    if there is not study:
+        _ = there.evidence
+
+
+def _joined(first: Study, last: Study) -> dict[str, pd.DataFrame]:
+    """The last state's rosters with whoever else a scored row of the first one is about."""
+    rosters = {name: getattr(last.ledger, name) for name in ROSTERS}
+    for name, more in _strangers(first, last).items():
+        rosters[name] = pd.concat([rosters[name], more], ignore_index=True)
+    return rosters
 
 
 def _strangers(first: Study, last: Study) -> dict[str, pd.DataFrame]:
@@ -527,7 +562,7 @@ def mixed(old: Study, new: Study, items: Sequence[Item], chosen: Collection[int]
 
 
 def _book(old: PriorBook, new: PriorBook, names: Collection[str]) -> PriorBook:
-    """The new book with the old numbers of every prior that is not among ``names``."""
+    """The new book with the old numbers of every prior not among ``names``, and sets that the old one alone has."""
 
     def kept(prior_set: str, name: str) -> bool:
         return name not in names and prior_set in old.sets() and name in old.get(prior_set)
@@ -539,6 +574,8 @@ def _book(old: PriorBook, new: PriorBook, names: Collection[str]) -> PriorBook:
         priors[prior_set] = {
             name: before[name] if kept(prior_set, name) else prior for name, prior in after.items()
         }
+    for prior_set in old.sets():  # the deal may go by one of them until its own term is put in
+        priors.setdefault(prior_set, new.get() | old.get(prior_set))
     return replace(new, _priors=priors)
 
 
