@@ -799,6 +799,30 @@ def test_terms_that_must_agree_are_attributed_though_one_alone_cannot_stand(old)
     assert {i["item"] for i in answer["items"]} == {"term horizon_years", "term integration"}
 
 
+def test_a_disclosure_that_only_the_new_horizon_reaches_spoils_no_combination(base, old):
+    restated = state(
+        base, (*KNOWN, DAY | MOVED | {"id": "R1", "value": 2, "supersedes": "E08"}, GOOD)
+    )
+    plain = with_deal(restated, horizon_years=old.base_deal.horizon_years + 1)
+    news = dict(old.base_deal.disclosures)
+    far = news["price"].data[0].model_copy(update={"day": plain.base_deal.ends})
+    news["price"] = news["price"].model_copy(
+        update={"data": (far,), "latest": plain.base_deal.ends}
+    )
+    told = with_deal(plain, disclosures=news)
+    for turned in (False, True):
+        here, there = (
+            Change(*((new, old) if turned else (old, new)), None, {}, ((keep(old), old),),
+                   memory=MEMORY).answer
+            for new in (plain, told)
+        )  # fmt: skip
+        assert {i["item"] for i in there["items"]} == {"R1", "N2", "term horizon_years"}
+        for ours, theirs in zip(there["items"], here["items"], strict=True):
+            for view in ("shapley", "arrival"):
+                assert ours[view] == pytest.approx(theirs[view], abs=1e-12), (turned, ours["item"])
+            assert ours["probability"] == theirs["probability"]
+
+
 def test_a_driver_that_stands_still_in_some_combination_only_is_told_all_the_same(base, old):
     """Once the founder has certainly left, whether they are there is no longer open in any draw."""
     sure = {**world.DOUBTED, "A": 1.0}

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from valuation.currency import spelled
-from valuation.errors import LedgerError
+from valuation.errors import LedgerError, ParameterError
 from valuation.ledger.tables import SUBJECT
 from valuation.params import HOUSE, PriorBook
 from valuation.params.deals import Deal
@@ -41,6 +41,13 @@ WORDS = frozenset(
     {"name", "title", "author", "acquirer", "target", "seeds", "priors"}
     | {"decision_date", "options", "disclosures", "scenarios", "prior_range", "ending"}
 )
+# Those of them that must agree with other terms, as a deal has them that leaves nothing to choose.
+NO_CHOICE: dict[str, Any] = {
+    "decision_date": None,
+    "options": {},
+    "disclosures": {},
+    "ending": None,
+}
 # What a row says; ids, wording and where it stood do not count. Its root does where another row shares it.
 SAME = ("event_date", "credibility", "kind", "subject", "value", "sd", "root")
 
@@ -508,8 +515,16 @@ class _Ends:
                     terms[name] = after[name]
             what = f"deal {self.last.base_deal.name!r} with some changes"
             currency = self.last.base_deal.currency
-            deal = validate(Deal, Document(what, terms, currency=currency))
-            self.deals[names] = deal, scenario.resolve(deal)
+
+            def built(terms: Mapping[str, Any]) -> tuple[Deal, Deal]:
+                deal = validate(Deal, Document(what, terms, currency=currency))
+                return deal, scenario.resolve(deal)
+
+            try:
+                self.deals[names] = built(terms)
+            except ParameterError:
+                # An option or a disclosure of the last may be one of the last terms alone, and moves nothing here.
+                self.deals[names] = built(terms | NO_CHOICE)
         return self.deals[names]
 
 
