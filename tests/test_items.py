@@ -431,6 +431,19 @@ def test_a_party_of_the_deal_under_two_names_is_a_clear_error(old):
         with_rosters_of(old, old, new)
 
 
+def test_a_founder_whom_no_row_is_about_may_have_another_name_too(base):
+    first = state(base, (CLOSE, POOR))
+    people = first.ledger.people.replace({world.FOUNDER: "Ada Foundress"})
+    last = with_term(first, founder="Ada Foundress")
+    last = replace(last, ledger=replace(last.ledger, people=people))
+    for ends in ((first, last), (last, first)):
+        founder = mixed(*ends, (*items_of(*ends), NOTHING), set()).base_deal.founder
+        there = with_rosters_of(ends[0], *ends)
+        assert founder == ends[0].base_deal.founder
+        assert {world.FOUNDER, "Ada Foundress"} <= set(there.ledger.people["subject"])
+        assert evidence_of(there).ids == ("E20",)
+
+
 def starting(study: Study, who: str, day: dt.date) -> Study:
     people = study.ledger.people
     entry = people["entry"].where(people["subject"] != who, day)

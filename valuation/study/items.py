@@ -385,7 +385,7 @@ def completed(old: Study, new: Study) -> Study:
 def with_rosters_of(study: Study, first: Study, last: Study) -> Study:
     """The state with the people, customers, vendors and entities that all states between two others have.
 
-    They are those of the last state, and whoever else a scored row of the first one is about. If rows of the first
+    They are those of the last state, and whoever else a row or a term of the first one is about. If rows of the first
     state contradict what the last one says of somebody (a start was corrected together with an exit), they are those
     of the first, and whoever else a row of the last is about.
 
@@ -430,7 +430,7 @@ def _bind(study: Study, rosters: Mapping[str, pd.DataFrame]) -> None:
 
 
 def _joined(first: Study, last: Study) -> dict[str, pd.DataFrame]:
-    """The last state's rosters with whoever else a scored row of the first one is about."""
+    """The last state's rosters with whoever else a row or a term of the first one is about."""
     rosters = {name: getattr(last.ledger, name) for name in ROSTERS}
     for name, more in _strangers(first, last).items():
         rosters[name] = pd.concat([rosters[name], more], ignore_index=True)
@@ -438,11 +438,14 @@ def _joined(first: Study, last: Study) -> dict[str, pd.DataFrame]:
 
 
 def _strangers(first: Study, last: Study) -> dict[str, pd.DataFrame]:
-    """Rows of the first state's rosters that its evidence needs and the last state has not."""
+    """Rows of the first state's rosters that its evidence or its terms need and the last state has not."""
     evidence = first.ledger.evidence[first.ledger.evidence["kind"].notna()]
     needed: dict[str, set[str]] = {name: set() for name in ROSTERS}
     for kind, subject in zip(evidence["kind"], evidence["subject"], strict=True):
         needed[first.ledger.kinds[kind].roster].add(subject)
+    needed["people"].add(
+        first.base_deal.founder
+    )  # named by the terms, whether a row does so or not
     found, problems = {}, []
     for name in ROSTERS:
         mine, theirs = (getattr(s.ledger, name) for s in (first, last))
