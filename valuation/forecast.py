@@ -406,6 +406,12 @@ def _weights(
     return life.weights(near.parameters, near.curves(models))
 
 
+def _known(near: Near, term: str) -> Mapping[int, dict[State, float]]:
+    """What the rows of a term say of each subject: weights of its states."""
+    life = near.evidence.bound.get(term)
+    return life.final if isinstance(life, BoundLifeCourse) else {}
+
+
 def _grid(start: float, last: float) -> NDArray:
     """Times between which cumulative hazards are taken to be straight: whole months from ``start`` on."""
     points = np.unique(np.concatenate([[start], np.arange(np.ceil(start), last + 1.0), [last]]))
@@ -466,8 +472,7 @@ def _exit_times(
     if not subjects:  # a roster of pooled rows alone
         nobody = np.zeros((len(next(iter(near.parameters.values()))), 0))
         return nobody, nobody
-    life = near.evidence.bound.get(term)
-    known = life.final if isinstance(life, BoundLifeCourse) else {}
+    known = _known(near, term)
     fixed = content(term, near.draws[models[-1]], near.evidence.context.content, random_seed)
     keys = {
         i: content(fixed, name, list(known.get(i, {UNKNOWN: 1.0}).items()), float(end))
@@ -550,9 +555,10 @@ class People:
 
 
 def _people(evidence: Evidence, near: Near, *, random_seed: int) -> People:
-    """Exits of people and groups, remembered by content."""
+    """Exits of people and groups, remembered by content: of the rows, what is known of each person counts."""
     context = evidence.context
-    key = content("people", near.keys["retention"], context.content, random_seed)
+    known = _known(near, "life_people")
+    key = content("people", near.draws["retention"], context.content, random_seed, known)
 
     def make() -> tuple[dict[str, NDArray], NDArray, NDArray | None]:
         roster = context.people.set_index("subject")
@@ -669,9 +675,10 @@ class Customers:
 
 
 def _customers(evidence: Evidence, parameters: Draws, near: Near, *, random_seed: int) -> Customers:
-    """Ends and returns of customers and the business that stays, remembered by content."""
+    """Ends and returns of customers and the business that stays, remembered by content, as people are."""
     context = evidence.context
-    key = content("customers", near.keys["churn"], context.content, random_seed)
+    known = _known(near, "life_customers")
+    key = content("customers", near.draws["churn"], context.content, random_seed, known)
 
     def make() -> tuple[NDArray, NDArray, NDArray, NDArray, float, NDArray]:
         process = churn.process(context)
@@ -791,10 +798,10 @@ def _gap(
 ) -> NDArray:
     """Monthly gap: expected talent up to the last evidence, simulated talent and set shares after it."""
     context = evidence.context
+    told = (evidence.rows[name].tolist() for name in ("event_date", "published", "credibility"))
     # A row that nobody believes says nothing of time either.
-    believed = context.truth(evidence.rows) > 0.0
-    rows = evidence.rows[believed]
-    past = months_known(context.deal, zip(rows["event_date"], rows["published"], strict=True))
+    believed = ((d, p) for d, p, g in zip(*told, strict=True) if context.credibility[g] > 0.0)
+    past = months_known(context.deal, believed)
     known = near.curves(RETENTION)["talent_retained"][:, :past].copy()
     names = joint.scalars(context, joint.closure(("capability",)))
     vectors = joint.innovations(context, joint.closure(("capability",)))

@@ -311,6 +311,15 @@ class Change:
             return self._coalition(self._standing(chosen))
         return self._at(state)
 
+    def _by_model(self, chosen: frozenset[int]) -> list[list[int]]:
+        """Sorts coalitions so that those come together that share what most items are about: memories are bounded."""
+        of: dict[str, list[int]] = {}
+        for i, item in enumerate(self.items):
+            kind = KINDS.get(str((item.row or {}).get("kind")))
+            of.setdefault("" if kind is None else kind.model, []).append(i)
+        groups = sorted(of.values(), key=len, reverse=True)
+        return [[i for i in group if i in chosen] for group in groups]
+
     def _standing(self, chosen: frozenset[int]) -> frozenset[int]:
         """The items that can be put in without contradiction, each as it arrives or as soon as another allows it.
 
@@ -344,10 +353,10 @@ class Change:
                 seen[chosen] = self._coalition(chosen)
             return seen[chosen]
 
-        worth = []
-        for done, coalition in enumerate(coefficients.coalitions):
+        for done, coalition in enumerate(sorted(coefficients.coalitions, key=self._by_model)):
             self.step(done, len(coefficients.coalitions))
-            worth.append(at(coalition))
+            at(coalition)
+        worth = [at(coalition) for coalition in coefficients.coalitions]
         values = np.array([p.values for p in worth])
         scatter = np.array([p.scatter for p in worth])
         share = coefficients.table @ values
