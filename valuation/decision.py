@@ -410,18 +410,27 @@ def driver_scalars(drivers: xr.Dataset, deal: Deal, *, fixed: bool = False) -> x
     made = {}
     for name, (first, last, when) in read_over.items():
         if name in drivers:
-            part = drivers[name].sel({MONTH: slice(first, last)}).mean(MONTH, skipna=False)
-            label = f"{drivers[name].attrs.get('label', name)}, {when}"
-            part.attrs = {"units": drivers[name].attrs.get("units", ""), "label": label}
+            path = drivers[name].variable
+            part = path.isel({MONTH: drivers.indexes[MONTH].slice_indexer(first, last)})
+            part = part.mean(MONTH, skipna=False)
+            label = f"{path.attrs.get('label', name)}, {when}"
+            part.attrs = {"units": path.attrs.get("units", ""), "label": label}
             made[name] = part
     for key, values in drivers.data_vars.items():
         if values.dims == (DRAW,) and key != "weight":
-            made[str(key)] = values.astype(float).assign_attrs(values.attrs)
-    kept = {name: values for name, values in made.items() if fixed or moves(values)}
-    return xr.Dataset(kept).reset_coords(drop=True)
+            made[str(key)] = values.variable.astype(float, keep_attrs=True)
+    return _labelled({n: v for n, v in made.items() if fixed or moves(v)}, drivers)
 
 
-def moves(driver: xr.DataArray) -> bool:
+def _labelled(variables: Mapping[str, xr.Variable], drivers: xr.Dataset) -> xr.Dataset:
+    """Variables of the drivers' draws with their labels: put together by place, as all of them have the same."""
+    dims = {dim for variable in variables.values() for dim in variable.dims}
+    return xr.Dataset(
+        dict(variables), coords={d: drivers[d].variable for d in dims if d in drivers.coords}
+    )
+
+
+def moves(driver: xr.DataArray | xr.Variable) -> bool:
     """Whether draws or months differ at all; what is fixed is a part of the model that a deal does without."""
     x = driver.to_numpy()
     return float(np.ptp(x)) > 1e-12 * max(1.0, float(np.abs(x).max()))
@@ -449,16 +458,15 @@ def driver_events(drivers: xr.Dataset, deal: Deal) -> xr.Dataset:
         if driver not in drivers:
             continue
         last = min(int(month), int(drivers[MONTH][-1]))
-        happened = holds(drivers[driver].sel({MONTH: last}, drop=True)).astype(float)
+        place = drivers.indexes[MONTH].get_loc(last)
+        made[name] = holds(drivers[driver].variable.isel({MONTH: place})).astype(float)
         day = date_after(deal.closed, last)
-        made[name] = happened.assign_attrs(units="probability", label=f"{label} on {day}")
+        made[name].attrs = {"units": "probability", "label": f"{label} on {day}"}
     if "impairment" in drivers:
         down = forecast.happened(drivers, "impairment", deal.impairment.by).astype(float)
         label = f"Stake written down by {deal.impairment.by}"
-        made["written_down"] = xr.DataArray(
-            down, dims=DRAW, attrs={"units": "probability", "label": label}
-        )
-    return xr.Dataset(made).reset_coords(drop=True)
+        made["written_down"] = xr.Variable(DRAW, down, {"units": "probability", "label": label})
+    return _labelled(made, drivers)
 
 
 def _named(scalars: xr.Dataset | Mapping[str, ArrayLike]) -> dict[str, ArrayLike]:

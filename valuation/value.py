@@ -23,6 +23,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -388,20 +389,55 @@ def cash_flows(drivers: xr.Dataset, deal: Deal) -> xr.DataArray:
     sizes = {d: n for flow in flows for d, n in flow.sizes.items() if d not in (DRAW, QUARTER)}
     sizes |= {DRAW: drivers.sizes[DRAW], QUARTER: last_quarter(deal) + 1}
     dates = [date_after(deal.closed, 3 * q) for q in range(last_quarter(deal) + 1)]
-    amounts = np.stack([flow.set_dims(sizes).transpose(*sizes).data for flow in flows])
-    amounts.flags.writeable = False  # so that what was discounted once need not be again
-    joined = xr.DataArray(
-        np.moveaxis(amounts, 0, -1),
-        dims=(*sizes, COMPONENT),
-        coords={
-            **{dim: drivers[dim].variable for dim in sizes if dim in drivers.coords},
-            QUARTER: quarters(deal),
-            COMPONENT: np.array(names),
-            "date": (QUARTER, np.array(dates, dtype="datetime64[ns]")),
-        },
-    )
-    joined.attrs = {"units": unit_in(BN, deal.currency), "label": "Cash flow to the acquirer"}
-    return joined.rename("cash_flow")
+    labels = {dim: drivers[dim].variable for dim in sizes if dim in drivers.coords}
+
+    def joined() -> xr.DataArray:
+        amounts = np.stack([flow.set_dims(sizes).transpose(*sizes).data for flow in flows])
+        amounts.flags.writeable = False  # so that what followed from them once need not again
+        return xr.DataArray(
+            np.moveaxis(amounts, 0, -1),
+            dims=(*sizes, COMPONENT),
+            coords={
+                **labels,
+                QUARTER: quarters(deal),
+                COMPONENT: np.array(names),
+                "date": (QUARTER, np.array(dates, dtype="datetime64[ns]")),
+            },
+            attrs={"units": unit_in(BN, deal.currency), "label": "Cash flow to the acquirer"},
+            name="cash_flow",
+        )
+
+    if not all(_fixed(flow.data) for flow in flows):
+        return joined()
+    told = [part for flow in flows for part in (flow.dims, flow.data)]
+    key = content(stated, sizes, *((d, v.to_numpy()) for d, v in labels.items()), *told)
+    if key not in _TABLES:
+        _TABLES[key] = joined()
+        while len(_TABLES) > TABLES_KEPT:
+            _TABLES.popitem(last=False)
+    return _TABLES[key]
+
+
+# Tables of flows by all that they were made of, oldest out first: many states of an update pay the same.
+_TABLES: OrderedDict[str, xr.DataArray] = OrderedDict()
+# What followed from flows that cannot be written to, by their identity.
+_AFTER: list[tuple[weakref.ref[xr.DataArray], dict[Any, Any]]] = []
+TABLES_KEPT = 8
+
+
+def _after[T](flows: xr.DataArray, key: Any, make: Callable[[], T]) -> T:
+    """What ``make`` gives, remembered while the flows live if they cannot be written to."""
+    if flows.variable.values.flags.writeable:
+        return make()
+    known = next((made for table, made in _AFTER if table() is flows), None)
+    if known is None:
+        known = {}
+        alive = [(table, made) for table, made in _AFTER if table() is not None]
+        _AFTER[:] = [*alive[1 - TABLES_KEPT :], (weakref.ref(flows), known)]
+    if key not in known:
+        known[key] = make()
+    found: T = known[key]
+    return found
 
 
 # Flows of terms by all that they were made of, and by term and deal the drivers that it asked for.
@@ -459,9 +495,9 @@ def _total(flows: xr.DataArray) -> xr.DataArray:
 
 def discount_rates(flows: xr.DataArray, deal: Deal) -> xr.DataArray:
     """Annual effective rate of each component of ``flows``, dims ``(component)``."""
-    names = flows[COMPONENT]
-    rates = deal.discount
-    return xr.where(names == "stake", rates.stake_per_year, rates.strategic_per_year)
+    names, rates = flows[COMPONENT], deal.discount
+    stake = names.to_numpy() == "stake"
+    return names.copy(data=np.where(stake, rates.stake_per_year, rates.strategic_per_year))
 
 
 def present_values(
@@ -483,31 +519,24 @@ def present_values(
     return worth.rename("present_value")
 
 
-# The flows discounted last, and what came out by rates: each definition of paying off discounts the same ones.
-_LAST: list[tuple[weakref.ref[xr.DataArray], dict[bytes, xr.DataArray]]] = []
-
-
 def _discounted(flows: xr.DataArray, annual: NDArray) -> xr.DataArray:
     """Sum over quarters of flows at one rate for all components or one for each.
 
-    Computed without labels, which cost more than the sum. Remembered for flows that cannot be written to.
+    Computed without labels, which cost more than the sum. Remembered: each definition of paying off discounts the
+    same flows.
     """
-    fixed = not flows.variable.values.flags.writeable
-    if fixed and _LAST and _LAST[0][0]() is flows and annual.tobytes() in _LAST[0][1]:
-        return _LAST[0][1][annual.tobytes()].copy()
-    table = flows.transpose(..., QUARTER, COMPONENT)
-    years = flows[QUARTER].to_numpy()[:, None] / PER_YEAR
-    factor = np.broadcast_to((1 + annual) ** -years, table.shape[-2:])
-    worth = xr.DataArray(
-        np.einsum("...qc,qc->...c", table.to_numpy(), factor),
-        dims=[dim for dim in table.dims if dim != QUARTER],
-        coords={k: c for k, c in table.coords.items() if QUARTER not in c.dims},
-    )
-    if fixed:
-        if not _LAST or _LAST[0][0]() is not flows:
-            _LAST[:] = [(weakref.ref(flows), {})]
-        _LAST[0][1][annual.tobytes()] = worth.copy()
-    return worth
+
+    def summed() -> xr.DataArray:
+        table = flows.transpose(..., QUARTER, COMPONENT)
+        years = flows[QUARTER].to_numpy()[:, None] / PER_YEAR
+        factor = np.broadcast_to((1 + annual) ** -years, table.shape[-2:])
+        return xr.DataArray(
+            np.einsum("...qc,qc->...c", table.to_numpy(), factor),
+            dims=[dim for dim in table.dims if dim != QUARTER],
+            coords={k: c for k, c in table.coords.items() if QUARTER not in c.dims},
+        )
+
+    return _after(flows, annual.tobytes(), summed).copy()
 
 
 def npv(
@@ -705,6 +734,9 @@ PAYS_OFF: dict[str, TestFunction] = {
     "no_impairment": _not_impaired,
 }
 
+# Those that depend on nothing but flows and terms.
+OF_FLOWS = frozenset({"npv", "npv_financial", "stake_alone", "moic", "irr"})
+
 LABELS: dict[str, str] = {
     "npv": "NPV above 0 with strategic value",
     "npv_financial": "NPV above 0 without strategic value",
@@ -721,7 +753,16 @@ def pays_off(drivers: xr.Dataset, flows: xr.DataArray, deal: Deal, definition: s
         raise ParameterError(
             f"{definition!r} is no definition of paying off; there are {', '.join(PAYS_OFF)}"
         )
-    return PAYS_OFF[definition](drivers, flows, deal).rename("pays_off")
+
+    test = PAYS_OFF[definition]
+
+    def made() -> xr.DataArray:
+        return test(drivers, flows, deal).rename("pays_off")
+
+    if definition not in OF_FLOWS:
+        return made()
+    # Holding the deal keeps its identity its own.
+    return _after(flows, (test, id(deal)), lambda: (made(), deal))[0].copy()
 
 
 def weights_of(drivers: xr.Dataset) -> xr.DataArray:
@@ -738,14 +779,14 @@ def weights_of(drivers: xr.Dataset) -> xr.DataArray:
 
 def _verdicts(drivers: xr.Dataset, flows: xr.DataArray, deal: Deal) -> xr.DataArray:
     """Every definition of paying off, bool, dims ``(definition, draw)``."""
-    tests = [
-        pays_off(drivers, flows, deal, name).reset_coords(drop=True).transpose(..., DRAW)
-        for name in PAYS_OFF
-    ]
+    tests = [pays_off(drivers, flows, deal, name).transpose(..., DRAW) for name in PAYS_OFF]
+    if len({test.dims for test in tests}) > 1:
+        tests = list(xr.broadcast(*tests))
+    labels = {dim: tests[0][dim] for dim in tests[0].dims if dim in tests[0].coords}
     found = xr.DataArray(
-        np.stack([test.to_numpy() for test in xr.broadcast(*tests)]),
+        np.stack([test.to_numpy() for test in tests]),
         dims=(DEFINITION, *tests[0].dims),
-        coords={**tests[0].coords, DEFINITION: np.array(list(PAYS_OFF))},
+        coords=labels | {DEFINITION: np.array(list(PAYS_OFF))},
     )
     found.attrs = {"units": INDICATOR, "label": "Pays off"}
     return found
