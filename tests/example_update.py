@@ -219,6 +219,7 @@ def _quantities(totals: dict[str, float], scale: float = 1.0) -> list[dict[str, 
             "is": was + totals[name],
             "change": totals[name],
             "mcse": error * scale if SLOPES[name] else 0.0,
+            "mcse_was": 0.8 * level,
             "mcse_is": level,
         }
         for name, label, unit, group, was, error, level in QUANTITIES

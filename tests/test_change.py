@@ -724,6 +724,14 @@ def test_what_was_published_and_is_not_found_again_is_noise_or_code(old, same, p
         assert row["mcse"] == pytest.approx(errors[name])
 
 
+def test_each_end_is_told_with_its_own_error(base, old):
+    change = moved(old, state(base, (*KNOWN, LEFT)))
+    for j, row in enumerate(change.answer["quantities"]):
+        assert row["mcse_was"] == change.was.error[j]
+        assert row["mcse_is"] == change.now.error[j]
+    assert any(q["mcse_was"] != q["mcse_is"] for q in change.answer["quantities"])
+
+
 def test_noise_is_zero_where_nothing_but_news_differs(base, old):
     pool = moved(old, old).pool
     said = {

@@ -612,3 +612,13 @@ def test_an_index_whose_answer_is_older_says_so_beside_it_and_compares_what_it_s
     assert said in page
     assert page.count("Not compared above.") == 1
     assert "This answer is from" not in index.build(tmp_path, index.Shelf(rows))
+
+
+def test_the_chance_before_is_shown_with_the_error_of_the_chance_before() -> None:
+    results = whole_update()
+    row = change.headline_quantity(results)
+    shown_as = [change.size(row[key], row["unit"]) for key in ("mcse_was", "mcse_is")]
+    assert shown_as[0] != shown_as[1]
+    body = text_of(shown("news_headline", whole_update).html)
+    for label, error in zip(("Before", "Now"), shown_as, strict=True):
+        assert re.search(rf"{label}\s+\d+(\.\d+)?%\s+{re.escape(error)}(?!\d)", body), label

@@ -162,7 +162,7 @@ def _waterfall_figure(results: Results) -> Html:
         alt=reading,
         heads=columns("Cause", "Change, points", "Simulation error", "Items", numeric=[1, 2, 3]),
         rows=[
-            ("Before", was, size(float(row["mcse_is"]), unit), ""),
+            ("Before", was, size(float(row["mcse_was"]), unit), ""),
             *(
                 (
                     str(bucket["label"]),

@@ -431,6 +431,7 @@ class Change:
         now = np.array([later.get(n, v) for n, v in zip(names, self.now.values, strict=True)])
         buckets = self._buckets(was, now)
         error = np.hypot(error_of(self.now.scatter - self.was.scatter), self._redrawn)
+        told_before = said_by(self.run) if self.run is not None and self.run.files else {}
 
         def told(values: np.ndarray) -> dict[str, float]:
             return {n: float(v) for n, v in zip(names, values, strict=True)}
@@ -470,6 +471,7 @@ class Change:
                     "is": float(now[j]),
                     "change": float(now[j] - was[j]),
                     "mcse": float(error[j]),
+                    "mcse_was": told_before.get(q.name, (0.0, float(self.was.error[j])))[1],
                     "mcse_is": float(self.now.error[j]),
                 }
                 for j, q in enumerate(meta)
