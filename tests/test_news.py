@@ -31,7 +31,7 @@ from valuation.ledger.chain import CHAIN_FILE, NOTE
 from valuation.ledger.keeping import add_rows, supersede
 from valuation.ledger.sealing import seal
 from valuation.ledger.tables import column
-from valuation.models import KINDS
+from valuation.models import KINDS, kinds_in
 from valuation.process import brief
 from valuation.report.checks import check_project
 
@@ -1156,6 +1156,61 @@ def test_a_person_seen_on_the_day_on_which_they_leave_contradicts_nothing(run: R
     code, _, err = run("add", *words(same))
     assert code == 0
     assert "contradict" not in err
+
+
+AGAIN = WANG | {"subject": "Ruben Mayer", "event_date": "2026-02-10", "published": "2026-02-11"}
+
+
+def test_a_second_departure_of_one_person_is_told_with_the_remedy(run: Run) -> None:
+    code, out, err = run("add", "--quiet", *words(AGAIN))
+    assert (code, out) == (0, "N0001\n")
+    said = " ".join(err.split())
+    assert (
+        "warning: N0001 (departure, 2026-02-10, B) and B020 (departure, 2025-08-29, B) contradict each other about "
+        "'Ruben Mayer': what ends once cannot end twice"
+    ) in said
+    assert "let their windows meet (`--event-date`, `--value`) or give them one `--root`" in said
+    assert "rows that contradict each other: 1 pairs\n      N0001 (departure" in run("check")[1]
+    # The remedy that it names works: the same end, told with the root of the row that was there.
+    code, _, err = run("supersede", "N0001", "--root", "techcrunch-2025-08-29")
+    assert code == 0
+    assert "contradict" not in err
+    assert "rows that contradict each other: none" in run("check")[1]
+
+
+@pytest.mark.parametrize(
+    ("day", "months", "contradicts"),
+    [("2025-09-20", "1", False), ("2025-09-20", "", True), ("2026-02-10", "6", False)],
+)
+def test_two_ends_of_one_person_agree_if_their_windows_meet(
+    day: str, months: str, contradicts: bool, run: Run
+) -> None:
+    row = AGAIN | {"event_date": day} | ({"value": months} if months else {})
+    code, _, err = run("add", *words(row))
+    assert code == 0
+    assert ("contradict" in err) == contradicts
+
+
+def test_two_ends_told_of_one_day_agree(run: Run) -> None:
+    assert run("add", *words(WANG))[0] == 0
+    code, _, err = run("add", *words(WANG | {"source": "Other Wire", "claim": "He leaves."}))
+    assert code == 0
+    assert "contradict" not in err
+
+
+def test_two_endings_of_a_customer_contradict_nothing_as_it_may_have_come_back_unseen(
+    run: Run,
+) -> None:
+    row = WANG | {"kind": "customer_ended", "subject": "OpenAI", "value": "1"}
+    code, _, err = run("add", *words(row))
+    assert code == 0
+    assert "contradict" not in err
+
+
+@pytest.mark.parametrize("name", ["", "hp_autonomy", "microsoft_linkedin"])
+def test_the_shipped_ledgers_contradict_themselves_nowhere(name: str, project: Path) -> None:
+    ledger = load_ledger(project / "seeds" / name, kinds=kinds_in("USD"))
+    assert [c.sentence for c in ledger.contradictions()] == []
 
 
 def test_a_customer_that_comes_back_contradicts_nothing(seeds: Path) -> None:

@@ -91,6 +91,9 @@ class Kind:
     stands
         Of a kind about something that ends once and for all, ``value -> `` whether the row says that it stands
         still; None for kinds that say nothing of the sort.
+    within
+        Of a kind about an end that comes once, ``value -> `` the months before ``event_date`` within which the row
+        says that it came, 0 for that day itself; None for kinds whose event may come again.
     """
 
     name: str
@@ -103,6 +106,7 @@ class Kind:
     about: str = ""
     ahead: bool = False
     stands: Callable[[float | None], bool] | None = None
+    within: Callable[[float | None], float] | None = None
 
 
 Kinds = Mapping[str, Kind]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import hashlib
+import itertools
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,7 +34,7 @@ from valuation.ledger.tables import (
     read_number,
     read_whole,
 )
-from valuation.schema import Kinds
+from valuation.schema import Kind, Kinds, months_between
 
 
 def _frame(name: str, records: Sequence[Record], *, lines: bool = False) -> pd.DataFrame:
@@ -88,10 +89,9 @@ def _digest(tables: Mapping[str, pd.DataFrame]) -> str:
 
 @dataclass(frozen=True)
 class Contradiction:
-    """The ids of a row that says something ended and of one that says it stood later, and a sentence."""
+    """The ids of two rows that cannot both be true, first the one that tells of the (earlier) end, and a sentence."""
 
-    ended: str
-    stood: str
+    rows: tuple[str, str]
     sentence: str
 
 
@@ -210,9 +210,10 @@ class Ledger:
         return self.evidence.assign(reason=reasons)[reasons.notna()].reset_index(drop=True)
 
     def contradictions(self) -> tuple[Contradiction, ...]:
-        """Pairs of scored rows of which one says that something has ended, and one that it stood later.
+        """Pairs of scored rows that cannot both be true.
 
-        Two rows of one kind and one day contradict each other too, if only one says that it stands.
+        One says that something has ended, and one that it stood later, or on the same day in a row of the same kind.
+        Or both say that what ends only once ended, and nothing of one row's window lies in the other's.
         """
         ended: dict[tuple[str, str], list[Record]] = {}
         stood: dict[tuple[str, str], list[Record]] = {}
@@ -221,20 +222,26 @@ class Ledger:
             if kind.stands is not None:
                 side = stood if kind.stands(row["value"]) else ended
                 side.setdefault((kind.model, row["subject"]), []).append(row)
-        return tuple(
-            Contradiction(
-                gone["id"],
-                there["id"],
-                f"{there['id']} ({there['kind']}, {there['event_date']}, {there['credibility']}) and "
-                f"{gone['id']} ({gone['kind']}, {gone['event_date']}, {gone['credibility']}) contradict each "
-                f"other about {subject!r}: {_why(there, gone)}. Both count as far as they are "
-                "believed; supersede the one that is wrong (`valuation news supersede`)",
-            )
-            for (model, subject), rows in sorted(ended.items())
-            for gone in rows
-            for there in stood.get((model, subject), ())
-            if _denies(there, gone)
-        )
+        found: list[Contradiction] = []
+        for about, rows in sorted(ended.items()):
+            found += [
+                _contradiction(
+                    gone,
+                    there,
+                    f"{_why(there, gone)}. Both count as far as they are believed; {_REMEDY}",
+                )
+                for gone in rows
+                for there in stood.get(about, ())
+                if _denies(there, gone)
+            ]
+            once = [row for row in rows if self.kinds[row["kind"]].within is not None]
+            once.sort(key=lambda row: (row["event_date"], row["id"]))
+            found += [
+                _contradiction(first, second, _TWICE)
+                for first, second in itertools.combinations(once, 2)
+                if _apart(first, second, self.kinds[second["kind"]])
+            ]
+        return tuple(found)
 
     def _reasons(self) -> pd.Series:
         """Why each typed row is not scored; None for scored rows and for context rows."""
@@ -344,6 +351,30 @@ class Ledger:
         return replace(
             self, evidence=evidence, as_of=max([self.as_of, *(r["published"] for r in added)])
         )
+
+
+_REMEDY = "supersede the one that is wrong (`valuation news supersede`)"
+_TWICE = (
+    "what ends once cannot end twice. The earlier end counts as far as it is believed, the later one as far as the "
+    f"earlier is not; {_REMEDY}, or if both tell of one end, let their windows meet (`--event-date`, `--value`) or "
+    "give them one `--root`"
+)
+
+
+def _contradiction(gone: Record, other: Record, why: str) -> Contradiction:
+    """What is to be said of a row that tells of an end and of an ``other`` that cannot be true with it."""
+    told = (
+        f"{row['id']} ({row['kind']}, {row['event_date']}, {row['credibility']})"
+        for row in (other, gone)
+    )
+    sentence = f"{' and '.join(told)} contradict each other about {gone['subject']!r}: {why}"
+    return Contradiction((gone["id"], other["id"]), sentence)
+
+
+def _apart(first: Record, second: Record, kind: Kind) -> bool:
+    """Whether nothing of the windows of two ends is common; the ``second``, of this kind, is of no earlier a day."""
+    months = 0.0 if kind.within is None else kind.within(second["value"])
+    return months_between(first["event_date"], second["event_date"]) > months
 
 
 def _denies(there: Record, gone: Record) -> bool:

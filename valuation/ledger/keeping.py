@@ -434,7 +434,7 @@ def _weigh(plan: _Plan, validate: Validate | None) -> tuple[list[str], list[str]
             "if it is as wrong"
         )
     new = mine | set(woken)
-    warnings = [c.sentence for c in after.contradictions() if {c.ended, c.stood} & new]
+    warnings = [c.sentence for c in after.contradictions() if set(c.rows) & new]
     return remarks, warnings + [doubts[r["id"]] for r in plan.records if r["id"] in doubts]
 
 

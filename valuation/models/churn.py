@@ -47,6 +47,8 @@ from valuation.models.base import (
 from valuation.ops import Array, Ops, numpy_ops
 from valuation.schema import Kind
 
+# A customer may come back, also where nobody told of it: neither a sighting after an ending nor a second ending
+# contradicts the first. As long as the first is believed, a second one says nothing new (``models.base``).
 CUSTOMER_ENDED = Kind(
     name="customer_ended",
     model="churn",

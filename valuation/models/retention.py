@@ -58,6 +58,7 @@ DEPARTURE = Kind(
     check=need_window,
     ahead=True,
     stands=lambda value: False,
+    within=lambda value: value or 0.0,
 )
 SIGHTING = Kind(
     name="sighting",
