@@ -915,8 +915,22 @@ def test_a_run_whose_inputs_changed_meanwhile_is_neither_published_nor_kept(
 ) -> None:
     meanwhile.append(lambda: (project / "seeds" / "extra.csv").write_text("id\n"))
     (outcome,) = run_tasks([_scenario(project)], fit=None)
-    assert "changed while it ran; run it again" in str(outcome.error)
+    assert "base: seeds/extra.csv changed while it ran; run it again, and let" in str(outcome.error)
     assert archive.list_runs(project) == []
+
+
+def test_a_run_whose_settings_and_ledger_changed_meanwhile_names_the_first_and_counts_the_rest(
+    project: Path, meanwhile: list[Callable[[], object]]
+) -> None:
+    def change() -> None:
+        for place in ("params/scenarios/base.yaml", *(f"seeds/extra{n}.csv" for n in range(6))):
+            with (project / place).open("a") as file:
+                file.write("\n")
+
+    meanwhile.append(change)
+    (outcome,) = run_tasks([_scenario(project)], fit=None)
+    assert "base: params/scenarios/base.yaml, seeds/extra0.csv" in str(outcome.error)
+    assert "seeds/extra3.csv and 2 more changed while it ran" in str(outcome.error)
 
 
 def test_a_run_that_did_not_read_what_was_kept_is_published_and_not_archived(
@@ -925,7 +939,9 @@ def test_a_run_that_did_not_read_what_was_kept_is_published_and_not_archived(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(runs, "inputs_digest", lambda task: "the same")  # changed, and back again
+    monkeypatch.setattr(
+        runs, "inputs_of", lambda task: {"all": "the same"}
+    )  # changed, and back again
     meanwhile.append(lambda: (project / "seeds" / "extra.csv").write_text("id\n"))
     assert _statuses(task := _scenario(project)) == ["made"]
     assert task.page.is_file()

@@ -106,6 +106,9 @@ class Task:
         return self.folder / publish.PAGE
 
 
+Pending = tuple[Task, Mapping[str, str]]  # with what it is about to be made from: see inputs_of
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What became of a task: ``made``, ``kept`` (nothing it reads has changed) or ``failed``.
@@ -185,17 +188,45 @@ def _environment_digest() -> str:
     return digest.hexdigest()
 
 
-def inputs_digest(task: Task) -> str:
-    """Digest of all that decides the report: code, versions, notebook, parameters, files read."""
-    digest = hashlib.sha256(_environment_digest().encode())
-    digest.update(json.dumps(dict(task.values), sort_keys=True).encode())
-    for path in (task.notebook, *task.reads):
-        for file in publish.inputs_below(path):
-            digest.update(os.path.relpath(file, task.root).encode())
-            digest.update(hashlib.sha256(file.read_bytes()).digest())
+CODE, PARAMETERS = "the code or what it computes with", "the parameters of the notebook"
+
+
+def inputs_of(task: Task) -> dict[str, str]:
+    """Digest of each thing that decides the report, by its name: code and versions, parameters, each file read."""
+    values = json.dumps(dict(task.values), sort_keys=True)
+    found = {CODE: _environment_digest(), PARAMETERS: publish.sha256(values.encode())}
+    files = [file for path in (task.notebook, *task.reads) for file in publish.inputs_below(path)]
     if task.record is not None and task.record.is_file():
-        digest.update(task.record.read_bytes())
-    return digest.hexdigest()
+        files.append(task.record)
+    for file in files:
+        name = Path(os.path.relpath(file, task.root)).as_posix()
+        found[name] = publish.sha256(file.read_bytes())
+    return found
+
+
+def inputs_digest(task: Task) -> str:
+    """One digest of all :func:`inputs_of`."""
+    return _joined(inputs_of(task))
+
+
+def _joined(inputs: Mapping[str, str]) -> str:
+    return publish.sha256(json.dumps(dict(inputs), sort_keys=True).encode())
+
+
+NAMED = 5  # inputs that are named; more are counted
+
+
+def _refuse_changed(task: Task, before: Mapping[str, str]) -> None:
+    """Refuse what was made from inputs of two states, and say which of them are not as they were."""
+    now = inputs_of(task)
+    names = sorted(name for name in {*now, *before} if now.get(name) != before.get(name))
+    if not names:
+        return
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    raise RunError(
+        f"{task.name}: {', '.join(names[:NAMED])}{more} changed while it ran; run it again, and let nothing write "
+        "there until it is done"
+    )
 
 
 # Which tasks there are.
@@ -418,7 +449,7 @@ def freeze(root: Path, run: archive.Run) -> int:
     )
 
 
-async def _run(task: Task, inputs: str, on_cell: kernel.OnCell | None) -> str:
+async def _run(task: Task, inputs: Mapping[str, str], on_cell: kernel.OnCell | None) -> str:
     """Run and publish; what has to be said of it, if anything."""
     import nbformat
     from papermill.iorw import load_notebook_node
@@ -451,10 +482,7 @@ async def _run(task: Task, inputs: str, on_cell: kernel.OnCell | None) -> str:
     if task.accept is not None:
         task.accept(results)
     page = await asyncio.to_thread(_render, notebook, results)
-    if inputs_digest(task) != inputs:
-        raise RunError(
-            f"{task.name}: the ledger, the settings or the code changed while it ran; run it again"
-        )
+    _refuse_changed(task, inputs)
     files = {
         publish.RESULTS: json.dumps(results, indent=1, sort_keys=True, allow_nan=False).encode(),
         publish.NOTEBOOK: nbformat.writes(notebook).encode(),
@@ -463,7 +491,7 @@ async def _run(task: Task, inputs: str, on_cell: kernel.OnCell | None) -> str:
     about = _about(task) | {"results_digest": digest_of(results), "history": history}
     # Archived first: a run that is killed in between is made again, and is then found to be kept.
     twins, late = _keep_run(task, files, results, kept)
-    publish.publish(task.folder, files, inputs=inputs, about=about, twins=twins)
+    publish.publish(task.folder, files, inputs=_joined(inputs), about=about, twins=twins)
     return note or late
 
 
@@ -484,7 +512,7 @@ def _unforeseen(task: Task, problem: Exception) -> RunError:
     return error
 
 
-async def _attempt(task: Task, inputs: str, progress: Progress) -> Outcome:
+async def _attempt(task: Task, inputs: Mapping[str, str], progress: Progress) -> Outcome:
     start = time.monotonic()
     try:
         note = await _run(task, inputs, lambda done, total: progress.cell(task, done, total))
@@ -498,12 +526,10 @@ async def _attempt(task: Task, inputs: str, progress: Progress) -> Outcome:
     return outcome
 
 
-async def _attempt_all(
-    stale: Sequence[tuple[Task, str]], jobs: int, progress: Progress
-) -> list[Outcome]:
+async def _attempt_all(stale: Sequence[Pending], jobs: int, progress: Progress) -> list[Outcome]:
     gate = asyncio.Semaphore(jobs)
 
-    async def one(task: Task, inputs: str) -> Outcome:
+    async def one(task: Task, inputs: Mapping[str, str]) -> Outcome:
         async with gate:
             return await _attempt(task, inputs, progress)
 
@@ -606,11 +632,15 @@ def run_tasks(
             task.group == SCENARIOS and task.name == BASE and (force or not is_current(task))
             for task in tasks
         )
-        stale: list[tuple[Task, str]] = []
+        stale: list[Pending] = []
         for task in tasks:
             publish.sweep(task.folder)
-            inputs = inputs_digest(task)
-            if not force and is_current(task, inputs) and not (task.record and forecasting):
+            inputs = inputs_of(task)
+            if (
+                not force
+                and is_current(task, _joined(inputs))
+                and not (task.record and forecasting)
+            ):
                 (task.folder / publish.FAILURE).unlink(missing_ok=True)
                 outcomes[task.key] = Outcome(task, "kept", 0.0)
             else:
@@ -641,9 +671,9 @@ def run_tasks(
                     beside.wait()
                     progress.walked()
                     kept = [o.task for o in outcomes.values() if o.status == "kept"]
-                    batch += [(t, "") for t in kept if t.history and not is_current(t)]
+                    batch += [(t, {}) for t in kept if t.history and not is_current(t)]
                 if turn:  # what the others put on record belongs to its inputs
-                    batch = [(task, inputs_digest(task)) for task, _ in batch]
+                    batch = [(task, inputs_of(task)) for task, _ in batch]
                 for outcome in asyncio.run(_attempt_all(batch, jobs, progress)):
                     outcomes[outcome.task.key] = outcome
         finally:
@@ -672,7 +702,7 @@ def _turn(task: Task, walking: bool) -> int:
     return int(walking and task.history is not None and task.name == BASE)
 
 
-def _walk(stale: Sequence[tuple[Task, str]]) -> subprocess.Popen[bytes] | None:
+def _walk(stale: Sequence[Pending]) -> subprocess.Popen[bytes] | None:
     """The ledger walked for the scorecard and the history, begun beside the other tasks; None if no scorecard is to
     run, or it runs alone.
 
