@@ -330,7 +330,13 @@ def example_update() -> dict[str, Any]:
         "quantities": _quantities(totals),
         "buckets": buckets,
         "items": items,
-        "attribution": {"method": "exact", "orders": 5040, "evaluations": 128},
+        "attribution": {
+            "method": "exact",
+            "orders": 5040,
+            "evaluations": 128,
+            "combinations": 128,
+            "partial": 0,
+        },
         "drivers": _drivers(),
         "questions": example_questions(),
         "history": example_replay(),
@@ -365,7 +371,9 @@ def refitted_update() -> dict[str, Any]:
         "effective_draws": 3902.0,
         "why": "k-hat was 1.12, above 0.7, with 31 effective draws",
     }
-    results["attribution"] = {"method": "sampled", "orders": 200, "evaluations": 1311}
+    results["attribution"] = {
+        "method": "sampled", "orders": 200, "evaluations": 1311, "combinations": 1460, "partial": 0,
+    }  # fmt: skip
     for item in results["items"]:
         item["sampling_se"] = {q: 0.0004 * abs(slope) for q, slope in SLOPES.items()}
     return results
@@ -390,7 +398,13 @@ def empty_update() -> dict[str, Any]:
         "buckets": _buckets([], {}),
         "quantities": _quantities(zero, scale=0.0),
         "history": None,
-        "attribution": {"method": "exact", "orders": 1, "evaluations": 1},
+        "attribution": {
+            "method": "exact",
+            "orders": 1,
+            "evaluations": 1,
+            "combinations": 1,
+            "partial": 0,
+        },
         "drivers": [driver | {"is": driver["was"]} for driver in _drivers()],
     }
     results["is"] |= {"method": "unchanged", "khat": None, "effective_draws": 4000.0}

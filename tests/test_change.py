@@ -792,6 +792,8 @@ def test_two_counts_restated_together_are_attributed_though_one_alone_cannot_sta
     add_up(answer)
     assert [i["item"] for i in answer["items"]] == ["R1", "R2"]
     assert bucket(answer, "revisions")["talent_retained"] < 0.0
+    # Of nothing, either and both, one alone is worth what stands of it.
+    assert (answer["attribution"]["combinations"], answer["attribution"]["partial"]) == (4, 1)
 
 
 def test_terms_that_must_agree_are_attributed_though_one_alone_cannot_stand(old):
@@ -918,6 +920,30 @@ def test_after_a_new_fit_the_next_update_goes_on_from_both(home, monkeypatch):
     assert again.run == change.run == update
     assert (again.keys, again.owners) == (change.keys, change.owners)
     assert fitted == []
+
+
+def test_two_runs_of_one_day_compare_backwards_as_forwards_and_both_are_named(home, monkeypatch):
+    """What was typed between them is news on the way there, and news taken back on the way back."""
+    key = keep(home)
+    first = kept(home, "report", key)
+    rows = home.root / home.base_deal.seeds / "evidence.csv"
+    more = "N1,2025-10-01,2025-10-02,Poorer yet.,paper,poorer,C,quality_report,Maker,-1,,grade,,\n"
+    rows.write_text(rows.read_text(encoding="utf-8") + more, encoding="utf-8")
+    second = kept(open_study("test_deal", root=home.root), "report", key)
+    there, back = (
+        changes.compare_runs(a.id, b.id, deal="test_deal", root=home.root)
+        for a, b in ((first, second), (second, first))
+    )
+    assert [(i.bucket, i.what) for i in there.items] == [("news", "added")]
+    assert [(i.bucket, i.what) for i in back.items] == [("news", "unrecorded")]
+    one, other = there.answer, back.answer
+    add_up(one)
+    add_up(other)
+    moved_by = bucket(one, "news")["npv"]
+    assert moved_by != 0.0
+    assert bucket(other, "news")["npv"] == pytest.approx(-moved_by, abs=1e-12)
+    assert other["was"]["label"].endswith(f"as of 2 October 2025 ({second.short})")
+    assert other["is"]["label"].endswith(f"as of 2 October 2025 ({first.short})")
 
 
 def test_a_figure_revised_twice_counts_once_in_every_combination(base, old):

@@ -615,3 +615,23 @@ def test_a_stored_fit_is_sampled_again_only_when_asked(
     (opened.posteriors / f"{opened.posterior_key()}.json").write_text("{}", encoding="utf-8")
     code, _, err = run(*words)
     assert (code, found) == (0, [kept]), err
+
+
+def test_progress_says_what_is_left_once_it_can_tell(monkeypatch, capsys):
+    from valuation.cli import update
+
+    now = [100.0]
+    monkeypatch.setattr(update.time, "monotonic", lambda: now[0])
+    told = update.Counted()
+    for second, done in ((50, 0), (52, 10), (56, 30), (70, 600), (250, 900), (1250, 1000)):
+        now[0] = 100.0 + second
+        told(done, 2600)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "Sharing the change out: 0 of 2,600 combinations of items ...",
+        "Sharing the change out: 30 of 2,600 combinations of items ...",
+        # Twenty seconds for 600, so 67 for 2,000.
+        "Sharing the change out: 600 of 2,600 combinations of items, about 67 s left ...",
+        "Sharing the change out: 900 of 2,600 combinations of items, about 6 min left ...",
+        "Sharing the change out: 1,000 of 2,600 combinations of items, about 32 min left ...",
+    ]

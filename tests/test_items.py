@@ -288,6 +288,49 @@ def test_what_an_earlier_day_alone_has_is_an_item_of_its_own_on_the_way_back(bas
     assert {i.id: i.what for i in items_of(early, late)}["E61"] == "edited"
 
 
+def made(study: Study, hour: int) -> Study:
+    """The state as a run of that hour had it."""
+    return replace(study, made=dt.datetime(2026, 3, 1, hour, tzinfo=dt.UTC))
+
+
+def test_of_one_day_the_state_that_was_made_first_is_the_earlier_one(base, old):
+    """Rows typed between two runs are taken back in the bucket in which they came; a row that was lost, likewise."""
+    day = {"published": "2025-10-02", "event_date": "2025-10-01"}
+    pair = [row("N3", "departure", world.MOVER, **day), row("N4", supersedes="N3", **day)]
+    more = [row("N1", "departure", world.STAR, **day), row("N2", supersedes="E20", **day), *pair]
+    lost = row("M1", "sighting", world.LEGACY, **day)
+    early = made(state(base, (*KNOWN, lost)), 9)
+    late = made(state(base, (*KNOWN, *more)), 12)
+    assert early.as_of == late.as_of
+    there = {i.id: (i.bucket, i.what) for i in items_of(early, late)}
+    back = items_of(late, early)
+    assert there == {
+        "N1": ("news", "added"), "N2": ("revisions", "withdrawn"), "N3": ("news", "cancelled"),
+        "M1": ("revisions", "removed"),
+    }  # fmt: skip
+    assert {i.id: (i.bucket, i.what, i.title) for i in back} == {
+        "N1": ("news", "unrecorded", "Not in the ledger yet: A claim."),
+        "N2": ("revisions", "unrecorded", "Not in the ledger yet: Withdrawn: A claim."),
+        "N3": ("news", "cancelled", "Not in the ledger yet, nor its withdrawal, no net effect: A claim."),
+        "M1": ("revisions", "kept", "Removed since: A claim."),
+    }  # fmt: skip
+    assert mixed(late, early, back, set()) is late
+    # The files of the present come after every run, so what they lack has been removed.
+    present = state(base, (*KNOWN, lost))
+    told = {i.id: (i.bucket, i.what) for i in items_of(late, present)}
+    assert told["N1"] == ("revisions", "removed")
+    assert told["M1"] == ("news", "added")
+
+
+def test_a_row_and_its_withdrawal_that_were_removed_since_are_told_as_such(base, old):
+    day = {"published": "2025-10-02", "event_date": "2025-10-01"}
+    pair = [row("N3", "departure", world.MOVER, **day), row("N4", supersedes="N3", **day)]
+    early, late = made(state(base, (*KNOWN, *pair)), 9), made(old, 12)
+    (item,) = items_of(late, early)
+    assert (item.bucket, item.what) == ("revisions", "cancelled")
+    assert item.title == "Removed since: A claim."
+
+
 def test_what_says_the_same_has_the_same_content_and_what_does_not_has_not(base, old):
     alike = [
         row("N1", "index_gap", "Buyer", value=9, sd=4, root="g"),

@@ -95,6 +95,39 @@ def test_two_equal_states_are_said_to_be_equal():
     assert "No row, prior, grade or term of the deal differs" in section.html
 
 
+def test_of_two_runs_neither_is_called_now_and_each_is_named():
+    results = whole_update()
+    assert change.ends_sentence(results) == (
+        "Compared with the report of 21 November 2026, 19:02 UTC."
+    )
+    first = "the update of 22 November 2026, 12:20 UTC as of 4 March 2026 (101b6a50)"
+    second = "the report of 21 November 2026, 19:02 UTC as of 28 February 2026 (06f89205)"
+    results["was"]["label"] = first
+    results["is"] |= {"run": "20261121t190200z-base-06f89205", "label": second}
+    said = change.change_sentence(results)
+    assert said.startswith("About 8 in 100 in the first run, about 6 in 100 in the second: ")
+    assert " now" not in said
+    assert change.ends_sentence(results) == f"The first is {first}, the second {second}."
+    row = results["quantities"][0]
+    row |= {"was": 0.0810, "is": 0.0785, "change": -0.0025, "mcse": 0.0003}
+    assert change.change_sentence(results).startswith("About 8 in 100, in both runs: ")
+    assert "in both runs." in change.change_sentence(
+        empty_update() | {"is": results["is"], "was": results["was"]}
+    )
+
+
+def test_combinations_that_repeat_or_contradict_themselves_are_counted():
+    results = whole_update()
+    exact = change.attribution_sentence(results)
+    assert exact.endswith(": 128 combinations valued on the same draws.")
+    results["attribution"] |= {"evaluations": 64, "partial": 1200, "combinations": 2610}
+    assert "2,610 combinations valued on the same draws, 64 of them different" in (
+        change.attribution_sentence(results)
+    )
+    (told,) = [note for note in change.notes_of(results) if "contradict" in note]
+    assert told.startswith("1,200 of the 2,610 combinations contradict themselves")
+
+
 def test_a_sure_change_too_small_for_the_count_is_told_in_points():
     results = whole_update()
     row = results["quantities"][0]

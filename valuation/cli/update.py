@@ -104,16 +104,31 @@ def _fitting(why: str) -> None:
 
 
 class Counted:
-    """Says how far the sharing out has come, where it takes longer than some seconds."""
+    """Says how far the sharing out has come and how long it may take yet, where it takes longer than some seconds."""
 
     def __init__(self, every: float = 3.0):
-        self.every, self.last = every, time.monotonic()
+        self.every, self.start = every, time.monotonic()
+        self.last = self.start
 
     def __call__(self, done: int, of: int) -> None:
         now = time.monotonic()
+        if done == 0:
+            self.start = now
         if now - self.last >= self.every:
             self.last = now
-            talk(f"Sharing the change out: {done:,} of {of:,} combinations of items ...")
+            left = self._left(now - self.start, done, of)
+            talk(f"Sharing the change out: {done:,} of {of:,} combinations of items{left} ...")
+
+    def _left(self, passed: float, done: int, of: int) -> str:
+        """What is left if the rest goes as it has gone; nothing said of the first few."""
+        if done < 0.05 * of or done < 2:
+            return ""
+        seconds = passed * (of - done) / done
+        return (
+            f", about {seconds / 60:.0f} min left"
+            if seconds >= 90
+            else f", about {seconds:.0f} s left"
+        )
 
 
 def _print(answer: dict[str, Any], seconds: float) -> None:
@@ -134,7 +149,9 @@ def compare(first: str, second: str, deal: str, as_json: bool, debug: bool) -> i
     """
     from valuation.study import compare_runs
 
-    answer = compare_runs(first, second, deal=deal, root=project_root(), told=_fitting).answer
+    answer = compare_runs(
+        first, second, deal=deal, root=project_root(), told=_fitting, step=Counted()
+    ).answer
     if as_json:
         print_json(answer)
     else:

@@ -126,7 +126,7 @@ def update_summary(results: Results) -> str:
         f"What moved {results['deal']['title']}?",
         "",
         *_wrapped(change.change_sentence(results)),
-        *_wrapped(f"Compared with {results['was']['label']}."),
+        *_wrapped(change.ends_sentence(results)),
         "",
         *_quantities(results),
         "  Each figure is rounded by itself.",

@@ -198,11 +198,16 @@ def change_sentence(results: Results) -> str:
     change, error, unit = float(row["change"]), float(row["mcse"]), row["unit"]
     before, after = words.in_hundred(was), words.in_hundred(now)
     what = f"the chance that {get(results, 'deal')['title']} pays off"
+    first, second, same = "before", "now", "as before"
+    if get(results, "is").get(
+        "run"
+    ):  # of two runs neither need be of now, nor the first the older one
+        first, second, same = "in the first run", "in the second", "in both runs"
     if nothing_changed(results):
-        return f"Nothing has changed: {what} is {words.about(after)}, as before."
-    counts = f"{words.upper_first(words.about(before))} before, {words.about(after)} now"
+        return f"Nothing has changed: {what} is {words.about(after)}, {same}."
+    counts = f"{words.upper_first(words.about(before))} {first}, {words.about(after)} {second}"
     if before == after:
-        counts = f"{words.upper_first(words.about(after))}, as before"
+        counts = f"{words.upper_first(words.about(after))}, {same}"
     if error <= 0 and within_error(change, error):
         return f"{counts}: {what} did not move{_cancelling(results)}."
     if within_error(change, error):
@@ -214,6 +219,14 @@ def change_sentence(results: Results) -> str:
     verb = "rose" if change > 0 else "fell"
     amount = shift(change, unit, error).lstrip(f"+{words.MINUS}")
     return f"{counts}: {what} {verb} by {amount} (error {size(error, unit)}){_because(results)}."
+
+
+def ends_sentence(results: Results) -> str:
+    """What is compared with what."""
+    was, now = get(results, "was"), get(results, "is")
+    if not now.get("run"):
+        return f"Compared with {was['label']}."
+    return f"The first is {was['label']}, the second {now['label']}."
 
 
 def _cancelling(results: Results) -> str:
@@ -299,7 +312,10 @@ def attribution_sentence(results: Results) -> str:
     made, count = get(results, "attribution"), len(get(results, "items"))
     if not count:
         return "There was nothing to share out."
-    evaluations = f"{int(made['evaluations']):,} evaluations of the answer on the same draws"
+    combinations, different = int(made["combinations"]), int(made["evaluations"])
+    evaluations = f"{combinations:,} combinations valued on the same draws"
+    if different < combinations:
+        evaluations += f", {different:,} of them different"
     if made["method"] == "exact":
         items = "one item" if count == 1 else f"{count} items"
         return f"Shares are exact, over every order of the {items}: {evaluations}."
@@ -327,6 +343,11 @@ def notes_of(results: Results) -> list[str]:
     if any(item["what"] == "added" for item in results["items"]):
         told.append(words.EXPECTED)
     made = get(results, "attribution")
+    if made["partial"]:
+        told.append(
+            f"{int(made['partial']):,} of the {int(made['combinations']):,} combinations contradict themselves, as "
+            "one alone of two counts restated would; such a combination is worth what stands of it."
+        )
     if made.get("rough"):
         told.append(
             f"Some combinations of items rest on few draws ({_worst(made)}"

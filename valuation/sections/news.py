@@ -263,6 +263,8 @@ WHAT: Mapping[str, str] = {
     "edited": "row edited in place",
     "removed": "row that has gone",
     "unpublished": "row not public by then",
+    "unrecorded": "row not in the ledger yet",
+    "kept": "row removed since",
     "prior": "prior edited",
     "credibility": "meaning of a grade edited",
     "term": "term of the deal edited",
@@ -396,7 +398,10 @@ def news_items(results: Results) -> Section:
             "what the item adds, averaged over every order in which the items could have come "
             "(Shapley); shares add up to the change, but for what time, scenario, code and noise did.",
         ),
-        ("On arrival", "what it moved when the items are taken in the order of their dates."),
+        (
+            "On arrival",
+            "what it moved when the items are taken in the order of their dates, or back in the reverse.",
+        ),
         (
             "Surprise",
             "how improbable the model thought the item beforehand: 1 bit is a coin toss, each "

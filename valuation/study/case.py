@@ -96,6 +96,8 @@ class Study:
         Whether the as-of date was asked for; else it is that of the newest row.
     cache
         Where fits and results are kept.
+    made
+        When the run was made whose inputs these are; None of the present files.
     """
 
     root: Path
@@ -111,6 +113,7 @@ class Study:
     override: str
     as_of_given: bool = False
     cache: Path = field(default_factory=lambda: cache_folder(find_root()), repr=False)
+    made: dt.datetime | None = None
 
     # --- inputs by digest -------------------------------------------------------------------------
 

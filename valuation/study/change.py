@@ -38,8 +38,8 @@ from valuation.study.items import (
     TERMS,
     Item,
     at_the_date_of,
-    by_day,
     completed,
+    in_time,
     items_of,
     mixed,
     roster_changes,
@@ -266,7 +266,7 @@ class Change:
 
     @cached_property
     def _later_states(self) -> tuple[Study, Study]:
-        first, last = by_day(self.old, self.new)
+        first, last = in_time(self.old, self.new)
         if first.as_of == last.as_of and first.random_seed == last.random_seed:
             return self.old, self.new
         moved = at_the_date_of(first, last)
@@ -276,7 +276,7 @@ class Change:
     def _end_states(self) -> tuple[Study, Study]:
         if not self.rosters:
             return self._later_states
-        first, last = by_day(self.old, self.new)
+        first, last = in_time(self.old, self.new)
         old, new = (with_rosters_of(state, first, last) for state in self._later_states)
         return old, new
 
@@ -308,8 +308,14 @@ class Change:
             state = mixed(self.old, self.new, self.items, chosen)
             self.pool.stands(state)
         except (LedgerError, ParameterError):
+            self._partial.add(chosen)
             return self._coalition(self._standing(chosen))
         return self._at(state)
+
+    @cached_property
+    def _partial(self) -> set[frozenset[int]]:
+        """Combinations that were found to contradict themselves, and are worth what stands of them."""
+        return set()
 
     def _by_model(self, chosen: frozenset[int]) -> list[list[int]]:
         """Sorts coalitions so that those come together that share what most items are about: memories are bounded."""
@@ -454,6 +460,7 @@ class Change:
             },
             "is": {
                 "run": None if self.until is None else self.until.id,
+                "label": None if self.until is None else _named(self.until, self.new),
                 "as_of": str(self.new.as_of),
                 "method": self.method,
                 "khat": float(self.now.weights.khat),
@@ -498,7 +505,7 @@ class Change:
 
         if self.run is None:
             return f"the present ledger as of {told_day(self.old.as_of)}"
-        return self.run.label
+        return self.run.label if self.until is None else _named(self.run, self.old)
 
     @property
     def _effective(self) -> float:
@@ -631,6 +638,8 @@ class Change:
             "method": "exact" if coefficients.exact else "sampled",
             "orders": coefficients.orders or math.factorial(len(self.items)),
             "evaluations": self.pool.evaluations,
+            "combinations": len(self.shares.coefficients.coalitions),
+            "partial": len(self._partial),
             "worst_khat": finite(worst.khat),
             "least_draws": float(worst.effective_draws),
             "overlap": self.pool.overlap,
@@ -741,6 +750,13 @@ class Change:
             for name, band in after.items()
             if name in before
         ]
+
+
+def _named(run: Run, state: Study) -> str:
+    """One of two runs, so that it can be told from the other."""
+    from valuation.study.answers import told_day
+
+    return f"{run.label} as of {told_day(state.as_of)} ({run.short})"
 
 
 def _code(run: Run) -> str:
@@ -870,8 +886,9 @@ def compare_runs(
     deal: str = DEFAULT_DEAL,
     root: str | Path | None = None,
     told: Callable[[str], None] = lambda why: None,
+    step: Callable[[int, int], None] = lambda done, of: None,
 ) -> Change:
-    """What moved the answer between two published runs."""
+    """What moved the answer between two published runs; ``told`` and ``step`` as in :func:`open_change`."""
     from valuation.archive import find_run
 
     base = find_root() if root is None else Path(root)
@@ -888,13 +905,14 @@ def compare_runs(
         two,
         published_by(two),
         told,
+        step,
         owners={**owners, **others},
     )
 
 
 def state_of(run: Run, *, cache: Path) -> Study:
     """The state of knowledge that a run was made from, from the inputs kept with it."""
-    return open_study(
+    found = open_study(
         run.deal,
         run.scenario,
         as_of=run.as_of if run.as_of_given else "",
@@ -902,6 +920,7 @@ def state_of(run: Run, *, cache: Path) -> Study:
         root=run.inputs,
         cache=cache,
     )
+    return replace(found, made=run.created)
 
 
 def said_by(run: Run) -> dict[str, tuple[float, float]]:

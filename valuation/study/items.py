@@ -5,8 +5,8 @@ priors, grades, terms, the scenario. ``mixed`` builds the state in between that 
 attribution values. Context rows move nothing and are no items.
 
 States in between live on the later of the two days, whichever way the change is told: whoever a row of either state
-is about was known by then. Seen from a later day back to an earlier one, the same items are taken back, in the
-reverse of the order in which they came.
+is about was known by then. Seen from a later state back to an earlier one, the same items are taken back, in the
+reverse of the order in which they came, and counted where they were counted when they came.
 """
 
 from __future__ import annotations
@@ -63,8 +63,9 @@ class Item:
     bucket
         Where its effect is counted.
     what
-        ``added``, ``revised``, ``superseded``, ``withdrawn``, ``regraded``, ``removed``, ``edited``, ``unpublished``,
-        ``cancelled``; or ``prior``, ``credibility``, ``term``, ``scenario``.
+        ``added``, ``revised``, ``withdrawn``, ``regraded``, ``removed``, ``edited``, ``cancelled``; on the way back
+        ``unpublished`` by the earlier day, ``unrecorded`` when the earlier run was made, or ``kept`` by it alone; or
+        ``prior``, ``credibility``, ``term``, ``scenario``.
     title
         For people: of a row its claim, with what became of it unless it is simply new.
     content
@@ -72,7 +73,7 @@ class Item:
     row
         Cells of the ledger row, if it is one.
     takes, drops
-        Rows of the state of the later day that come with it, and rows of the other that go.
+        Rows of the later state that come with it, and rows of the earlier one that go.
     """
 
     id: str
@@ -93,10 +94,10 @@ class Item:
 
 def items_of(old: Study, new: Study) -> tuple[Item, ...]:
     """Everything that may move the answer from ``old`` to ``new``, in order of arrival; of the way back, reversed."""
-    first, last = by_day(old, new)
+    first, last = in_time(old, new)
     rows = _rows(first, last)
     if last is not new:
-        rows = [_taken_back(item, new) for item in rows]
+        rows = [_taken_back(item, old, new) for item in rows]
     found = [*rows, *_priors(old, new), *_grades(old, new), *_terms(old, new)]
     if old.scenario.digest() != new.scenario.digest():
         title = f"Scenario: {new.scenario.title} instead of {old.scenario.title}"
@@ -106,9 +107,16 @@ def items_of(old: Study, new: Study) -> tuple[Item, ...]:
     return tuple(sorted(found, key=lambda item: item.order, reverse=last is not new))
 
 
-def by_day(old: Study, new: Study) -> tuple[Study, Study]:
-    """The two states, that of the later day last; of one day, the new one."""
-    return (new, old) if new.as_of < old.as_of else (old, new)
+def in_time(old: Study, new: Study) -> tuple[Study, Study]:
+    """The two states, the later one last: by the day that they speak for, then by when they were made."""
+    if new.as_of != old.as_of:
+        return (new, old) if new.as_of < old.as_of else (old, new)
+    return (new, old) if _made_before(new, old) else (old, new)
+
+
+def _made_before(one: Study, other: Study) -> bool:
+    """Whether one state's files were those of a run before the other's; the present ones come last."""
+    return one.made is not None and (other.made is None or one.made < other.made)
 
 
 def silent_rows(old: Study, new: Study) -> int:
@@ -191,24 +199,31 @@ def _rows(old: Study, new: Study) -> list[Item]:
     return found
 
 
-def _taken_back(item: Item, new: Study) -> Item:
-    """A row's item between the new state, of the earlier day, and the old one, told of the way back to the new one."""
+def _taken_back(item: Item, old: Study, new: Study) -> Item:
+    """A row's item between the new state, the earlier one, and the old one, told of the way back to the new one."""
     assert item.row is not None
     evidence = new.ledger.evidence
     here = {r["id"]: r for r in _records(evidence[evidence["id"] == item.id])}
     row = here.get(item.id, item.row)
-    late = row["published"] > new.as_of
+    late, before = row["published"] > new.as_of, _made_before(new, old)
     bucket, what, claim = item.bucket, item.what, row["claim"]
     if item.what == "cancelled":
-        words, bucket = ADDED if here else UNKNOWN if late else DROPPED
+        if here:
+            words, bucket = (KEPT, bucket) if before else ADDED
+        elif late or before:
+            words, bucket = f"{_NOT_YET[late]}, nor its withdrawal, no net effect", bucket
+        else:
+            words, bucket = DROPPED
         title = f"{words}: {claim}"
     elif item.what == "edited":
         typed = row["kind"] is not None
         title = f"{'Edited' if typed else _GONE['edited']}: {claim}"
+    elif here and before:
+        what, title = "kept", f"{KEPT}: {claim}"
     elif here:
         bucket, what, title = NEWS, "added", claim
-    elif late:
-        what, title = "unpublished", f"Not public by then: {item.title}"
+    elif late or before:
+        what, title = "unpublished" if late else "unrecorded", f"{_NOT_YET[late]}: {item.title}"
     else:
         bucket, what, title = REVISIONS, "removed", f"{_GONE['removed']}: {claim}"
     content = f"less {item.content}"
@@ -217,7 +232,8 @@ def _taken_back(item: Item, new: Study) -> Item:
 
 ADDED = ("Added and withdrawn, no net effect", NEWS)
 DROPPED = ("Gone together with its withdrawal, no net effect", REVISIONS)
-UNKNOWN = ("Not public by then, nor its withdrawal, no net effect", NEWS)
+KEPT = "Removed since"
+_NOT_YET = {True: "Not public by then", False: "Not in the ledger yet"}
 
 
 def _cancelling(
@@ -535,7 +551,7 @@ _ENDS: list[_Ends] = []  # the pair that was mixed last
 
 
 def _ends(old: Study, new: Study) -> _Ends:
-    first, last = by_day(old, new)
+    first, last = in_time(old, new)
     if not _ENDS or _ENDS[0].first is not first or _ENDS[0].last is not last:
         _ENDS[:] = [_Ends.of(first, last)]
     return _ENDS[0]
