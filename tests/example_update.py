@@ -318,6 +318,7 @@ def example_update() -> dict[str, Any]:
             "run": "20261121T190200-base",
             "label": "the report of 21 November 2026, 19:02 UTC",
             "as_of": "2026-02-14",
+            "effective_draws": 4000.0,
         },
         "is": {
             "as_of": "2026-02-28",

@@ -943,6 +943,8 @@ def test_two_runs_of_one_day_compare_backwards_as_forwards_and_both_are_named(ho
     assert moved_by != 0.0
     assert bucket(other, "news")["npv"] == pytest.approx(-moved_by, abs=1e-12)
     assert other["was"]["label"].endswith(f"as of 2 October 2025 ({second.short})")
+    assert other["was"]["effective_draws"] == one["is"]["effective_draws"] < DRAWS
+    assert other["is"]["effective_draws"] == one["was"]["effective_draws"] < DRAWS
     assert other["is"]["label"].endswith(f"as of 2 October 2025 ({first.short})")
 
 

@@ -116,6 +116,15 @@ def test_of_two_runs_neither_is_called_now_and_each_is_named():
     )
 
 
+def test_what_the_draws_are_worth_is_told_of_both_states():
+    results = whole_update()
+    assert "for the state before" not in change.method_sentence(results)
+    results["was"]["effective_draws"] = 1115.7
+    assert "worth 1,312 equal ones, k-hat 0.58, and 1,115 for the state before." in (
+        change.method_sentence(results)
+    )
+
+
 def test_combinations_that_repeat_or_contradict_themselves_are_counted():
     results = whole_update()
     exact = change.attribution_sentence(results)

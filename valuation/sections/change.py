@@ -296,9 +296,11 @@ def method_sentence(results: Results) -> str:
             f"depend on{again if made['method'] == 'revalued' else ''}.{why}"
         )
     khat = "" if made.get("khat") is None else f", k-hat {words.fixed(made['khat'], 2)}"
+    former = float(get(results, "was")["effective_draws"])
+    before = f", and {whole(former)} for the state before" if whole(former) != whole(draws) else ""
     return (
         f"The {draws:,} stored draws got new weights instead of a new fit; so weighted they are "
-        f"worth {whole(effective)} equal ones{khat}.{why}"
+        f"worth {whole(effective)} equal ones{khat}{before}.{why}"
     )
 
 

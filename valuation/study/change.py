@@ -457,6 +457,7 @@ class Change:
                 "run": None if self.run is None else self.run.id,
                 "label": self._label,
                 "as_of": str(self.old.as_of),
+                "effective_draws": self._effective(self.old, self.was),
             },
             "is": {
                 "run": None if self.until is None else self.until.id,
@@ -464,7 +465,7 @@ class Change:
                 "as_of": str(self.new.as_of),
                 "method": self.method,
                 "khat": float(self.now.weights.khat),
-                "effective_draws": self._effective,
+                "effective_draws": self._effective(self.new, self.now),
                 "draws": self.pool.draws,
                 "why": self._pooled[1],
             },
@@ -507,12 +508,12 @@ class Change:
             return f"the present ledger as of {told_day(self.old.as_of)}"
         return self.run.label if self.until is None else _named(self.run, self.old)
 
-    @property
-    def _effective(self) -> float:
-        """Equally weighted draws that the new answer is worth: of those that meet the scenario's conditions."""
-        if not self.new.scenario.conditions:
-            return float(self.now.weights.effective_draws)
-        return float(1.0 / (self.now.weight**2).sum())
+    @staticmethod
+    def _effective(state: Study, position: Position) -> float:
+        """Equally weighted draws that an answer is worth: of those that meet the scenario's conditions."""
+        if not state.scenario.conditions:
+            return float(position.weights.effective_draws)
+        return float(1.0 / (position.weight**2).sum())
 
     def _buckets(
         self, was: np.ndarray, now: np.ndarray
