@@ -189,6 +189,8 @@ def test_a_watcher_is_told_that_a_fit_has_begun(run: Run, monkeypatch: pytest.Mo
     code, out, err = run("watch")
     assert (code, out) == (130, "")
     assert "Fitting again, since the stored draws do not reach far enough; a fit takes" in err
+    code, out, err = run("watch", "-q")
+    assert (code, out, err.strip()) == (130, "", "interrupted; nothing was half-written")
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,8 @@ def runs(scenario: str | None, deal: str, as_json: bool, debug: bool) -> None:
 
     Every scenario that is published is kept with what it was made from, in reports/runs/. Other
     commands take a run by its id, a unique beginning of it, the eight digits that stand first here,
-    or as `latest`. Nothing is ever removed by a command.
+    or as `latest`, the newest of the base scenario that was not made with --as-of. Nothing is ever
+    removed by a command.
 
     \b
     Examples:

@@ -44,7 +44,10 @@ def _seconds(context: click.Context, parameter: click.Parameter, value: float) -
     "--since", callback=day, metavar="DATE", default="", help="Against what was public on this day."
 )
 @click.option(
-    "--against", metavar="RUN", default="", help="Against this run; the last one by default."
+    "--against",
+    metavar="RUN",
+    default="",
+    help="Against this run, or `latest` of base; by default the scenario's last one. Both pass over --as-of runs.",
 )
 @click.option("--no-page", is_flag=True, help="Print the answer, write nothing.")
 @with_options(deal_option, scenario_option, seed_option, override_option)
@@ -131,11 +134,12 @@ class Counted:
         )
 
 
-def _print(answer: dict[str, Any], seconds: float) -> None:
+def _print(answer: dict[str, Any], seconds: float | None) -> None:
     from valuation.report.summary import update_summary
 
     click.echo(update_summary(answer))
-    talk(f"Answered in {seconds:.1f} s.")
+    if seconds is not None:
+        talk(f"Answered in {seconds:.1f} s.")
 
 
 @click.command(epilog=EXIT_CODES)
@@ -145,7 +149,8 @@ def _print(answer: dict[str, Any], seconds: float) -> None:
 def compare(first: str, second: str, deal: str, as_json: bool, debug: bool) -> int:
     """What moved the answer from one published run to another.
 
-    A RUN is an id of `valuation runs`, the start of one, or `latest`.
+    A RUN is an id of `valuation runs`, the start of one, or `latest`: the newest of the base scenario
+    that was not made with --as-of. A run as of a date is named by its id.
     """
     from valuation.study import compare_runs
 
@@ -171,9 +176,17 @@ def compare(first: str, second: str, deal: str, as_json: bool, debug: bool) -> i
     help="How often to look.",
 )
 @click.option("--once", is_flag=True, help="Stop after the first change.", hidden=True)
+@click.option("--quiet", "-q", is_flag=True, help="Print the answers and errors alone.")
 @with_options(deal_option, scenario_option, seed_option, json_option, debug_option)
 def watch(
-    every: float, once: bool, deal: str, scenario: str, seed: int | None, as_json: bool, debug: bool
+    every: float,
+    once: bool,
+    quiet: bool,
+    deal: str,
+    scenario: str,
+    seed: int | None,
+    as_json: bool,
+    debug: bool,
 ) -> int:
     """Follow the ledger and the settings: each time a file is saved, print the new answer.
 
@@ -190,8 +203,9 @@ def watch(
         if now != stamp:
             stamp, start = now, time.perf_counter()
             try:
+                told = (lambda why: None) if quiet else _fitting
                 change = open_change(
-                    deal, scenario, root=root, told=_fitting, like=previous, **seeded(seed)
+                    deal, scenario, root=root, told=told, like=previous, **seeded(seed)
                 )
                 answer = change.answer
             except ValuationError as error:
@@ -201,7 +215,7 @@ def watch(
                 if as_json:
                     print_json(answer | {"seconds": time.perf_counter() - start})
                 else:
-                    _print(answer, time.perf_counter() - start)
+                    _print(answer, None if quiet else time.perf_counter() - start)
                 if once and previous is not None:
                     return OK
                 previous = change
