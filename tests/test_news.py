@@ -34,6 +34,7 @@ from valuation.ledger.tables import column
 from valuation.models import KINDS, kinds_in
 from valuation.process import brief
 from valuation.report.checks import check_project
+from valuation.schema import Kind
 
 TODAY = dt.date(2026, 3, 1)
 PROJECT = Path(__file__).resolve().parents[1]
@@ -606,10 +607,27 @@ def test_options_fill_what_the_rows_of_a_file_leave_blank(
         ("rows.yaml", f"{YAML_ROWS}- claim: z\n", 3, f"rows.yaml:{YAML_ROWS.count(chr(10)) + 1}: "),
         ("rows.csv", "claim,source\na,b,c\n", 3, "rows.csv:2: has not as many cells"),
         ("rows.csv", 'claim,source\n"a,b\n', 3, "broken quoting"),
-        ("rows.csv", "claim,sauce\na,b\n", 3, "rows.csv:2: unknown field 'sauce'"),
+        (
+            "rows.csv",
+            "claim,sauce\na,b\n",
+            3,
+            "rows.csv:1: unknown field 'sauce'; did you mean 'source'?",
+        ),
+        (
+            "rows.csv",
+            "claim,claim\na,b\n",
+            3,
+            "rows.csv:1: column 'claim' stands 2 times; keep one",
+        ),
         ("rows.json", "{}", 3, "rows.json:1: is not a list of rows"),
         ("rows.json", '[\n{"claim": "x"},\n{"claim" "y"}]', 3, "rows.json:3: not valid JSON"),
         ("rows.json", '[{"claim": "x", "claim": "y"}]', 3, "a field is given twice"),
+        (
+            "rows.json",
+            '[\n {"claim": "x",}]',
+            3,
+            "rows.json:2: not valid JSON at column 15 (Illegal trailing comma",
+        ),
         ("rows.json", '[{"claim": "x"}', 3, "rows.json:1: not valid JSON"),
     ],
 )
@@ -676,6 +694,21 @@ def test_an_answer_of_no_writes_nothing(
 
 
 # Looking.
+
+
+def test_a_subject_that_nobody_is_called_is_told_with_the_nearest_name(run: Run) -> None:
+    code, out, err = run("list", "--subject", "alex wang")
+    assert (code, out) == (0, "")
+    assert "no subject has 'alex wang' in its name; did you mean 'Alexandr Wang'?" in err
+    code, out, err = run("list", "--subject", "zzz", "--json")
+    assert (code, json.loads(out)) == (0, [])
+    assert "no subject has 'zzz' in its name\n" in err
+    assert "no subject" not in run("list", "--subject", "Wang", "--kind", "layoff")[2]
+
+
+@pytest.mark.parametrize("kind", [k for k in KINDS.values() if k.check(None, None) is not None])
+def test_a_missing_value_is_called_missing(kind: Kind) -> None:
+    assert str(kind.check(None, 0.1)).startswith("value is missing; give ")
 
 
 def test_rows_are_listed_by_driver_subject_kind_date_and_grade(run: Run) -> None:

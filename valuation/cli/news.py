@@ -294,9 +294,22 @@ def _from_csv(file: Path) -> list[dict[str, Any]]:
     import csv
     import io
 
+    from valuation.errors import LedgerError
+    from valuation.ledger.keeping import FIELDS
+
     reader = csv.DictReader(io.StringIO(_text_of(file), newline=""), strict=True)
     rows: list[dict[str, Any]] = []
     try:
+        given = [name.replace("-", "_") for name in reader.fieldnames or ()]
+        wrong = [
+            f"column {name!r} stands {given.count(name)} times; keep one"
+            if name in FIELDS
+            else f"unknown field {name!r}; {_close(name, FIELDS)}known: {', '.join(FIELDS)}"
+            for name in dict.fromkeys(given)
+            if name not in FIELDS or given.count(name) > 1
+        ]
+        if wrong:
+            raise LedgerError([f"{short_path(file)}:1: {what}" for what in wrong])
         for row in reader:
             if None in row or None in row.values():
                 _refuse(file, reader.line_num, "has not as many cells as the header; quote commas")
@@ -329,11 +342,23 @@ def _from_json(file: Path) -> list[dict[str, Any]]:
                 break
             row, at = decoder.raw_decode(text, at)
             rows.append(_mapping(file, line, row) | {"line": line})
+    except json.JSONDecodeError as error:
+        what = f"not valid JSON at column {error.colno} ({error.msg}); correct it near here"
+        _refuse(file, error.lineno, what)
     except (ValueError, RecursionError) as error:
         _refuse(file, line, f"not valid JSON ({error}); correct it near here")
     if text[at + 1 :].strip():
         _refuse(file, line, "something follows the list; remove it")
     return rows
+
+
+def _close(given: str, known: Collection[str]) -> str:
+    """``did you mean 'x'? ``, whatever the case, or nothing if no known name is near."""
+    from difflib import get_close_matches
+
+    folded = {name.casefold(): name for name in known}
+    near = get_close_matches(given.casefold(), list(folded), n=1)
+    return f"did you mean {folded[near[0]]!r}? " if near else ""
 
 
 def _mapping(file: Path, line: int, row: Any) -> dict[str, Any]:
@@ -518,6 +543,8 @@ def list_(
         and (credibility is None or row["credibility"] in credibility)
     ]
     found.sort(key=lambda row: (row["published"], row["id"]))
+    if subject is not None and not found:
+        _say_unknown(subject, ledger)
     if as_json:
         print_json(found)
         return
@@ -529,6 +556,17 @@ def list_(
             f"{row['kind'] or 'context':<18} {about}{row['claim']}{state}"
         )
     talk(f"{len(found)} of {len(ledger.evidence)} rows, {sum(r['scored'] for r in found)} scored")
+
+
+def _say_unknown(subject: str, ledger: Ledger) -> None:
+    """Say that no subject is called so, if none is: an empty list looks like one of whom nothing is known."""
+    from valuation.ledger.tables import SUBJECT
+
+    names = {
+        name for table, key in SUBJECT.items() for name in getattr(ledger, table)[key].tolist()
+    }
+    if not any(subject.casefold() in name.casefold() for name in names):
+        talk(f"no subject has {subject!r} in its name; {_close(subject, names)}".rstrip("; "))
 
 
 def _among(what: str, value: str | None, known: Sequence[str]) -> None:

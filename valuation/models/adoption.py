@@ -40,7 +40,9 @@ SPEND_FADE_MONTHS = 48.0
 
 
 def _need_share(value: float | None, sd: float | None) -> str | None:
-    if value is None or not 0.0 < value < 1.0:
+    if value is None:
+        return "value is missing; give a fraction strictly between 0 and 1: 0.40 is forty per cent"
+    if not 0.0 < value < 1.0:
         return "value must be a fraction strictly between 0 and 1: 0.40 is forty per cent"
     if sd is None or not 0.05 <= sd <= 3.0:
         return "sd is on the logit scale, between 0.05 and 3"

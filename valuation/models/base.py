@@ -717,12 +717,16 @@ def graded_reports(
 
 
 def need_grade(value: float | None, sd: float | None) -> str | None:
+    if value is None:
+        return "value is missing; give -1, 0 or 1, the report's grade"
     if value not in (-1.0, 0.0, 1.0):
         return "value must be -1, 0 or 1; write the report's grade"
     return None if sd is None else "a graded report takes no sd; leave it blank"
 
 
 def need_indicator(value: float | None, sd: float | None) -> str | None:
+    if value is None:
+        return "value is missing; give 0 or 1"
     if value not in (0.0, 1.0):
         return "value must be 0 or 1"
     return None if sd is None else "an indicator takes no sd; leave it blank"
@@ -743,7 +747,9 @@ def need_window(value: float | None, sd: float | None) -> str | None:
 
 
 def need_count(value: float | None, sd: float | None) -> str | None:
-    if value is None or value < 0 or value != int(value):
+    if value is None:
+        return "value is missing; give a whole number, 0 or more"
+    if value < 0 or value != int(value):
         return "value must be a whole number, 0 or more"
     return None if sd is None else "a count takes no sd; leave it blank"
 
@@ -757,11 +763,14 @@ class NeedPositive:
     sd_most: float
 
     def __call__(self, value: float | None, sd: float | None) -> str | None:
-        if value is None or not 0.0 < value <= self.most:
+        if value is None:
+            return f"value is missing; give the figure, above 0 and at most {self.most:.10g}"
+        if not 0.0 < value <= self.most:
             return f"value must be above 0 and at most {self.most:.10g}; check the unit"
         if sd is None or not self.sd_least <= sd <= self.sd_most:
+            what = "sd is missing; it" if sd is None else "sd"
             return (
-                f"sd must be between {self.sd_least:g} and {self.sd_most:g}; state the error of the figure as a "
+                f"{what} must be between {self.sd_least:g} and {self.sd_most:g}; state the error of the figure as a "
                 "fraction of it, 0.05 for 5 per cent"
             )
         return None

@@ -35,7 +35,9 @@ from valuation.schema import Kind
 
 
 def _need_gap(value: float | None, sd: float | None) -> str | None:
-    if value is None or not -100.0 <= value <= 100.0:
+    if value is None:
+        return "value is missing; give a gap in index points between -100 and 100"
+    if not -100.0 <= value <= 100.0:
         return "value is a gap in index points between -100 and 100"
     if sd is None or not 0.1 <= sd <= 50.0:
         return "sd is in index points, between 0.1 and 50"

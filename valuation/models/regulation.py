@@ -29,6 +29,8 @@ from valuation.schema import Kind
 
 
 def _need_sign(value: float | None, sd: float | None) -> str | None:
+    if value is None:
+        return "value is missing; give -1 (less likely) or 1 (more likely)"
     if value not in (-1.0, 1.0):
         return "value must be -1 (less likely) or 1 (more likely)"
     return None if sd is None else "a sign takes no sd; leave it blank"
