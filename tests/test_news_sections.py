@@ -30,6 +30,7 @@ from valuation.errors import ArtifactError
 from valuation.report import index
 from valuation.report.summary import update_summary
 from valuation.sections import change, words
+from valuation.sections.past import fits_sentence
 from valuation.study.replay import write_history
 
 each_result = pytest.mark.parametrize("builder", UPDATES, ids=lambda b: b.__name__)
@@ -436,6 +437,22 @@ def test_the_end_of_a_history_of_another_state_is_not_called_the_answer_now():
     whole = text_of(sections.past(results | {"history": replay}).html)
     assert "with the priors, terms and code of that time" in whole
     assert "before the last change of what it reads; renew with" in whole
+
+
+def test_a_history_says_where_it_was_fitted_and_what_such_a_step_may_be():
+    replay = example_replay()
+    points = replay["points"]
+    for count, point in enumerate(points):
+        point["method"] = "reweighted" if count else "fitted"
+    said = fits_sentence(replay)
+    assert said == (
+        f"The model was fitted at 1 of {len(points)} dates; in between, draws are weighed."
+    )
+    points[-1]["method"] = "fitted"
+    assert fits_sentence(replay).endswith(
+        "Draws of another fit are others: what a step to its date has beyond its items is chance."
+    )
+    assert "fitted at 2 of" in text_of(sections.history(replay).html)
 
 
 def test_a_history_of_one_date_can_be_shown():

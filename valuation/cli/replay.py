@@ -101,7 +101,7 @@ def _refreshed(root: Any, deal: str) -> Any:
 
 def table(history: Mapping[str, Any]) -> list[str]:
     """A history in 80 columns; under a date, the new item that clearly moved the headline most."""
-    from valuation.sections.past import clear_items
+    from valuation.sections.past import clear_items, fits_sentence
 
     worth = next((q for q in history["quantities"] if q["group"] == "value"), None)
     money = worth["name"] if worth else ""
@@ -118,11 +118,10 @@ def table(history: Mapping[str, Any]) -> list[str]:
         chance = f"{values[name]:.1%} ± {100 * errors[name]:.1f}"
         lines.append(_LAYOUT.format(point["as_of"], point["rows"], chance, npv, how).rstrip())
         lines += [_moved(item) for item in clear_items(history, point)[:1]]
-    fitted = sum(point["method"] == "fitted" for point in history["points"])
     told = (
         f"{headline['label']}, and the expected net present value, each ± its Monte Carlo error. "
         "Under a date: the new item that moved the chance most, in points, as it arrived, if by more than two errors. "
-        f"Fitted at {fitted} of {len(history['points'])} dates; between them draws are weighed."
+        + fits_sentence(history)
     )
     return [*lines, "", *textwrap.wrap(told, WIDTH)]
 

@@ -109,6 +109,18 @@ def glance(results: Results) -> Html:
 SPARK = (150, 30)  # pixels, wide and high
 
 
+def fits_sentence(replay: Results) -> str:
+    """At how many dates the model was fitted, and what a step to one of them may be."""
+    points = replay["points"]
+    fitted = sum(point["method"] == "fitted" for point in points)
+    said = f"The model was fitted at {fitted} of {words.counted(len(points), 'date', 'dates')}"
+    if fitted < len(points):
+        said += "; in between, draws are weighed"
+    if fitted > 1:
+        said += ". Draws of another fit are others: what a step to its date has beyond its items is chance"
+    return f"{said}."
+
+
 def _spark(dates: Sequence[str], values: Sequence[float], *, stepped: bool, title: str) -> Html:
     """A line without axes: from the first date to the last, from zero to a little above the highest value."""
     days = [dt.date.fromisoformat(date).toordinal() for date in dates]
@@ -210,7 +222,7 @@ def _history_figure(replay: Results) -> tuple[Html, str, str]:
             ],
         ),
         title="The chance of paying off over time",
-        reading=f"{reading} The band is two simulation errors each way.",
+        reading=f"{reading} The band is two simulation errors each way. {fits_sentence(replay)}",
         alt=reading,
         heads=columns(
             "Date",
