@@ -381,6 +381,19 @@ def test_silent_rows_changed_rosters_and_rough_shares_are_noted():
         assert "(k-hat 0.93, 88 effective)" in flat
 
 
+def test_a_claim_inside_a_sentence_brings_no_stop_of_its_own():
+    assert change.quoted("Scale AI names new customers.") == "“Scale AI names new customers”"
+    assert change.quoted("Scale AI names two new customers.", 20).endswith(" …”")
+    replay = example_replay()
+    for point in replay["points"]:
+        for item in point["moved"]:
+            item["title"] = f"{item['title'].rstrip('.')}."
+    results = example_results() | {"history": replay}
+    told = sections.headline(results).html + sections.past(results).html
+    assert "”, " in told
+    assert ".”" not in told
+
+
 # The history.
 
 

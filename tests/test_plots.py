@@ -338,6 +338,17 @@ def test_a_history_of_a_chance_starts_at_zero_and_says_where_it_ends(highest, en
     assert ax.get_title(loc="left") == ("Chance" if end == 100 else f"Chance; axis to {end}%")
 
 
+def test_what_a_small_chart_shows_is_told_to_its_end():
+    days = ["2025-06-12", "2026-06-12"]
+    label = "Gap to the frontier, mean over the horizon, index points"
+    for width, lines in ((360, 2), (820, 1)):
+        _, ax = plots.new_figure(width, 230)
+        plots.history(ax, days, [3.0, 4.0], [0.1, 0.1], label=label, percent=False)
+        title = ax.get_title(loc="left")
+        assert (title.replace("\n", " "), title.count("\n") + 1) == (label, lines)
+        assert max(map(len, title.split("\n"))) <= 60
+
+
 def test_a_curve_without_a_prior_names_its_median_and_the_mass_of_its_band():
     band = {"lower": [1.0, 0.2], "median": [1.0, 0.5], "upper": [1.0, 0.8]}
     _, ax = plots.new_figure(360, 300)

@@ -48,7 +48,7 @@ def axes(
     y_grid: bool = False,
     left: bool = False,
 ) -> None:
-    """One look: no box, thin rules, the y label above the axis where it can be read."""
+    """One look: no box, thin rules, the y label above the axis where it can be read, with its unit at its end."""
     room = 52 if is_narrow(ax) else 110
     for side in ("top", "right", "left"):
         ax.spines[side].set_visible(left and side == "left")
@@ -79,7 +79,7 @@ def axes(
         )
     if y_label:
         ax.set_title(
-            short(y_label, room),
+            _two_lines(y_label, room) if is_narrow(ax) else short(y_label, room),
             loc="left",
             color=PALETTE["muted"],
             fontsize=TEXT,
@@ -182,7 +182,7 @@ def rows(ax: Axes, labels: Sequence[str], *, bold: Sequence[bool] = (), lift: fl
 
 
 def _two_lines(text: object, room: int = 42) -> str:
-    """A long label beside a bar on two lines; cut only if even these do not hold it."""
+    """A long label on two lines; cut only if even these do not hold it."""
     words = short(text, 2 * room - 8)
     if len(words) <= room:
         return words

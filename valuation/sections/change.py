@@ -141,7 +141,8 @@ def nothing_changed(results: Results) -> bool:
 
 
 def quoted(title: object, room: int = 64) -> str:
-    return f"“{plots.short(title, room)}”"
+    """A claim or a label inside a sentence: cut to ``room``, without a stop of its own, as one follows."""
+    return f"“{plots.short(title, room).removesuffix('.')}”"
 
 
 # What a cause without items is called inside a sentence.
