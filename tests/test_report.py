@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import html
 import json
 import os
@@ -19,9 +20,11 @@ from typing import Any
 
 import pytest
 from example_results import conditional_results, example_results
+from example_update import example_replay, example_update
 from tiny_notebooks import FINISH, cell, notebook
 
-from valuation import archive, publish
+from valuation import archive, clock, publish
+from valuation.cli import cli
 from valuation.errors import ArtifactError, GateError, LedgerError, ParameterError, RunError
 from valuation.report import (
     Outcome,
@@ -41,6 +44,8 @@ from valuation.report import (
     standing,
 )
 from valuation.report.news import publish_update
+from valuation.report.progress import OnePage
+from valuation.study.replay import write_history
 
 REAL_RENDER = runs._render
 
@@ -698,6 +703,89 @@ def test_the_index_opens_with_the_answer_and_links_every_report(reports: Path) -
     assert page.count("<svg") >= 1
 
 
+def _kept_update(project: Path, chance: float, **options: Any) -> archive.Run:
+    """An update of the base case that was published, of a later ledger unless told otherwise."""
+    results = example_update() | {"as_of": "2026-05-12"}
+    row = next(q for q in results["quantities"] if q["name"] == results["headline"])
+    row |= {"is": chance, "mcse_is": 0.003}
+    digests = example_results()["run"]["digests"] | {"ledger": "later"}
+    results["run"] = results["run"] | {"digests": options.pop("digests", digests)}
+    return archive.keep_run(
+        project,
+        deal="meta_scale",
+        scenario="base",
+        kind="update",
+        files={"index.html": b"<p></p>", "notebook.ipynb": b"{}"},
+        results=results,
+        inputs=archive.keep_inputs(project, "meta_scale", "base"),
+        **options,
+    )
+
+
+def _index_of(project: Path, state: str = standing.OLDER) -> tuple[str, dict[str, Any]]:
+    """The index over the base case alone, and its row of data."""
+    base, folder = project / "reports", project / "reports" / "scenarios" / "base"
+    found = [standing.Standing("scenarios", "base", folder, state, "base")]
+    index.write(base, index.shelf(base, found, root=project))
+    (row,) = json.loads((base / "scenarios.json").read_text())["scenarios"]
+    return html.unescape((base / "index.html").read_text(encoding="utf-8")), row
+
+
+def test_the_index_over_an_older_report_tells_the_newest_published_answer(project: Path) -> None:
+    """An update moves the answer without making the report again: the first screen must not hide that."""
+    results = example_results()
+    replay = example_replay() | {"run": {"digests": results["run"]["digests"]}}
+    write_history(project, replay)
+    files = {"results.json": json.dumps(results).encode(), "index.html": b"<p></p>"}
+    publish.publish(project / "reports" / "scenarios" / "base", files, inputs="x", about={})
+    page, row = _index_of(project)
+    assert row["newer"] is None
+    assert "not the newest answer" not in page
+    assert "8 in 100 now" not in page
+    _kept_update(project, 0.5, as_of_given=True)
+    assert _index_of(project)[1]["newer"] is None
+    _kept_update(project, 0.25, digests=results["run"]["digests"])  # of the report's own state
+    assert _index_of(project)[1]["newer"] is None
+
+    run = _kept_update(project, 0.041)
+    page, row = _index_of(project)
+    told = row["newer"]
+    assert (told["run"], told["probability"], told["mcse"]) == (run.id, 0.041, 0.003)
+    assert "This is not the newest answer." in page
+    said = f"by {run.label}, is about 4 in 100 (4%, simulation error 0.3 points)"
+    assert f"The newest published answer, {said} on what was public by 12 May 2026." in (
+        re.sub(r"<[^>]+>", "", page)
+    )
+    assert f'href="runs/{run.id}/index.html"' in page
+    assert (project / "reports" / told["page"]).is_file()
+    assert "about 8 in 100 on 28 February 2026 as last replayed" in page
+    assert " in 100 now" not in page
+    assert "before the last change of what it reads" in page
+    assert _index_of(project, standing.CURRENT)[1]["newer"] is None
+
+    write_history(project, replay | {"run": {"digests": dict(run.digests)}})
+    page, _ = _index_of(project)
+    assert "before the last change of what it reads" not in page
+    (run.folder / "results.json").write_text("{}")
+    page, row = _index_of(project)
+    assert "damaged" in row["newer"]["problem"]
+    assert "What was published after this cannot be read: reports/runs/" in page
+
+
+def test_a_run_from_before_the_report_is_not_newer_than_it(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = clock.now() - dt.timedelta(hours=1)
+    with monkeypatch.context() as past:
+        past.setattr(clock, "now", lambda: before)
+        _kept_update(project, 0.041)
+    files = {"results.json": json.dumps(example_results()).encode(), "index.html": b"<p></p>"}
+    publish.publish(project / "reports" / "scenarios" / "base", files, inputs="x", about={})
+    page, row = _index_of(project)
+    assert (row["older"], row["newer"]) == ("older evidence", None)
+    assert "This answer is from older evidence" in page
+
+
 def test_text_of_a_scenario_reaches_the_index_only_escaped(reports: Path) -> None:
     assert "<script>" not in index.build(reports)
 
@@ -1001,6 +1089,43 @@ def test_an_update_told_at_another_moment_than_its_page_is_the_same_answer(proje
     )
     assert archive.without_the_hour(told) == archive.without_the_hour(later)
     assert archive.without_the_hour(told) != archive.without_the_hour(later | {"rate": 0.2})
+
+
+@pytest.mark.usefixtures("meanwhile")
+def test_an_update_says_that_it_makes_its_page_and_that_it_waits_for_another_command(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    notebook(project / "notebooks", parameters=NEWS, name=runs.NEWS_NOTEBOOK)
+    check = {"check": "tiny", "value": 0, "limit": 1, "passed": True, "sentence": "tiny: fine."}
+    change, _ = _update(project, {"rate": 0.1, "diagnostics": [check]})
+    change.answer = {}
+    monkeypatch.setattr("valuation.study.open_change", lambda *given, **options: change)
+    monkeypatch.setenv("VALUATION_HOME", str(project))
+
+    lock, waited = threading.Event(), threading.Event()
+    task = SimpleNamespace(root=project)
+
+    def other_command() -> None:
+        with runs._exclusive([task], runs.Silent()):  # type: ignore[list-item]
+            lock.set()
+            waited.wait(5.0)
+
+    holder = threading.Thread(target=other_command)
+    holder.start()
+    lock.wait(5.0)
+    monkeypatch.setattr(OnePage, "cell", lambda *given: None)
+    was = OnePage.waiting
+    monkeypatch.setattr(OnePage, "waiting", lambda self: (was(self), waited.set()))
+    cli(["update", "--json"], standalone_mode=False)
+    holder.join()
+    told = capsys.readouterr()
+    assert json.loads(told.out) == {}
+    making, waiting, done = told.err.splitlines()
+    assert making.startswith("Making the page")
+    assert waiting == "another run is writing these reports; waiting for it ..."
+    assert done.startswith("Open ")
+    cli(["update", "--json", "--quiet"], standalone_mode=False)
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("fault", ["other inputs", "another answer"])

@@ -95,7 +95,7 @@ def _refreshed(root: Any, deal: str) -> Any:
     from valuation.report.standing import standings
 
     base = report_base(root, deal=deal)
-    held = index.shelf(base, standings(root, deal=deal), deal=deal)
+    held = index.shelf(base, standings(root, deal=deal), deal=deal, root=root)
     return index.write(base, held) if held.scenarios else None
 
 

@@ -121,7 +121,9 @@ def report(
     outcomes = run_tasks(tasks, jobs=jobs, force=force, progress=progress)
     base = report_base(root, deal=deal, as_of=as_of)
     # Also after a refusal: what is still in place is then older than its inputs, and must say so.
-    held = index.shelf(base, standings(root, deal=deal, as_of=as_of), deal=deal, as_of=as_of)
+    held = index.shelf(
+        base, standings(root, deal=deal, as_of=as_of), deal=deal, as_of=as_of, root=root
+    )
     if held.scenarios:
         index.write(base, held)
     shown = results_of([o for o in outcomes if o.task.group == "scenarios"])

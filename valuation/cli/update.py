@@ -95,8 +95,13 @@ def update(
     if no_page or (change.run is not None and change.method == "unchanged"):
         return OK
     from valuation.report.news import publish_update
+    from valuation.report.progress import OnePage
 
-    page, run = publish_update(change, root=root, inputs=kept)
+    if not quiet:
+        talk("Making the page with its pictures, which takes about half a minute ...")
+    page, run = publish_update(
+        change, root=root, inputs=kept, progress=None if quiet else OnePage()
+    )
     if not quiet:
         talk(f"Open {short_path(page)}  (kept as run {run})", bold=True)
     return OK

@@ -66,6 +66,8 @@ class Shelf:
         ``(group, name)`` of what cannot be shown, since its files are not those that were written.
     again
         The command that makes all reports that are not as they should be.
+    newer
+        By name of an older scenario: what the newest run of it says, as :func:`standing.newest` tells it.
     """
 
     scenarios: Mapping[str, dict[str, Any]]
@@ -75,6 +77,7 @@ class Shelf:
     renew: str = ""
     damaged: tuple[tuple[str, str], ...] = ()
     again: str = "valuation report"
+    newer: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def notice(self) -> str:
@@ -87,15 +90,35 @@ class Shelf:
         return f"{n} of {total} {rows} from {what}; renew with `{self.renew}`."
 
 
-def shelf(base: Path, found: Sequence[Standing] = (), *, deal: str = "", as_of: str = "") -> Shelf:
-    """What ``base`` holds; without ``found``, all of it counts as current."""
+def shelf(
+    base: Path,
+    found: Sequence[Standing] = (),
+    *,
+    deal: str = "",
+    as_of: str = "",
+    root: Path | None = None,
+) -> Shelf:
+    """What ``base`` holds; without ``found``, all of it counts as current.
+
+    ``root`` is the project, whose runs say what is newer than an older report; nothing is newer as of a date.
+    """
     hidden = frozenset((s.group, s.name) for s in found if s.state == standing_of.LEFT_OVER)
     shown = {
         n: r for n, r in published(base, "scenarios").items() if ("scenarios", n) not in hidden
     }
+    labels = standing_of.labels(found, shown)
+    newer = {}
+    for name in labels:
+        if root is None or as_of:
+            break
+        made = (publish.read_manifest(base / "scenarios" / name) or {}).get("created", "")
+        said = standing_of.newest(root, shown[name], deal=deal or runs.DEFAULT_DEAL, made=made)
+        if said is not None:
+            newer[name] = said
     return Shelf(
         scenarios=shown,
-        labels=standing_of.labels(found, shown),
+        labels=labels,
+        newer=newer,
         hidden=hidden,
         older_models=frozenset(s.name for s in standing_of.older(found, "models")),
         renew=standing_of.renewal(found, deal=deal or runs.DEFAULT_DEAL, as_of=as_of),
@@ -116,24 +139,24 @@ def _damaged(base: Path, hidden: Collection[tuple[str, str]]) -> tuple[tuple[str
     return tuple(name for name in names if name not in hidden)
 
 
-def _history(base: Path, first: Mapping[str, Any]) -> list[Any]:
+def _history(first: Mapping[str, Any], replay: Mapping[str, Any] | None) -> list[Any]:
     """The section that charts the history, if there is one, with the command that renews it."""
     from valuation import sections
     from valuation.sections.past import older
-    from valuation.study.replay import read_history_in
 
-    deal = first["deal"]["name"]
-    replay = read_history_in(base / archive.HISTORY, deal)
     if replay is None:
         return []
-    other = for_deal(deal)
-    renew = f"valuation replay --every {replay['every']}{other}"
+    renew = f"valuation replay --every {replay['every']}{for_deal(first['deal']['name'])}"
     stale = older(replay, first)
     return [sections.history(replay, drivers=False, renew=renew, stale=stale)]
 
 
-def _row(results: Mapping[str, Any], label: str, *, apart: bool) -> dict[str, Any]:
+def _row(
+    results: Mapping[str, Any], label: str, newer: Mapping[str, Any] | None, *, apart: bool
+) -> dict[str, Any]:
     """A row of the table: its date, what terms it changes, whether it is older and ``apart`` from the figures."""
+    from valuation.sections.answer import newer_sentence
+
     scenario = dict(results["scenario"])
     told = [str(scenario.get("story") or "").strip()]
     told += [f"Terms: {sentence}" for sentence in scenario.get("terms") or []]
@@ -142,6 +165,8 @@ def _row(results: Mapping[str, Any], label: str, *, apart: bool) -> dict[str, An
         scenario["title"] = f"{scenario['title']} ({label})"
     if apart:
         told.append("Not compared above.")
+    if newer:
+        told.append(newer_sentence(newer))
     return {**results, "scenario": {**scenario, "story": " ".join(filter(None, told))}}
 
 
@@ -149,6 +174,7 @@ def build(base: Path, held: Shelf | None = None) -> str:
     """The index of ``base`` as HTML; :class:`ArtifactError` if no scenario has been published."""
     from valuation import page, sections
     from valuation.sections.parts import paragraph, section
+    from valuation.study.replay import read_history_in
 
     held = held or shelf(base)
     scenarios = held.scenarios
@@ -160,7 +186,12 @@ def build(base: Path, held: Shelf | None = None) -> str:
     together = comparison(current or list(scenarios.values()))
     told = comparison(
         [
-            _row(r, held.labels.get(name, ""), apart=bool(current) and name in held.labels)
+            _row(
+                r,
+                held.labels.get(name, ""),
+                held.newer.get(name),
+                apart=bool(current) and name in held.labels,
+            )
             for name, r in scenarios.items()
         ]
     )
@@ -169,10 +200,15 @@ def build(base: Path, held: Shelf | None = None) -> str:
         f"{r['scenario']['title']}{_mark(held.labels.get(n, ''))}": addresses[n]
         for n, r in scenarios.items()
     }
-    if label := held.labels.get(next(iter(scenarios))):
+    replay = read_history_in(base / archive.HISTORY, first["deal"]["name"])
+    if replay is not None:  # which may have been made after the report
+        first = {**first, "history": replay}
+    name = next(iter(scenarios))
+    if label := held.labels.get(name):
         # The largest number of the page must not look newer than it is.
         said = f"This answer is from {label}; renew with `{held.renew}`."
-        first = {**first, "notes": [said, *first.get("notes", [])]}
+        notes = [said, *first.get("notes", [])]
+        first = {**first, "notes": notes, "older": label, "newer": held.newer.get(name)}
     blocks = [sections.headline(first)]
     if held.damaged:
         names = ", ".join(name for _, name in held.damaged)
@@ -182,7 +218,7 @@ def build(base: Path, held: Shelf | None = None) -> str:
         blocks.append(section("damaged", "Damaged reports", paragraph(lost)))
     if held.labels:
         blocks.append(section("older", "Older reports", paragraph(held.notice)))
-    blocks += _history(base, first)
+    blocks += _history(first, replay)
     blocks += [
         sections.scenario_figure(together),
         sections.scenario_table(told, addresses=addresses),
@@ -232,13 +268,13 @@ def _links(addresses: Mapping[str, str]) -> Any:
 def write(base: Path, held: Shelf | None = None) -> Path:
     """Build the index and put it in place with what it shows as data; its path.
 
-    In ``scenarios.json`` a row that is older says so in ``older``.
+    In ``scenarios.json`` a row that is older says so in ``older``, and in ``newer`` what the newest run says.
     """
     held = held or shelf(base)
     text = build(base, held)
     shown = comparison(list(held.scenarios.values()))
     for name, row in zip(held.scenarios, shown["scenarios"], strict=True):
-        row["older"] = held.labels.get(name, "")
+        row["older"], row["newer"] = held.labels.get(name, ""), held.newer.get(name)
     publish.write_file(
         base / "scenarios.json", json.dumps(shown, indent=1, sort_keys=True).encode()
     )

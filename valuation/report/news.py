@@ -15,13 +15,17 @@ from valuation.study import Change
 GROUP = "news"
 
 
-def publish_update(change: Change, *, root: Path, inputs: str) -> tuple[Path, str]:
+def publish_update(
+    change: Change, *, root: Path, inputs: str, progress: runs.Progress | None = None
+) -> tuple[Path, str]:
     """Render ``change`` and keep it; the page and the id of the run.
 
     Parameters
     ----------
     inputs
         What :func:`valuation.archive.keep_inputs` returned before ``change`` was opened.
+    progress
+        Told how far the page is, and whether it waits for another command.
 
     Raises
     ------
@@ -69,7 +73,7 @@ def publish_update(change: Change, *, root: Path, inputs: str) -> tuple[Path, st
         root=root,
         accept=accept,
     )
-    (outcome,) = runs.run_tasks([task], force=True, fit=None)
+    (outcome,) = runs.run_tasks([task], force=True, fit=None, progress=progress)
     if outcome.error is not None:
         raise outcome.error
     shown = publish.read_results(folder)
@@ -85,7 +89,9 @@ def publish_update(change: Change, *, root: Path, inputs: str) -> tuple[Path, st
         parent=None if change.run is None else change.run.id,
     )
     runs.freeze(root, kept)
-    held = index.shelf(runs.report_base(root, deal=deal), standings(root, deal=deal), deal=deal)
+    held = index.shelf(
+        runs.report_base(root, deal=deal), standings(root, deal=deal), deal=deal, root=root
+    )
     if held.scenarios:  # it dates its rows and links this update
         index.write(runs.report_base(root, deal=deal), held)
     return kept.page, kept.id

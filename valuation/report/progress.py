@@ -99,6 +99,16 @@ class Lines:
             )
 
 
+class OnePage(Lines):
+    """Of a page that follows an answer: how far it is, and whether it waits; its end is for the command to tell."""
+
+    def begin(self, tasks: Sequence[Task]) -> None:
+        self.told = time.monotonic()
+
+    def finished(self, outcome: Outcome) -> None: ...
+    def end(self) -> None: ...
+
+
 class Bars(Lines):
     """A bar over all notebooks and one for each that runs, for a terminal."""
 

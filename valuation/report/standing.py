@@ -1,18 +1,19 @@
 """Where each published report stands: made from the present inputs, older, left over or damaged.
 
-Digests only: no report is computed and nothing heavy is imported.
+Digests only: no report is computed and nothing heavy is imported, but where an older report is told what is newer.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from valuation import publish
-from valuation.errors import ValuationError
+from valuation import archive, publish
+from valuation.errors import ArtifactError, ValuationError
 from valuation.report import runs
 
 CURRENT, OLDER, LEFT_OVER, DAMAGED, UNREADABLE = (
@@ -112,6 +113,51 @@ def labels(found: Iterable[Standing], results: Mapping[str, Mapping[str, Any]]) 
         name: "older evidence" if _ledger(results[name]) not in seen else "older settings or code"
         for name, what in state.items()
         if what in (OLDER, UNREADABLE) and name in results
+    }
+
+
+def newest(
+    root: Path, results: Mapping[str, Any], *, deal: str, made: str
+) -> dict[str, Any] | None:
+    """What the newest run of a scenario says, where it was published after a report and is of another state.
+
+    Parameters
+    ----------
+    results
+        Those of the report in place.
+    made
+        When that was made, ISO.
+
+    Returns
+    -------
+    dict or None
+        ``run``, its ``label``, ``as_of``, ``page`` below the folder of the deal's reports, ``probability`` and ``mcse``
+        of the deal's headline from its results, the ``digests`` of its state; or only ``problem``, if it is damaged.
+    """
+    from valuation.study.change import said_by
+
+    name = str(results["scenario"]["scenario"])
+    try:
+        run = archive.latest_run(root, deal=deal, scenario=name)
+        if run is None or not run.headline:
+            return None
+        before = results.get("run", {}).get("digests", {})
+        other = any(run.digests[key] != before[key] for key in run.digests.keys() & before.keys())
+        if not other or (made and run.created < dt.datetime.fromisoformat(made)):
+            return None
+        said = said_by(run).get(str(run.headline["definition"]))
+        if said is None:
+            return None
+    except ArtifactError as error:
+        return {"problem": str(error)}
+    return {
+        "run": run.id,
+        "label": run.label,
+        "as_of": run.as_of,
+        "page": run.page.relative_to(archive.deal_base(root, deal)).as_posix(),
+        "probability": said[0],
+        "mcse": said[1],
+        "digests": dict(run.digests),
     }
 
 

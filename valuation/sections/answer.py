@@ -252,6 +252,7 @@ def headline(results: Results) -> Section:
             _override(results),
             paragraph(_with_range(lead, head), "vl-lead"),
             paragraph(meaning, "vl-meta"),
+            _newer(results),
             _since(results),
             past.glance(results),
             _cards(results),
@@ -261,6 +262,28 @@ def headline(results: Results) -> Section:
         ]
     )
     return section("answer", title, body, summary=lead, kind="vl-answer")
+
+
+def newer_sentence(newer: Results) -> str:
+    """What was published after a report and from another state, by number and day."""
+    if "problem" in newer:
+        return words.sentence(f"What was published after this cannot be read: {newer['problem']}")
+    chance, error = float(newer["probability"]), float(newer["mcse"])
+    return (
+        f"The newest published answer, by {newer['label']}, is {words.about(words.in_hundred(chance))} "
+        f"({words.percent(chance, error)}, simulation error {words.points(error)}) on what was public by "
+        f"{words.long_date(newer['as_of'])}."
+    )
+
+
+def _newer(results: Results) -> Html:
+    """A box with the newest answer, where the page shows one from before it."""
+    newer = results.get("newer")
+    if not newer:
+        return Html("")
+    page = tag("a", "Its page", href=newer["page"]) if "page" in newer else Html("")
+    said = [tag("strong", "This is not the newest answer."), newer_sentence(newer), page]
+    return tag("div", tag("p", join(said, " ")), class_="vl-do", role="note")
 
 
 def _since(results: Results) -> Html:

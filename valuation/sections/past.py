@@ -75,8 +75,14 @@ def past(results: Results) -> Section | None:
 
 
 def older(replay: Results, results: Results) -> bool:
-    """Whether a history is of another state than results: then its end is not what they answer now."""
-    here, there = ((told.get("run") or {}).get("digests") or {} for told in (results, replay))
+    """Whether a history is of another state than results, or than what was published after them: then its end is not
+    what is answered now.
+    """
+    newest = results.get("newer") or {}
+    here, there = (
+        (told.get("run") or {}).get("digests") or {}
+        for told in ({"run": newest} if "digests" in newest else results, replay)
+    )
     return any(here[name] != there[name] for name in here.keys() & there.keys())
 
 
@@ -93,7 +99,9 @@ def glance(results: Results) -> Html:
     if len(dates) < 2:
         return Html("")
     first, last = (words.about(words.in_hundred(value)) for value in (values[0], values[-1]))
-    when = f"on {words.long_date(dates[-1])} as last replayed" if older(replay, results) else "now"
+    # Of a report that something has changed since, nothing is told as what is thought now.
+    then = older(replay, results) or bool(results.get("older"))
+    when = f"on {words.long_date(dates[-1])} as last replayed" if then else "now"
     reading = f"{words.upper_first(first)} on {words.long_date(dates[0])}, {last} {when}"
     moved = [point for point in replay["points"] if clear_items(replay, point)]
     if moved:
