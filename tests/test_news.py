@@ -659,7 +659,7 @@ def test_on_a_terminal_every_field_is_asked_and_a_wrong_answer_is_asked_again(
 ) -> None:
     answers = [
         *("departed", "departure", "Wang", "Alexandr Wang", "20 February", "2026-02-20"),
-        *("2026-02-21", "a month", "1", "0.5", "1", "", "", " ", "He leaves.", "Example Wire"),
+        *("2026-02-21", "a month", "0", "1", "", " ", "He leaves.", "Example Wire"),
         *("An exit", "https://example.org/exit", "e", "b", "", "", "y"),
     ]
     monkeypatch.setattr(news, "_on_a_terminal", lambda: True)
@@ -671,7 +671,9 @@ def test_on_a_terminal_every_field_is_asked_and_a_wrong_answer_is_asked_again(
     assert "is not a date; write YYYY-MM-DD" in err
     assert "it cannot be left blank" in err
     assert "'a month' is not a number" in err
-    assert "Error: this kind takes no sd; leave it blank" in err
+    assert "Error: value is the width of the window in months, above 0" in err
+    assert "Error (sd)" not in err, "a departure has none"
+    assert "Subjects of people.csv:\n  Ahmad Al-Dahle\n" in err, "names hold commas"
     assert "group_exits" in err
     assert "true with probability 0.85" in err
     (row,) = last_rows(project / "seeds")
@@ -680,6 +682,28 @@ def test_on_a_terminal_every_field_is_asked_and_a_wrong_answer_is_asked_again(
     with (project / "seeds" / "sources.csv").open(encoding="utf-8", newline="") as file:
         source = next(s for s in csv.DictReader(file) if s["source"] == row["source"])
     assert (source["title"], source["address"]) == ("An exit", "https://example.org/exit")
+
+
+def test_the_error_of_a_figure_is_asked_for(
+    run: Run, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = [
+        *("run_rate", "Scale AI", "2026-02-20", "2026-02-21", "0.9", "", "0.9", "0.1"),
+        *("A figure.", "Wire", "", "", "B", "", "", "y"),
+    ]
+    monkeypatch.setattr(news, "_on_a_terminal", lambda: True)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(answers) + "\n"))
+    code, _, err = run("add")
+    assert code == 0, err
+    assert "Error: sd is missing; it must be between 0.01 and 2" in err
+    assert last_rows(project / "seeds")[0]["sd"] == "0.1"
+
+
+@pytest.mark.parametrize("kind", KINDS.values())
+def test_a_kind_says_truly_whether_a_row_states_an_error(kind: Kind) -> None:
+    values = (None, -1.0, 0.0, 0.5, 1.0)
+    assert any(kind.check(value, 0.5) is None for value in values) == kind.measured
+    assert any(kind.check(value, None) is None for value in values) != kind.measured
 
 
 def test_an_answer_of_no_writes_nothing(

@@ -83,6 +83,8 @@ class Kind:
         One sentence: what ``value`` and ``sd`` say.
     check
         ``(value, sd) -> problem or None``; the remedy is in the sentence. Missing numbers are None.
+    measured
+        Whether a row states the error of its value, ``sd``.
     density
         Whether its likelihood is a density on the scale of ``sd``, rather than a probability.
     ahead
@@ -102,6 +104,7 @@ class Kind:
     unit: str
     meaning: str
     check: Callable[[float | None, float | None], str | None]
+    measured: bool = False
     density: bool = False
     about: str = ""
     ahead: bool = False

@@ -397,7 +397,9 @@ def _ask(deal: str) -> dict[str, Any]:
         roster = getattr(ledger, kind.roster)
         roster = roster[roster["role"] == kind.about] if kind.about else roster
         names = sorted(roster["entity" if "entity" in roster else "subject"])
-        talk(f"Subjects of {kind.roster}.csv: {', '.join(names)}")
+        talk(f"Subjects of {kind.roster}.csv:")
+        for name in names:
+            talk(f"  {name}")
         row["subject"] = _answer("Subject", choices=names)
     row["event_date"] = _answer("Event date (YYYY-MM-DD)", read=any_day)
     row["published"] = _answer("Published", read=_past, default=clock.today().isoformat())
@@ -423,12 +425,11 @@ def _ask(deal: str) -> dict[str, Any]:
 
 
 def _measured(kind: Kind) -> dict[str, str]:
-    """Value and error of a kind, asked for until the kind can take them."""
+    """Value of a kind, and error if it has one, asked for until the kind can take them."""
     while True:
-        found = {
-            "value": _answer("Value", read=_number, blank=True),
-            "sd": _answer("Error (sd)", read=_number, blank=True),
-        }
+        value = _answer("Value", read=_number, blank=True)
+        sd = _answer("Error (sd)", read=_number, blank=True) if kind.measured else ""
+        found = {"value": value, "sd": sd}
         wrong = kind.check(*(float(text) if text else None for text in found.values()))
         if wrong is None:
             return found

@@ -75,6 +75,7 @@ VENDOR_SHARE = Kind(
     unit="fraction",
     meaning="value = share of the acquirer's expert-data spending, sd on the logit scale",
     check=_need_share,
+    measured=True,
     density=True,
 )
 

@@ -59,6 +59,7 @@ LAB_RANK = Kind(
     unit="rank",
     meaning="value = rank of the acquirer's lab among labs, 1 the best; sd on the log scale",
     check=_need_rank,
+    measured=True,
     density=True,
 )
 INDEX_GAP = Kind(
@@ -69,6 +70,7 @@ INDEX_GAP = Kind(
     unit="index points",
     meaning="value = points of a public index behind the frontier (negative: ahead)",
     check=_need_gap,
+    measured=True,
     density=True,
 )
 MILESTONE = Kind(

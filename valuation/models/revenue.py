@@ -59,6 +59,7 @@ REVENUE = Kind(
     unit=BN,
     meaning="value = revenue of the year that ends at event_date, the last day of a month; sd relative",
     check=_FIGURE,
+    measured=True,
     density=True,
 )
 RUN_RATE = Kind(
@@ -69,6 +70,7 @@ RUN_RATE = Kind(
     unit=BN_PER_YEAR,
     meaning="value = annualized revenue at event_date; sd relative",
     check=_FIGURE,
+    measured=True,
     density=True,
 )
 REVENUE_BOUND = Kind(
@@ -79,6 +81,7 @@ REVENUE_BOUND = Kind(
     unit=BN,
     meaning="revenue of the year that ends at event_date was at least value; sd relative",
     check=_FIGURE,
+    measured=True,
 )
 IMPAIRMENT = Kind(
     name="impairment",
