@@ -235,8 +235,8 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _bug(
         "the stake is discounted at the strategic rate", "value.py",
-        "xr.where(names == \"stake\", rates.stake_per_year, rates.strategic_per_year)",
-        "xr.where(names == \"stake\", rates.strategic_per_year, rates.strategic_per_year)", "value",
+        "np.where(stake, rates.stake_per_year, rates.strategic_per_year)",
+        "np.where(stake, rates.strategic_per_year, rates.strategic_per_year)", "value",
     ),
     _bug(
         "what a year brings comes every quarter", "value.py",
