@@ -507,6 +507,27 @@ def test_a_broken_scenario_fails_one_check(
     assert [row["name"] for row in rows if not row["passed"]] == ["params/scenarios"]
 
 
+def test_each_column_of_the_summary_has_as_many_decimals_throughout() -> None:
+    sure, vague = example_results(), example_results()
+    for shown, error in ((sure, 0.001), (vague, 0.02)):
+        shown["headline"] |= {"mcse": error, "npv_median": -10.0, "npv_lower": -12.3}
+        shown["headline"] |= {
+            f"npv_{key}_mcse": 100 * error for key in ("median", "lower", "upper")
+        }
+    shares = {"conditions": ["x"], "probability": 0.0804}
+    sure["scenario"] |= shares | {"probability_mcse": 0.001}
+    vague["scenario"] |= shares | {"probability_mcse": 0.02}
+
+    def cells(*results: Any) -> list[list[str]]:
+        lines = summary(results).splitlines()
+        name = sure["scenario"]["scenario"]
+        return [line.split()[1:5] for line in lines if line.split()[:1] == [name]]
+
+    chance = sure["headline"]["probability"]
+    assert cells(sure, sure)[0] == ["8.0%", f"{chance:.1%}", "−10.0", "−12.3"]
+    assert cells(sure, vague) == [["8%", f"{chance:.0%}", "−10", "−12"]] * 2
+
+
 def test_changed_terms_are_said_in_the_summary() -> None:
     base, other = example_results(), example_results()
     other["scenario"] = {

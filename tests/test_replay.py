@@ -24,6 +24,7 @@ from valuation.errors import GateError, ModelError, ParameterError
 from valuation.models import joint
 from valuation.report import beside
 from valuation.report.checks import check_project
+from valuation.sections import words
 from valuation.study import Study, open_study, stored
 from valuation.study import replay as replays
 from valuation.study.case import log_target
@@ -609,12 +610,13 @@ def test_the_command_shows_a_line_a_date_in_eighty_columns(capfd, project, monke
     for point in example_replay()["points"]:
         (line,) = [line for line in lines if line.startswith(point["as_of"])]
         assert f"{point['values']['npv']:.1%} ± " in line
-        assert f"{point['values']['npv_mean']:.2f} ± " in line
+        assert f"{words.fixed(point['values']['npv_mean'], 2)} ± " in line
         assert ("fitted" in line) == (point["method"] == "fitted")
         if abs(point["moved"][0]["change"] if point["moved"] else 0.0) > 2 * point["mcse"]["npv"]:
             below = lines[lines.index(line) + 1]
             assert point["moved"][0]["item"] in below
-            assert f"{100 * point['moved'][0]['change']:+.1f}" in below
+            assert words.signed(100 * point["moved"][0]["change"]) in below
+    assert "  −5.57 ± " in out, "a true minus, as everywhere"
     assert "As of 2025-06-12" in err
     assert "reports/history.json" in err
     assert (project / "reports" / "history.json").is_file()

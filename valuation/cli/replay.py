@@ -102,6 +102,7 @@ def _refreshed(root: Any, deal: str) -> Any:
 def table(history: Mapping[str, Any]) -> list[str]:
     """A history in 80 columns; under a date, the new item that clearly moved the headline most."""
     from valuation.sections.past import clear_items, fits_sentence
+    from valuation.sections.words import fixed
 
     worth = next((q for q in history["quantities"] if q["group"] == "value"), None)
     money = worth["name"] if worth else ""
@@ -111,7 +112,7 @@ def table(history: Mapping[str, Any]) -> list[str]:
     for point in history["points"]:
         values, errors = point["values"], point["mcse"]
         name = headline["name"]
-        npv = f"{values[money]:.2f} ± {errors[money]:.2f}" if money in values else "-"
+        npv = f"{fixed(values[money], 2)} ± {errors[money]:.2f}" if money in values else "-"
         how = point["method"]
         if how != "fitted" and point["khat"] is not None:
             how = f"weighed, k {max(point['khat'], 0.0):.2f}"
@@ -127,7 +128,9 @@ def table(history: Mapping[str, Any]) -> list[str]:
 
 
 def _moved(item: Mapping[str, Any]) -> str:
+    from valuation.sections.words import signed
+
     error = f" ± {100 * item['mcse']:.1f}" if "mcse" in item else ""
     words = " ".join(f"{item['item']} {item['title']}".split())
-    text = f"{_INDENT}{100 * item['change']:+.1f}{error}  {words}"
+    text = f"{_INDENT}{signed(100 * item['change'])}{error}  {words}"
     return text if len(text) <= WIDTH else f"{text[: WIDTH - 1].rstrip()}…"

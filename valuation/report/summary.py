@@ -76,32 +76,41 @@ def _wrapped(text: str) -> list[str]:
     return textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent="  ")
 
 
+def _is_likely(results: Results) -> bool:
+    """Whether the scenario keeps some of the futures, and says how many."""
+    return bool(results["scenario"].get("conditions"))
+
+
 def _table(results: Sequence[Results]) -> list[str]:
     from valuation.sections import words
 
-    def number(head: Results, key: str) -> str:
-        return words.fixed(head[key], words.npv_digits(head, key))
-
-    heads = ("scenario", "likely", "pays off", "median NPV", f"5% to 95%, {words.bn(results[0])}")
-    rows = [heads]
+    # A column has as many decimals as its least certain number supports.
+    heads = [each["headline"] for each in results]
+    likely_error = max(
+        (each["scenario"]["probability_mcse"] for each in results if _is_likely(each)), default=0
+    )
+    error = max(head["mcse"] for head in heads)
+    middle, ends = (
+        min(words.npv_digits(head, key) for head in heads for key in keys)
+        for keys in (("npv_median",), ("npv_lower", "npv_upper"))
+    )
+    bn = words.bn(results[0])
+    rows = [("scenario", "likely", "pays off", "median NPV", f"5% to 95%, {bn}")]
     for each in results:
         scenario, head = each["scenario"], each["headline"]
-        likely = (
-            words.percent(scenario["probability"], scenario["probability_mcse"])
-            if scenario.get("conditions")
-            else ""
-        )
+        likely = words.percent(scenario["probability"], likely_error) if _is_likely(each) else ""
         if scenario.get("sets"):
             likely = likely or "set"
         if scenario.get("terms"):
             likely = likely or "terms"
+        low, high = (words.fixed(head[key], ends) for key in ("npv_lower", "npv_upper"))
         rows.append(
             (
                 scenario["scenario"][:26],
                 likely,
-                words.percent(head["probability"], head["mcse"]),
-                number(head, "npv_median"),
-                f"{number(head, 'npv_lower')} to {number(head, 'npv_upper')}",
+                words.percent(head["probability"], error),
+                words.fixed(head["npv_median"], middle),
+                f"{low} to {high}",
             )
         )
     first = max(len(row[0]) for row in rows)
