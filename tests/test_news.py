@@ -180,7 +180,11 @@ def test_a_known_source_is_taken_by_id_or_by_publisher_and_a_new_story_is_a_new_
         ({"kind": "departed"}, "unknown kind 'departed'; did you mean 'departure'"),
         ({"kind": "departure", "subject": "Ada"}, "'Ada' is not in people.csv"),
         ({"kind": "departure", "subject": ""}, "needs a subject; name one of people.csv"),
-        ({"kind": "group_exits", "subject": "Movers"}, "value must be a whole number"),
+        ({"kind": "group_exits", "subject": "Movers"}, "value is missing; give a whole number"),
+        (
+            {"kind": "group_exits", "subject": "Movers", "value": "0.5"},
+            "value must be a whole number",
+        ),
         ({"kind": "group_exits", "subject": "Movers", "value": "3", "unit": "%"}, "write 'count'"),
         ({"value": "3"}, "a context row (kind blank) states value; clear them"),
         ({"credibility": "E"}, "'E' is not one of A, B, C, D"),
