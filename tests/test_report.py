@@ -397,7 +397,7 @@ def test_what_reads_the_record_runs_after_what_adds_to_it(
 
     async def attempt(task: Task, inputs: str, progress: object) -> runs.Outcome:
         ran.append(task.name)
-        assert inputs == inputs_digest(task)
+        assert inputs == runs.inputs_of(task)
         _published(task)
         if task is base:
             record.write_text(f"{record.read_text() if record.exists() else ''}a forecast\n")
