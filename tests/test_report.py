@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -395,7 +395,7 @@ def test_what_reads_the_record_runs_after_what_adds_to_it(
     scores = replace(_task(project), name="scorecard", record=record)
     ran: list[str] = []
 
-    async def attempt(task: Task, inputs: str, progress: object) -> runs.Outcome:
+    async def attempt(task: Task, inputs: Mapping[str, str], progress: object) -> runs.Outcome:
         ran.append(task.name)
         assert inputs == runs.inputs_of(task)
         _published(task)
@@ -479,7 +479,7 @@ def test_the_backtests_fits_are_made_beside_the_others_and_waited_for(
         def terminate(self) -> None:
             did.append("stopped")
 
-    async def attempt(task: Task, inputs: str, progress: object) -> runs.Outcome:
+    async def attempt(task: Task, inputs: Mapping[str, str], progress: object) -> runs.Outcome:
         did.append(task.name)
         return runs.Outcome(task, "made", 0.0)
 
