@@ -468,6 +468,32 @@ def test_a_history_says_where_it_was_fitted_and_what_such_a_step_may_be():
     assert "fitted at 2 of" in text_of(sections.history(replay).html)
 
 
+def test_the_history_of_an_update_ends_in_its_own_point_and_says_what_the_replay_knew():
+    replay = example_replay()
+    last = replay["points"][-1]
+    own = last | {"as_of": last["as_of"], "rows": last["rows"] + 1, "method": "reweighted"}
+    own |= {"values": last["values"] | {replay["headline"]: 0.0412}, "own": True, "moved": []}
+    told = {"current": False, "rows_before": last["rows"], "rows": own["rows"]}
+    ended = replay | {"points": [*replay["points"], own], "own": told}
+    section = sections.history(ended)
+    said = text_of(section.html)
+    assert "to about 4 in 100 on 28 February 2026" in section.summary
+    assert "The last point, a ring, is this update's own, weighed now." in section.summary
+    assert "reweighted, this update" in said
+    knew = f"before this news: it knew {last['rows']} of the {own['rows']} rows that count now"
+    assert f"The replay was made on 22 November 2026, {knew}; renew with" in said
+    assert "with the priors, terms and code of that time" in said
+    assert fits_sentence(ended) == fits_sentence(replay)
+    as_known = ended | {"own": told | {"current": True, "rows_before": own["rows"]}}
+    said = text_of(sections.history(as_known).html)
+    assert "it knew" not in said
+    assert "today's priors" in said
+    dotted = [sections.history(one).html.count("stroke-dasharray") for one in (replay, ended)]
+    assert dotted[0] < dotted[1]
+    other = sections.history(ended | {"scenario": "acqui_kill", "deal": "other"}).html
+    assert "valuation replay --every month --scenario acqui_kill --deal other" in other
+
+
 def test_a_history_of_one_date_can_be_shown():
     replay = example_replay()
     replay["points"] = replay["points"][:1]
@@ -643,7 +669,10 @@ def test_the_index_charts_the_history_after_the_headline(tmp_path, shelf, monkey
     base = write_history(tmp_path, example_replay()).parent
     text = index.build(base, shelf)
     assert text.index('id="answer"') < text.index('id="history"') < text.index('id="scenarios"')
-    assert "Made 22 November 2026; renew with <code>valuation replay --every month</code>" in text
+    assert (
+        "The replay was made on 22 November 2026; renew with <code>valuation replay --every month</code>"
+        in text
+    )
 
 
 @pytest.mark.parametrize("held", [None, "", "{", "[]", '{"kind": "other"}', '{"kind": "replay"}'])

@@ -346,7 +346,7 @@ def test_what_a_small_chart_shows_is_told_to_its_end():
         plots.history(ax, days, [3.0, 4.0], [0.1, 0.1], label=label, percent=False)
         title = ax.get_title(loc="left")
         assert (title.replace("\n", " "), title.count("\n") + 1) == (label, lines)
-        assert max(map(len, title.split("\n"))) <= 60
+        assert width > 360 or max(map(len, title.split("\n"))) <= 46
 
 
 def test_a_curve_without_a_prior_names_its_median_and_the_mass_of_its_band():

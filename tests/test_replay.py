@@ -30,6 +30,7 @@ from valuation.study import replay as replays
 from valuation.study.case import log_target
 from valuation.study.pool import Pool, Source, evidence_of
 from valuation.study.replay import (
+    ended_now,
     is_current,
     month_ends,
     news_days,
@@ -235,6 +236,60 @@ def test_a_point_is_the_answer_of_its_state_on_the_draws_of_the_last_fit(study, 
     assert list(point["mcse"].values()) == pytest.approx(list(position.error), rel=1e-9)
     assert point["effective_draws"] == pytest.approx(position.weights.effective_draws)
     assert (point["method"], at(history, "2025-06-12")["method"]) == ("reweighted", "fitted")
+
+
+def told_of(study: Study, history: dict[str, Any], **changed: Any) -> dict[str, Any]:
+    """What an update of the study's state answers, invented but for its names."""
+    name = history["headline"]
+
+    def item(id: str, bucket: str, arrival: float) -> dict[str, Any]:
+        about = {"item": id, "bucket": bucket, "title": f"{id} happens"}
+        return about | {"arrival": {name: arrival}, "mcse": {name: 0.001}}
+
+    return {
+        "headline": name,
+        "was": {"run": "20260101t000000z-base-00000000"},
+        "is": {"method": "reweighted", "khat": 0.4, "effective_draws": 900.0},
+        "quantities": [{"name": name, "is": 0.07, "mcse_is": 0.004}],
+        "items": [item("N1", "news", 0.0), item("N2", "news", -0.01), item("T1", "terms", 0.2)],
+    } | changed
+
+
+def test_a_history_ends_in_the_point_of_the_update_that_shows_it(study, history):
+    """The replay may be older than the news: without its own point a page would end where the answer was before."""
+    name, rows = history["headline"], len(study.ledger.scored())
+    before = history | {
+        "points": [*history["points"][:-1], history["points"][-1] | {"rows": rows - 1}],
+        "run": history["run"] | {"digests": {**history["run"]["digests"], "ledger": "before"}},
+    }
+    ended = ended_now(before, study, told_of(study, history))
+    assert ended["own"] == {"current": False, "rows_before": rows - 1, "rows": rows}
+    assert ended["points"][:-1] == before["points"]
+    own = ended["points"][-1]
+    assert set(own) == {*before["points"][-1], "own"}
+    assert (own["as_of"], own["rows"], own["own"]) == (str(study.as_of), rows, True)
+    assert (own["values"], own["mcse"]) == ({name: 0.07}, {name: 0.004})
+    assert (own["method"], own["khat"], own["effective_draws"]) == ("reweighted", 0.4, 900.0)
+    assert [(step["item"], step["change"]) for step in own["moved"]] == [("N2", -0.01)]
+    fresh = {"method": "refitted", "khat": 0.1, "effective_draws": 900.0}
+    ended = ended_now(before, study, told_of(study, history, **{"is": fresh, "was": {"run": None}}))
+    own = ended["points"][-1]
+    assert (own["method"], own["khat"], own["moved"]) == ("fitted", None, [])
+    assert ended_now(None, study, told_of(study, history)) is None
+
+
+def test_the_point_of_an_update_takes_the_place_of_a_replay_of_the_same_state(study, history):
+    ended = ended_now(history, study, told_of(study, history))
+    assert ended["own"]["current"]
+    assert ended["own"]["rows_before"] == ended["own"]["rows"]
+    assert dates(ended) == dates(history)
+    assert ended["points"][-1]["values"] == {history["headline"]: 0.07}
+    assert ended["points"][-1]["moved"] == history["points"][-1]["moved"]
+    earlier = state_at(study, dt.date(2025, 11, 30))
+    assert dates(ended_now(history, earlier, told_of(earlier, history))) == [
+        *(day for day in MONTHS if day <= "2025-11-30"),
+        "2025-11-30",
+    ]
 
 
 def test_where_nothing_came_the_point_stands_again_and_was_not_moved(history):

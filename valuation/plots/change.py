@@ -172,11 +172,13 @@ def history(
     label: str,
     percent: bool = True,
     stepped: bool = False,
+    own: bool = False,
     notes: Sequence[tuple[str | dt.date, str]] = (),
 ) -> Axes:
     """What was thought on each date, with a band of two errors each way.
 
-    ``stepped`` holds a value until the next date. Each of ``notes``, a date and a short text, gets a
+    ``stepped`` holds a value until the next date. ``own`` marks the last value, a ring, as of another making than the
+    others: a dotted line leads to it. Each of ``notes``, a date and a short text, gets a
     number at its place on the line, which also opens its text; a narrow figure shows the number
     alone, for a list beside it to explain. Notes that find no free place are numbers too.
     """
@@ -191,8 +193,15 @@ def history(
     step: Any = {"step": "post"} if stepped else {}
     ax.fill_between(years, low, high, color=blue, alpha=0.24, linewidth=0, **step)
     style: Any = {"drawstyle": "steps-post"} if stepped else {}
-    ax.plot(years, middle, color=blue, linewidth=2, solid_capstyle="round", zorder=4, **style)
-    ax.plot(years[-1:], middle[-1:], "o", color=blue, markersize=7, zorder=5, clip_on=False)
+    last = len(years) - 1 if own else len(years)
+    ax.plot(
+        years[:last], middle[:last], color=blue, linewidth=2, solid_capstyle="round", zorder=4,
+        **style,
+    )  # fmt: skip
+    if own:
+        ax.plot(years[-2:], middle[-2:], color=blue, linewidth=1.4, dashes=(1, 2), zorder=4)
+    ring: Any = {"markerfacecolor": PALETTE["ground"], "markeredgewidth": 2} if own else {}
+    ax.plot(years[-1:], middle[-1:], "o", color=blue, markersize=7, zorder=5, clip_on=False, **ring)
     end = dress.chance_end(float(high.max())) if percent else 0
     dress.axes(ax, y_label=dress.ended(label, end), y_grid=True)
     if percent:

@@ -79,7 +79,7 @@ def axes(
         )
     if y_label:
         ax.set_title(
-            _two_lines(y_label, room) if is_narrow(ax) else short(y_label, room),
+            _two_lines(y_label, 46) if is_narrow(ax) else short(y_label, room),
             loc="left",
             color=PALETTE["muted"],
             fontsize=TEXT,

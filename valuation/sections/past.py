@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from valuation import plots
+from valuation.archive import BASE, for_deal
 from valuation.sections import words
 from valuation.sections.change import (
     as_share,
@@ -119,7 +120,9 @@ SPARK = (150, 30)  # pixels, wide and high
 
 def fits_sentence(replay: Results) -> str:
     """At how many dates the model was fitted, and what a step to one of them may be."""
-    points = replay["points"]
+    points = [point for point in replay["points"] if not point.get("own")]
+    if not points:
+        return ""
     fitted = sum(point["method"] == "fitted" for point in points)
     said = f"The model was fitted at {fitted} of {words.counted(len(points), 'date', 'dates')}"
     if fitted < len(points):
@@ -127,6 +130,25 @@ def fits_sentence(replay: Results) -> str:
     if fitted > 1:
         said += ". Draws of another fit are others: what a step to its date has beyond its items is chance"
     return f"{said}."
+
+
+def _sentences(told: Sequence[str]) -> str:
+    return " ".join(filter(None, told))
+
+
+def _own(replay: Results, name: str) -> bool:
+    """Whether the last value of a quantity is an update's own, put after what was replayed."""
+    last = next(point for point in reversed(replay["points"]) if name in point["values"])
+    return bool(last.get("own"))
+
+
+def own_sentence(replay: Results) -> str:
+    """That a history ends in a point of the update that shows it; empty where it does not."""
+    last = replay["points"][-1]
+    if not last.get("own"):
+        return ""
+    how = "from a fit made for it" if last["method"] == "fitted" else "weighed now"
+    return f"The last point, a ring, is this update's own, {how}."
 
 
 def _spark(dates: Sequence[str], values: Sequence[float], *, stepped: bool, title: str) -> Html:
@@ -172,7 +194,7 @@ def _point_rows(replay: Results, row: Results) -> list[Sequence[str]]:
                 level(float(point["values"][name]), unit, error),
                 size(error, unit),
                 str(point["rows"]),
-                str(point["method"]),
+                f"{point['method']}, this update" if point.get("own") else str(point["method"]),
                 "–" if point["khat"] is None else words.fixed(point["khat"], 2),
                 whole(float(point["effective_draws"])),
                 "; ".join(moved) or "–",
@@ -202,7 +224,7 @@ def _history_figure(replay: Results) -> tuple[Html, str, str]:
             f"; between {words.percent(low, max(errors))} and {words.percent(high, max(errors))} "
             "in all that time"
         )
-    reading += "."
+    reading = _sentences([f"{reading}.", own_sentence(replay)])
     span = reading
     if notes:
         point, item = max(notes, key=lambda pair: abs(float(pair[1]["change"])))
@@ -220,6 +242,7 @@ def _history_figure(replay: Results) -> tuple[Html, str, str]:
             errors,
             label="Chance that it pays off",
             stepped=replay["every"] == "news",
+            own=_own(replay, row["name"]),
             notes=[
                 (
                     str(point["as_of"]),
@@ -230,7 +253,9 @@ def _history_figure(replay: Results) -> tuple[Html, str, str]:
             ],
         ),
         title="The chance of paying off over time",
-        reading=f"{reading} The band is two simulation errors each way. {fits_sentence(replay)}",
+        reading=_sentences(
+            [reading, "The band is two simulation errors each way.", fits_sentence(replay)]
+        ),
         alt=reading,
         heads=columns(
             "Date",
@@ -288,6 +313,7 @@ def _panel(replay: Results, row: Results) -> Html:
             label=name if percent or not unit else f"{name}, {unit}",
             percent=percent,
             stepped=replay["every"] == "news",
+            own=_own(replay, row["name"]),
         ),
         title=f"{name}, by what was public on each date",
         reading=f"{name}: {first} on {words.long_date(dates[0])}, {last} on "
@@ -315,20 +341,31 @@ def history(
         said = "No history has been made yet."
         how = join([said, "Make it with", tag("code", renew or "valuation replay")], " ")
         return section("history", title, paragraph(how), summary=said)
-    renew = renew or f"valuation replay --every {replay['every']}"
+    renew = renew or _renewal(replay)
+    own = replay.get("own")
+    stale = stale or (own is not None and not own["current"])
     drawing, reading, span = _history_figure(replay)
     every = {"news": "each date on which news came", "month": "the end of each month"}
     by = "the priors, terms and code of that time" if stale else "today's priors, terms and code"
+    before = ", before the last change of what it reads" if stale else ""
+    if own is not None and own["rows_before"] < own["rows"]:
+        before = f", before this news: it knew {own['rows_before']:,} of the {own['rows']:,} rows that count now"
     said = (
         f"On each date only what was public by then is used, with {by}; "
-        f"computed for {every.get(replay['every'], str(replay['every']))}. Made "
-        f"{words.long_date(replay['made'])}{', before the last change of what it reads' if stale else ''}; renew with"
+        f"computed for {every.get(replay['every'], str(replay['every']))}. The replay was made on "
+        f"{words.long_date(replay['made'])}{before}; renew with"
     )
     made = paragraph(join([said, tag("code", renew)], " "), "vl-meta")
     parts: list[str] = [drawing, *_history_key(replay), made]
     if drivers:
         parts += _panels(replay)
     return section("history", title, *parts, summary=reading, finding=span)
+
+
+def _renewal(replay: Results) -> str:
+    """The command that makes a history again."""
+    scenario = "" if replay["scenario"] == BASE else f" --scenario {replay['scenario']}"
+    return f"valuation replay --every {replay['every']}{scenario}{for_deal(replay['deal'])}"
 
 
 def _panels(replay: Results) -> list[str]:

@@ -663,7 +663,7 @@ class Change:
                 "code": package_digest(),
                 "override": self.new.override,
                 "limits": self.new.limits.digest(),
-                "history": _stamp(self._history_path),
+                "history": [_stamp(self._history_path), self.new.digests],
                 "lint": [check.sentence for check in self.new.lint if not check.passed],
             }
         )
@@ -680,7 +680,7 @@ class Change:
 
     def _full(self) -> dict[str, Any]:
         from valuation.study.answers import told_checks
-        from valuation.study.replay import read_history  # which reads this module
+        from valuation.study.replay import ended_now, read_history  # which reads this module
 
         verdict = gates.gate(self._all_checks(), self.new.override)
         verdict.raise_if_refused()
@@ -688,8 +688,10 @@ class Change:
             **self.answer,
             "drivers": self._drivers(),
             "questions": self.pool.answers(self.new),
-            "history": read_history(
-                self.new.root, self.new.base_deal.name, self.new.scenario.scenario
+            "history": ended_now(
+                read_history(self.new.root, self.new.base_deal.name, self.new.scenario.scenario),
+                self.new,
+                self.answer,
             ),
             "diagnostics": told_checks(verdict.checks),
             "run": self._provenance(verdict),

@@ -25,8 +25,8 @@ from valuation.errors import ArtifactError, GateError, LedgerError, ModelError, 
 from valuation.params import HOUSE
 from valuation.schema import finite
 from valuation.study.case import Study
-from valuation.study.change import OVERLAP_MIN, REWEIGHTED, SAME_NUMBER
-from valuation.study.items import items_of, mixed
+from valuation.study.change import OVERLAP_MIN, REFITTED, REWEIGHTED, SAME_NUMBER
+from valuation.study.items import NEWS, items_of, mixed
 from valuation.study.pool import (
     Pool,
     Position,
@@ -397,6 +397,60 @@ def is_current(history: Mapping[str, Any], study: Study) -> bool:
         study.random_seed,
         digests_of(study),
     )
+
+
+def ended_now(
+    history: Mapping[str, Any] | None, study: Study, answer: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """A history that ends in what an update says of the present state; None without one.
+
+    The last replay may have been made before the news. The point added has ``own``, and so has the history: whether the
+    replay is ``current``, and how many rows that count it knew (``rows_before``) of those there are (``rows``). Of a
+    replay that is current the last point, of the same state, makes room for it.
+    """
+    if history is None:
+        return None
+    day, made = str(study.as_of), answer["is"]
+    points = [point for point in history["points"] if point["as_of"] <= day]
+    known = points[-1]["rows"] if points else 0
+    current = is_current(history, study)
+    moved = _arrived(answer)
+    if current and points and points[-1]["as_of"] == day:
+        moved = points.pop()["moved"]
+    fitted = made["method"] == REFITTED
+    own = {
+        "as_of": day,
+        "rows": len(study.ledger.scored()),
+        "values": {q["name"]: q["is"] for q in answer["quantities"]},
+        "mcse": {q["name"]: q["mcse_is"] for q in answer["quantities"]},
+        "method": FITTED if fitted else REWEIGHTED,
+        "khat": None if fitted else finite(made["khat"]),
+        "effective_draws": made["effective_draws"],
+        "moved": moved,
+        "own": True,
+    }
+    told = {"current": current, "rows_before": known, "rows": own["rows"]}
+    return {**history, "points": [*points, own], "own": told}
+
+
+def _arrived(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The news of an update by what each moved the headline as it arrived, largest first; none against a date, whose
+    news the dates before it have.
+    """
+    if answer["was"]["run"] is None:
+        return []
+    name = answer["headline"]
+    found = [
+        {
+            "item": item["item"],
+            "title": item["title"],
+            "change": item["arrival"][name],
+            "mcse": item["mcse"][name],
+        }
+        for item in answer["items"]
+        if item["bucket"] == NEWS and abs(item["arrival"][name]) > SAME_NUMBER
+    ]
+    return sorted(found, key=lambda step: (-abs(step["change"]), step["item"]))[:SHOWN]
 
 
 def write_history(root: Path, history: Mapping[str, Any]) -> Path:
