@@ -24,6 +24,9 @@ SHIPPED = PROJECT / "reports" / "example" / "index.html"  # made from the real l
 LIMIT_BYTES = 1_000_000
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 KINDS = ["index", "shipped", *(path.stem for path in NOTEBOOKS)]
+# What a reader opens first; all the others are looked at in the long tests.
+FIRST = {"index", "scenario_report", "news_update"}
+EACH_KIND = [k if k in FIRST else pytest.param(k, marks=pytest.mark.slow) for k in KINDS]
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +78,7 @@ def opened(browser: Browser, file: Path) -> Opened:
     return Opened(view, file, asked)
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=EACH_KIND)
 def shown(
     request: pytest.FixtureRequest, browser: Browser, page_of: Callable[[str], Path]
 ) -> Iterator[Opened]:

@@ -200,9 +200,9 @@ def change_sentence(results: Results) -> str:
     before, after = words.in_hundred(was), words.in_hundred(now)
     what = f"the chance that {get(results, 'deal')['title']} pays off"
     first, second, same = "before", "now", "as before"
-    if get(results, "is").get(
+    if results.get("is", {}).get(
         "run"
-    ):  # of two runs neither need be of now, nor the first the older one
+    ):  # two runs: neither need be of now, nor the first the older
         first, second, same = "in the first run", "in the second", "in both runs"
     if nothing_changed(results):
         return f"Nothing has changed: {what} is {words.about(after)}, {same}."
