@@ -929,7 +929,8 @@ def test_two_runs_of_one_day_compare_backwards_as_forwards_and_both_are_named(ho
     rows = home.root / home.base_deal.seeds / "evidence.csv"
     more = "N1,2025-10-01,2025-10-02,Poorer yet.,paper,poorer,C,quality_report,Maker,-1,,grade,,\n"
     rows.write_text(rows.read_text(encoding="utf-8") + more, encoding="utf-8")
-    second = kept(open_study("test_deal", root=home.root), "report", key)
+    present = open_study("test_deal", root=home.root)
+    second = kept(present, "report", keep(present, seed=3))
     there, back = (
         changes.compare_runs(a.id, b.id, deal="test_deal", root=home.root)
         for a, b in ((first, second), (second, first))
@@ -942,9 +943,11 @@ def test_two_runs_of_one_day_compare_backwards_as_forwards_and_both_are_named(ho
     moved_by = bucket(one, "news")["npv"]
     assert moved_by != 0.0
     assert bucket(other, "news")["npv"] == pytest.approx(-moved_by, abs=1e-12)
+    assert [k for k, _ in there.keys] == [k for k, _ in back.keys] == [key, second.posterior]
+    assert [s.seed for s in there.pool.sources] == [s.seed for s in back.pool.sources]
     assert other["was"]["label"].endswith(f"as of 2 October 2025 ({second.short})")
-    assert other["was"]["effective_draws"] == one["is"]["effective_draws"] < DRAWS
-    assert other["is"]["effective_draws"] == one["was"]["effective_draws"] < DRAWS
+    assert other["was"]["effective_draws"] == one["is"]["effective_draws"] < 2 * DRAWS
+    assert other["is"]["effective_draws"] == one["was"]["effective_draws"] < 2 * DRAWS
     assert other["is"]["label"].endswith(f"as of 2 October 2025 ({first.short})")
 
 

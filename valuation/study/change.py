@@ -899,12 +899,17 @@ def compare_runs(
     one, two = (find_run(base, word, deal=deal) for word in (first, second))
     old, new = (state_of(run, cache=cache) for run in (one, two))
     (before, owners), (after, others) = (_keys_of(run, base, cache) for run in (one, two))
+    fits = [_completed(before, new), _completed(after, old)]
+    if (
+        in_time(old, new)[0] is not old
+    ):  # the same draws in the same order, whichever way it is told
+        fits.reverse()
     return Change(
         completed(old, new),
         completed(new, old),
         one,
         published_by(one),
-        (*_completed(before, new), *_completed(after, old)),
+        (*fits[0], *fits[1]),
         two,
         published_by(two),
         told,
