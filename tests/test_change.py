@@ -241,6 +241,20 @@ def milder(old: Study) -> Study:
     return replace(old, book=replace(old.book, _priors=sets))
 
 
+def split(old: Study, new: Study, turned: bool) -> dict[str, Any]:
+    """The change between two states on draws stored for the old one, told there or, ``turned``, back."""
+    ends = (new, old) if turned else (old, new)
+    return Change(*ends, None, {}, ((keep(old), old),), memory=MEMORY).answer
+
+
+def same_shares(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> None:
+    """The same items, worth the same in both views."""
+    for one, other in zip(ours["items"], theirs["items"], strict=True):
+        assert one["item"] == other["item"]
+        for view in ("shapley", "arrival"):
+            assert one[view] == pytest.approx(other[view], abs=1e-12), one["item"]
+
+
 def table(answer: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Quantities by name."""
     return {q["name"]: q for q in answer["quantities"]}
@@ -608,16 +622,9 @@ def test_a_set_of_priors_that_one_state_alone_has_splits_the_change_as_if_both_h
     house = {name: milder.book.get(name) for name in milder.book.sets() if name != "sceptic"}
     gone = replace(kept, book=replace(milder.book, _priors=house))
     for turned in (False, True):
-        plain, bare = (
-            Change(*((new, old) if turned else (old, new)), None, {}, ((keep(old), old),),
-                   memory=MEMORY).answer
-            for new in (kept, gone)
-        )  # fmt: skip
+        plain, bare = (split(old, new, turned) for new in (kept, gone))
         add_up(bare)
-        for ours, theirs in zip(bare["items"], plain["items"], strict=True):
-            assert ours["item"] == theirs["item"]
-            for view in ("shapley", "arrival"):
-                assert ours[view] == pytest.approx(theirs[view], abs=1e-12), (turned, ours["item"])
+        same_shares(bare, plain)
         assert abs(bucket(bare, "prior_edits")["npv"]) > 1e-6
 
 
@@ -821,15 +828,10 @@ def test_a_disclosure_that_only_the_new_horizon_reaches_spoils_no_combination(ba
     )
     told = with_deal(plain, disclosures=news)
     for turned in (False, True):
-        here, there = (
-            Change(*((new, old) if turned else (old, new)), None, {}, ((keep(old), old),),
-                   memory=MEMORY).answer
-            for new in (plain, told)
-        )  # fmt: skip
+        here, there = (split(old, new, turned) for new in (plain, told))
         assert {i["item"] for i in there["items"]} == {"R1", "N2", "term horizon_years"}
+        same_shares(there, here)
         for ours, theirs in zip(there["items"], here["items"], strict=True):
-            for view in ("shapley", "arrival"):
-                assert ours[view] == pytest.approx(theirs[view], abs=1e-12), (turned, ours["item"])
             assert ours["probability"] == theirs["probability"]
 
 

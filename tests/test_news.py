@@ -658,6 +658,12 @@ def test_without_a_terminal_nothing_is_asked(run: Run) -> None:
     assert "there is no terminal to ask on; give --claim" in err
 
 
+def type_in(monkeypatch: pytest.MonkeyPatch, answers: Sequence[str]) -> None:
+    """Answers to what is asked on a terminal, a line each."""
+    monkeypatch.setattr(news, "_on_a_terminal", lambda: True)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(answers) + "\n"))
+
+
 def test_on_a_terminal_every_field_is_asked_and_a_wrong_answer_is_asked_again(
     run: Run, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -666,8 +672,7 @@ def test_on_a_terminal_every_field_is_asked_and_a_wrong_answer_is_asked_again(
         *("2026-02-21", "a month", "0", "1", "", " ", "He leaves.", "Example Wire"),
         *("An exit", "https://example.org/exit", "e", "b", "", "", "y"),
     ]
-    monkeypatch.setattr(news, "_on_a_terminal", lambda: True)
-    monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(answers) + "\n"))
+    type_in(monkeypatch, answers)
     code, out, err = run("add")
     assert (code, out) == (0, "N0001\n"), err
     assert "did you mean 'departure'" in err
@@ -695,8 +700,7 @@ def test_the_error_of_a_figure_is_asked_for(
         *("run_rate", "Scale AI", "2026-02-20", "2026-02-21", "0.9", "", "0.9", "0.1"),
         *("A figure.", "Wire", "", "", "B", "", "", "y"),
     ]
-    monkeypatch.setattr(news, "_on_a_terminal", lambda: True)
-    monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(answers) + "\n"))
+    type_in(monkeypatch, answers)
     code, _, err = run("add")
     assert code == 0, err
     assert "Error: sd is missing; it must be between 0.01 and 2" in err
@@ -715,8 +719,7 @@ def test_an_answer_of_no_writes_nothing(
 ) -> None:
     before = contents_of(project / "seeds")
     answers = ["", "2026-02-20", "2026-02-21", "Context.", "Wire", "", "", "B", "", "", "n"]
-    monkeypatch.setattr(news, "_on_a_terminal", lambda: True)
-    monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(answers) + "\n"))
+    type_in(monkeypatch, answers)
     assert run("add")[0] == 130
     assert contents_of(project / "seeds") == before
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from valuation import archive, publish
-from valuation.archive import for_deal
 from valuation.errors import ArtifactError
 from valuation.report import runs
 from valuation.report import standing as standing_of
@@ -140,15 +139,13 @@ def _damaged(base: Path, hidden: Collection[tuple[str, str]]) -> tuple[tuple[str
 
 
 def _history(first: Mapping[str, Any], replay: Mapping[str, Any] | None) -> list[Any]:
-    """The section that charts the history, if there is one, with the command that renews it."""
+    """The section that charts the history, if there is one."""
     from valuation import sections
     from valuation.sections.past import older
 
     if replay is None:
         return []
-    renew = f"valuation replay --every {replay['every']}{for_deal(first['deal']['name'])}"
-    stale = older(replay, first)
-    return [sections.history(replay, drivers=False, renew=renew, stale=stale)]
+    return [sections.history(replay, drivers=False, stale=older(replay, first))]
 
 
 def _row(

@@ -411,9 +411,13 @@ def with_rosters_of(study: Study, first: Study, last: Study) -> Study:
         If a row of the first state is about a party of the deal that has another name in the last one, or each
         state's rows contradict the other's rosters.
     """
+    return _with(study, _shared_rosters(first, last))
+
+
+def _shared_rosters(first: Study, last: Study) -> dict[str, pd.DataFrame]:
     rosters = _joined(first, last)
     if not roster_changes(first, last):  # as ever but seldom: rows need not be heard again
-        return _with(study, rosters)
+        return rosters
     try:
         _bind(replace(first, ledger=replace(first.ledger, as_of=last.as_of)), rosters)
     except LedgerError as error:
@@ -429,7 +433,7 @@ def with_rosters_of(study: Study, first: Study, last: Study) -> Study:
                     *other.problems,
                 ]
             ) from None
-    return _with(study, rosters)
+    return rosters
 
 
 def _with(study: Study, rosters: Mapping[str, pd.DataFrame]) -> Study:
@@ -459,9 +463,8 @@ def _strangers(first: Study, last: Study) -> dict[str, pd.DataFrame]:
     needed: dict[str, set[str]] = {name: set() for name in ROSTERS}
     for kind, subject in zip(evidence["kind"], evidence["subject"], strict=True):
         needed[first.ledger.kinds[kind].roster].add(subject)
-    needed["people"].add(
-        first.base_deal.founder
-    )  # named by the terms, whether a row does so or not
+    # Named by the terms, whether a row does so or not.
+    needed["people"].add(first.base_deal.founder)
     found, problems = {}, []
     for name in ROSTERS:
         mine, theirs = (getattr(s.ledger, name) for s in (first, last))
@@ -509,8 +512,8 @@ class _Ends:
 
     @classmethod
     def of(cls, first: Study, last: Study) -> _Ends:
-        base = with_rosters_of(at_the_date_of(first, last), first, last)
-        top = with_rosters_of(last, first, last)
+        rosters = _shared_rosters(first, last)
+        base, top = _with(at_the_date_of(first, last), rosters), _with(last, rosters)
         both = [_able(first.ledger.evidence), _able(last.ledger.evidence)]
         order = np.argsort(np.concatenate([rows["id"] for rows in both]), kind="stable")
         rows = pd.concat(both, ignore_index=True).iloc[order]
